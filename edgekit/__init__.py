@@ -1,0 +1,7 @@
+"""edgekit: a trained PyTorch model in, a certified bundle out."""
+
+from __future__ import annotations
+
+__all__ = ["__version__"]
+
+__version__ = "0.1.0"

@@ -1,0 +1,64 @@
+"""The errors edgekit raises on purpose.
+
+    EdgekitError
+    ├── BadInput        wrong usage or bad input            exit status 2
+    ├── CheckFailed     a check, budget or gate failed      exit status 1
+    └── Unavailable     the runtime or device is not here   exit status 3
+        └── MissingLibrary   an optional library is not installed
+
+Each is one sentence (what is wrong, where) and, apart, a hint (what to do). Anything else that
+escapes is a bug in edgekit.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = ["BadInput", "CheckFailed", "EdgekitError", "MissingLibrary", "Unavailable"]
+
+
+class EdgekitError(Exception):
+    """Base of every error that edgekit raises on purpose.
+
+    Args:
+        message: One sentence: what is wrong and where.
+        hint: What the user can do about it; may be empty.
+    """
+
+    exit_status: ClassVar[int] = 1
+    kind: ClassVar[str] = "error"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class BadInput(EdgekitError):
+    """Wrong usage or bad input: a file, an option, a card, a data set."""
+
+    exit_status = 2
+    kind = "bad-input"
+
+
+class CheckFailed(EdgekitError):
+    """A check, a budget or a gate failed; what was made is kept."""
+
+    exit_status = 1
+    kind = "check-failed"
+
+
+class Unavailable(EdgekitError):
+    """The runtime or the device asked for is not available on this machine."""
+
+    exit_status = 3
+    kind = "unavailable"
+
+
+class MissingLibrary(Unavailable):
+    """An optional library is not installed; the hint holds the pip command."""
+
+    kind = "missing-library"

@@ -1,0 +1,126 @@
+"""Files that are whole or not there: written under a temporary name, synced, renamed."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgekit.core.errors import BadInput
+
+_WRITING_FAILED = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EEXIST,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
+
+__all__ = ["atomic_folder", "atomic_path", "sha256_file", "write_bytes", "write_text"]
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the same folder; rename it to `path` when the block succeeds.
+
+    Parent folders are made. On any error nothing is left behind and an old file stays as it was.
+
+    Raises:
+        BadInput: The folder cannot be made or written, or the disk is full.
+    """
+    with _sentences(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent
+        )
+        os.close(handle)
+    temporary = Path(name)
+    try:
+        with _sentences(path):
+            yield temporary
+            with open(temporary, "rb") as written:
+                os.fsync(written.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; rename it to `path` when the block succeeds.
+
+    Args:
+        path: The folder to make.
+        force: Replace an existing folder; otherwise a folder that is not empty is refused.
+
+    Raises:
+        BadInput: `path` exists and `force` is not given, or it cannot be written.
+    """
+    if path.exists() and not path.is_dir():
+        raise BadInput(f"{path} exists and is not a folder.", hint="Choose another path.")
+    if path.is_dir() and any(path.iterdir()) and not force:
+        raise BadInput(f"{path} exists and is not empty.", hint="Use --force or another path.")
+    with _sentences(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        with _sentences(path):
+            yield temporary
+            temporary.chmod(0o755)
+            if path.exists():
+                # The old folder moves aside first, so that a crash leaves one of the two whole.
+                aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+                path.replace(aside)
+                temporary.replace(path)
+                shutil.rmtree(aside, ignore_errors=True)
+            else:
+                temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a whole file atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a whole UTF-8 text file atomically."""
+    write_bytes(path, content.encode())
+
+
+def sha256_file(path: Path) -> str:
+    """Return the hex sha256 of a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _sentences(path: Path) -> Iterator[None]:
+    """Turn an operating-system error of writing into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _WRITING_FAILED:
+            raise
+        reason = error.strerror or str(error)
+        raise BadInput(
+            f"{path} cannot be written: {reason.lower()}.",
+            hint="Free some space or choose another path with -o.",
+        ) from error

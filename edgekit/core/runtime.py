@@ -1,0 +1,245 @@
+"""What a runtime must offer: four small protocols and the records they exchange.
+
+A runtime is one module. It probes the machine, compiles one ONNX graph for one target into a
+folder, and opens that folder as a Session. The model's roles (encoder, step) are the caller's
+matter: a runtime sees one graph at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.core.target import Target
+
+__all__ = [
+    "Array",
+    "Binding",
+    "CompileOptions",
+    "Compiled",
+    "Feeds",
+    "NodePlacement",
+    "Placement",
+    "Probe",
+    "Runtime",
+    "Session",
+    "TensorInfo",
+]
+
+Array = npt.NDArray[Any]
+Feeds = Mapping[str, Array]
+
+
+class TensorInfo(msgspec.Struct, frozen=True):
+    """An input or output as the engine sees it.
+
+    Attributes:
+        name: As in the ONNX graph.
+        dtype: numpy dtype name.
+        shape: Sizes; a string is a dynamic axis by name (or "?" where the engine lost the name).
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+    def accepts(self, array: Array) -> bool:
+        """Whether an array fits, dynamic axes taking any size."""
+        return (
+            array.dtype == np.dtype(self.dtype)
+            and array.ndim == len(self.shape)
+            and all(
+                isinstance(size, str) or size == actual
+                for size, actual in zip(self.shape, array.shape, strict=True)
+            )
+        )
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """What one target offers on this machine.
+
+    Attributes:
+        target: As text.
+        usable: Whether a session can be opened.
+        reason: Where not usable, exactly why; else empty.
+        fix: The command or action that mends it; else empty.
+        version: Full version of the engine library; empty where it is not installed.
+        device: The device's own name, "Intel(R) Xeon(R) …".
+        precisions: Variant precisions worth running here, most faithful first: ("fp32", "int8").
+        computes: Float precisions the engine can compute in: ("fp32", "bf16").
+        dialect: The dialect of int8 graphs that this engine wants: "u8s8" or "s8s8".
+    """
+
+    target: str
+    usable: bool
+    reason: str = ""
+    fix: str = ""
+    version: str = ""
+    device: str = ""
+    precisions: tuple[str, ...] = ()
+    computes: tuple[str, ...] = ()
+    dialect: str = ""
+
+
+class CompileOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How to compile and run.
+
+    Attributes:
+        compute: Float precision the engine may compute in.
+        threads: Number of threads of a CPU engine; None means all physical cores.
+        optimize: False switches graph optimizations off, for the reference.
+        allow_fallback: Whether nodes may run on another device than asked for.
+    """
+
+    compute: str = "fp32"
+    threads: int | None = None
+    optimize: bool = True
+    allow_fallback: bool = False
+
+
+class Compiled(msgspec.Struct, frozen=True):
+    """One graph compiled for one target, in a folder of its own.
+
+    Attributes:
+        target: As text.
+        engine: The engine file inside the folder.
+        graph_sha256: sha256 of the ONNX file it was compiled from.
+        engine_sha256: sha256 of the engine file, checked before it is opened.
+        runtime_version: Full version of the engine library.
+        device: Name and instruction set (or architecture) of the device it was compiled for.
+        options: How it was compiled.
+        compile_ns: Time taken, nanoseconds.
+    """
+
+    target: str
+    engine: str
+    graph_sha256: str
+    engine_sha256: str
+    runtime_version: str
+    device: str
+    options: CompileOptions
+    compile_ns: int
+
+
+class NodePlacement(msgspec.Struct, frozen=True):
+    """Where one node of the engine's own graph ran.
+
+    Attributes:
+        name: The engine's name for it.
+        op: Kind of node, "Conv".
+        device: Provider or device that ran it.
+        precision: "fp32", "bf16", "fp16", "int8", or another dtype name for integer arithmetic.
+        flops: Floating (or integer) operations, a multiply and an add counted as two; 0 for what
+            only moves data.
+    """
+
+    name: str
+    op: str
+    device: str
+    precision: str
+    flops: int = 0
+
+
+class Placement(msgspec.Struct, frozen=True):
+    """Every node of the engine's own graph, in order of execution."""
+
+    nodes: tuple[NodePlacement, ...]
+
+    def share_by_precision(self) -> dict[str, float]:
+        """Share of FLOPs by precision, largest first; by node count where no node has FLOPs."""
+        return self._share([node.precision for node in self.nodes])
+
+    def share_by_device(self) -> dict[str, float]:
+        """Share of FLOPs by device, largest first; by node count where no node has FLOPs."""
+        return self._share([node.device for node in self.nodes])
+
+    def _share(self, keys: Iterable[str]) -> dict[str, float]:
+        weights = [node.flops for node in self.nodes]
+        if not sum(weights):
+            weights = [1] * len(self.nodes)
+        shares: dict[str, float] = {}
+        for key, weight in zip(keys, weights, strict=True):
+            shares[key] = shares.get(key, 0.0) + weight / sum(weights)
+        return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+    @property
+    def executed_precision(self) -> str:
+        """The precision that did most of the arithmetic."""
+        return next(iter(self.share_by_precision()), "fp32")
+
+
+class Binding(Protocol):
+    """Inputs and outputs bound once, run many times: the fast path."""
+
+    @property
+    def inputs(self) -> Mapping[str, Array]:
+        """The bound input buffers; write new values into them in place."""
+
+    @property
+    def outputs(self) -> Mapping[str, Array]:
+        """The output buffers, in host memory; valid until the next run."""
+
+    def run(self) -> None:
+        """Run once. `outputs` are complete when this returns."""
+
+
+class Session(Protocol):
+    """A compiled graph opened on a target. Also a context manager."""
+
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """Inputs, in the graph's order."""
+
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        """Outputs, in the graph's order."""
+
+    def run(self, feeds: Feeds) -> dict[str, Array]:
+        """Run once on arrays by input name; the outputs belong to the caller.
+
+        Raises:
+            BadInput: A name, dtype or shape is wrong; the message names it.
+        """
+
+    def bind(self, feeds: Feeds) -> Binding:
+        """Copy the feeds into preallocated buffers and return the reusable binding."""
+
+    def placement(self) -> Placement:
+        """What ran where and in which precision, from the engine's own graph or profile."""
+
+    def close(self) -> None:
+        """Free the engine; calling it twice is allowed, running afterwards raises BadInput."""
+
+    def __enter__(self) -> Session: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
+class Runtime(Protocol):
+    """One engine."""
+
+    def probe(self, target: Target) -> Probe:
+        """What this machine offers, without opening a device; never raises."""
+
+    def compile(
+        self, graph: Path, target: Target, options: CompileOptions, folder: Path
+    ) -> Compiled:
+        """Compile one ONNX graph into `folder`, which exists and is empty.
+
+        Raises:
+            MissingLibrary: The engine is not installed.
+            Unavailable: The device is not there.
+            BadInput: The graph is not valid, or the engine refuses it; names the node.
+        """
+
+    def open(self, compiled: Compiled, folder: Path) -> Session:
+        """Open what `compile` wrote.
+
+        Raises:
+            BadInput: The engine file is damaged or was compiled by another version.
+        """

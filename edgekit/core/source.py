@@ -1,0 +1,90 @@
+"""A reference to a trained model, parsed from what the user typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from edgekit.core.errors import BadInput
+from edgekit.core.names import closest
+
+__all__ = ["KINDS_BY_SUFFIX", "SCHEMES", "Source"]
+
+# What a file's ending says about it. A folder is a model of several graphs, one file a role.
+KINDS_BY_SUFFIX = {
+    ".onnx": "onnx",
+    ".pt2": "exported-program",
+    ".pth": "state-dict",
+    ".pt": "state-dict",
+    ".safetensors": "state-dict",
+}
+# "SCHEME:NAME". A scheme listed here without a loader is refused with a sentence of its own.
+SCHEMES = ("edgekit", "torchvision", "timm", "transformers", "diffusers", "ultralytics")
+
+
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A trained model before anything was done to it.
+
+    Attributes:
+        text: What the user typed.
+        kind: "onnx", "exported-program", "state-dict", "folder", or one of SCHEMES.
+        location: The file's or folder's path, or the name behind the scheme.
+        arch: For a state dict, "module:factory" or "file.py:factory".
+    """
+
+    text: str
+    kind: str
+    location: str
+    arch: str | None = None
+
+    @property
+    def name(self) -> str:
+        """A short name for files and tables: "yolox_nano", "digits"."""
+        if self.kind in SCHEMES:
+            return self.location.replace("/", "-")
+        path = Path(self.location).resolve()
+        return path.name if self.kind == "folder" else path.stem
+
+    @property
+    def path(self) -> Path | None:
+        """The file or folder, or None for a name behind a scheme."""
+        return None if self.kind in SCHEMES else Path(self.location)
+
+    @classmethod
+    def parse(cls, text: str, arch: str | None = None) -> Source:
+        """Parse what the user typed; the file must exist.
+
+        Raises:
+            BadInput: Unknown scheme or file ending, missing file, or a state dict without `arch`.
+        """
+        scheme, colon, name = text.partition(":")
+        if colon and "/" not in scheme and not Path(text).exists() and len(scheme) > 1:
+            if scheme not in SCHEMES:
+                raise BadInput(
+                    f"{scheme!r} in {text!r} is not a kind of source.", closest(scheme, SCHEMES)
+                )
+            if not name:
+                raise BadInput(f"{text!r} names no model.", hint=f"For instance {scheme}:NAME.")
+            return cls(text=text, kind=scheme, location=name, arch=arch)
+        path = Path(text)
+        if not path.exists():
+            raise BadInput(
+                f"{text} does not exist.",
+                hint="Give a .onnx, .pt2, .pth or .safetensors file, or a built-in model such as "
+                "edgekit:digits.",
+            )
+        if path.is_dir():
+            return cls(text=text, kind="folder", location=text, arch=arch)
+        kind = KINDS_BY_SUFFIX.get(path.suffix.lower())
+        if kind is None:
+            raise BadInput(
+                f"{text} ends in {path.suffix or 'nothing'!r}, which is no known model format.",
+                hint=f"Known: {', '.join(KINDS_BY_SUFFIX)}.",
+            )
+        if kind == "state-dict" and arch is None:
+            raise BadInput(
+                f"{text} holds weights only, so the network that they belong to must be named.",
+                hint="Give --arch module:factory, or --arch file.py:factory with --trust-code.",
+            )
+        return cls(text=text, kind=kind, location=text, arch=arch)

@@ -1,0 +1,1 @@
+"""One module per verb: composes export, runtimes, benchmarks and tasks."""

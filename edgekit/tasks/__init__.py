@@ -1,0 +1,1 @@
+"""Images in, answers out: pre- and post-processing by task; numpy and OpenCV only."""

@@ -1,0 +1,60 @@
+"""What a task must offer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.tasks.results import Result
+
+__all__ = ["Fit", "Image", "Task"]
+
+Image = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How an image was laid into the network input; undone on the way back.
+
+    A point (x, y) of the image stands at (x * scale_x + left, y * scale_y + top) of the input.
+
+    Attributes:
+        image: (height, width) of the image, pixels.
+        size: (height, width) of the network input, pixels.
+    """
+
+    image: tuple[int, int]
+    size: tuple[int, int]
+    scale_x: float
+    scale_y: float
+    left: float
+    top: float
+
+
+class Task(Protocol):
+    """Turns an image into a network input and the network's outputs into a result."""
+
+    def preprocess(self, image: Image) -> tuple[npt.NDArray[np.float32], Fit]:
+        """Lay an image into the network input.
+
+        Args:
+            image: (H, W, 3) uint8, BGR as OpenCV reads it.
+
+        Returns:
+            (1, C, H, W) (or NHWC, as the card says) float32, and how it was fitted.
+        """
+
+    def postprocess(
+        self, outputs: Mapping[str, npt.NDArray[Any]], fit: Fit, confidence: float | None = None
+    ) -> Result:
+        """Decode the outputs of a batch of one.
+
+        Args:
+            outputs: Name to array, first axis 1.
+            fit: What `preprocess` returned with the image.
+            confidence: Detections below it are left out; None means the card's own threshold.
+        """

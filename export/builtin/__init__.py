@@ -1,0 +1,1 @@
+"""Models that ship with edgekit: definition, weights and evaluation data."""
