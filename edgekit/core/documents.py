@@ -29,7 +29,6 @@ __all__ = [
     "ExportDocument",
     "GraphFacts",
     "InspectDocument",
-    "ManifestFile",
     "OutputParity",
     "QuantizeDocument",
     "Recommendation",
@@ -273,13 +272,6 @@ class DeployDocument(_Document, frozen=True, kw_only=True):
     reference_metric: Metric | None
     environment: Environment
     notes: tuple[str, ...] = ()
-
-
-class ManifestFile(msgspec.Struct, frozen=True):
-    """One file of a bundle."""
-
-    sha256: str
-    size_bytes: int
 
 
 class VerifyEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,273 @@
+"""A child process that holds one object and answers calls on it.
+
+Engines run in children, so that a crash in native code costs one entry and not the whole job, one
+model's export cannot spoil another's, and peak memory belongs to one engine. A plain subprocess is
+used because multiprocessing would import the caller's own script again.
+
+Protocol: pickles over two private pipes. Parent sends (name, args, kwargs); the child answers any
+number of ("progress", …) messages and then ("result", value) or ("error", exception).
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from edgekit.core.errors import CheckFailed, EdgekitError
+from edgekit.core.progress import Progress, Silent
+
+__all__ = ["Child", "ChildDied", "run_in_child"]
+
+T = TypeVar("T")
+
+
+class ChildDied(CheckFailed):
+    """The child process ended before it answered; the message says how."""
+
+    kind = "crash"
+
+
+class Child:
+    """One object, made by `factory(*args)` in a process of its own.
+
+    Args:
+        factory: A function or class at the top level of a module.
+        args: Its arguments; they travel by pickle.
+        what: What the child does, for error messages: "int8 on openvino:cpu".
+        progress: Receives what the child reports.
+    """
+
+    def __init__(
+        self,
+        factory: Callable[..., object],
+        *args: object,
+        what: str,
+        progress: Progress | None = None,
+    ) -> None:
+        self._what = what
+        self._progress = progress or Silent()
+        self._errors = tempfile.TemporaryFile()
+        to_child, self._requests = _pipe(write_end=True)
+        self._answers, from_child = _pipe(write_end=False)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "edgekit.jobs.child", str(to_child), str(from_child)],
+            stdin=subprocess.DEVNULL,
+            stdout=self._errors,
+            stderr=self._errors,
+            pass_fds=(to_child, from_child),
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        )
+        os.close(to_child)
+        os.close(from_child)
+        try:
+            self._ask((factory, args, {}))
+        except BaseException:
+            self.close()
+            raise
+
+    def call(self, method: str, *args: object, **kwargs: object) -> Any:
+        """Call a method of the object in the child and return what it returns.
+
+        Raises:
+            EdgekitError: Raised again as the child raised it.
+            ChildDied: The child crashed or was killed.
+        """
+        return self._ask((method, args, kwargs))
+
+    def close(self) -> None:
+        """End the child; calling it twice is allowed."""
+        for stream in (self._requests, self._answers):
+            stream.close()
+        if self._process.poll() is None:
+            try:
+                self._process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._errors.close()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if exception[0] is not None:
+            self._process.kill()
+        self.close()
+
+    def _ask(self, request: object) -> Any:
+        tracks: dict[int, Iterator[int]] = {}
+        try:
+            pickle.dump(request, self._requests, protocol=5)
+            self._requests.flush()
+            while True:
+                kind, content = pickle.load(self._answers)  # noqa: S301  (our own child)
+                if kind == "result":
+                    return content
+                if kind == "error":
+                    raise content
+                self._report(content, tracks)
+        except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:
+            raise ChildDied(
+                f"The process for {self._what} {self._death()}.",
+                hint="Other results are kept; --debug shows what it printed.",
+            ) from error
+
+    def _death(self) -> str:
+        code = self._process.wait()
+        how = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+        self._errors.seek(0)
+        lines = self._errors.read()[-4000:].decode(errors="replace").strip().splitlines()
+        return f"{how}, its last words being: {lines[-1].strip()}" if lines else how
+
+    def _report(self, content: tuple[str, Any], tracks: dict[int, Iterator[int]]) -> None:
+        event, value = content
+        if event == "stage":
+            self._progress.stage(value)
+        elif event == "note":
+            self._progress.note(value)
+        elif event == "track":
+            number, label, total = value
+            length = total if total is not None else sys.maxsize
+            tracks[number] = self._progress.track(iter(range(length)), label, total)
+            next(tracks[number], None)
+        elif event == "step":
+            next(tracks[value], None)
+        elif event == "tracked":
+            for _ in tracks.pop(value):
+                pass
+
+
+class _PipeProgress:
+    """A Progress in the child that speaks to the parent's."""
+
+    def __init__(self, answers: BinaryIO) -> None:
+        self._answers = answers
+        self._tracks = 0
+
+    def stage(self, name: str) -> None:
+        self._send("stage", name)
+
+    def note(self, message: str) -> None:
+        self._send("note", message)
+
+    def track(self, items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
+        if total is None and hasattr(items, "__len__"):
+            total = len(items)
+        if total is None:
+            # Without a length there is no bar to draw, and the parent could not end its own.
+            yield from items
+            return
+        self._tracks += 1
+        number = self._tracks
+        self._send("track", (number, label, total))
+        for item in items:
+            yield item
+            self._send("step", number)
+        self._send("tracked", number)
+
+    def _send(self, event: str, value: object) -> None:
+        _answer(self._answers, "progress", (event, value))
+
+
+def run_in_child(
+    function: Callable[..., T],
+    *args: object,
+    what: str,
+    progress: Progress | None = None,
+    **kwargs: object,
+) -> T:
+    """Call a top-level function in a process of its own and return what it returns.
+
+    Where `function` has an argument called `progress`, it gets one that reports to `progress`.
+
+    Raises:
+        EdgekitError: Raised again as the function raised it.
+        ChildDied: The process crashed or was killed.
+    """
+    with Child(_Function, function, what=what, progress=progress) as child:
+        result: T = child.call("call", *args, **kwargs)
+        return result
+
+
+class _Function:
+    """A function as an object with one method."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self.call = function
+
+
+def _pipe(*, write_end: bool) -> tuple[Any, Any]:
+    """Return (read, write) of a pipe; the parent's end as a file, the child's as a number."""
+    read, write = os.pipe()
+    if write_end:
+        return read, os.fdopen(write, "wb")
+    return os.fdopen(read, "rb"), write
+
+
+def _answer(stream: BinaryIO, kind: str, content: object) -> None:
+    pickle.dump((kind, content), stream, protocol=5)
+    stream.flush()
+
+
+def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    # Ctrl-C reaches the whole group; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    progress = _PipeProgress(answers)
+    target: object = None
+    while True:
+        try:
+            callee, args, kwargs = pickle.load(requests)  # noqa: S301  (our own parent)
+        except EOFError:
+            return
+        except Exception as error:
+            _answer(answers, "error", _portable(error))
+            continue
+        try:
+            if target is None:
+                target = callee(*args)
+                _answer(answers, "result", None)
+                continue
+            method = getattr(target, callee)
+            if _wants_progress(method):
+                kwargs.setdefault("progress", progress)
+            _answer(answers, "result", method(*args, **kwargs))
+        except BrokenPipeError:
+            return
+        except Exception as error:
+            _answer(answers, "error", _portable(error))
+
+
+def _wants_progress(function: Any) -> bool:
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    return code is not None and "progress" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
+def _portable(error: Exception) -> Exception:
+    """Return an exception that pickles; one that is no EdgekitError carries its traceback."""
+    if isinstance(error, EdgekitError):
+        return error
+    traceback.print_exc()
+    return RuntimeError("".join(traceback.format_exception(error)))
+
+
+def _main() -> None:
+    requests = os.fdopen(int(sys.argv[1]), "rb")
+    answers = os.fdopen(int(sys.argv[2]), "wb")
+    # Whatever a library prints goes to the parent's file, kept for the day the child dies.
+    os.dup2(2, 1)
+    _serve(requests, answers)
+    # Engines and torch sometimes crash while Python tears them down; everything was answered.
+    sys.stderr.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    _main()

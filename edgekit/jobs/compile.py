@@ -1,0 +1,60 @@
+"""`edgekit compile`: engines for one target, cached by content."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from edgekit.core.documents import CompileDocument
+from edgekit.core.progress import Progress
+from edgekit.core.runtime import CompileOptions, Placement
+from edgekit.jobs.child import Child
+from edgekit.jobs.engines import compile_graphs, open_engines, usable
+from edgekit.jobs.models import resolve_model
+from edgekit.jobs.worker import Worker
+
+__all__ = ["run"]
+
+
+def run(
+    model: str,
+    *,
+    target: str,
+    compute: str,
+    threads: int | None,
+    allow_fallback: bool,
+    force: bool,
+    progress: Progress,
+) -> CompileDocument:
+    """See edgekit.api.compile."""
+    where, probe = usable(target)
+    resolved = resolve_model(model, probe=probe)
+    options = CompileOptions(compute=compute, threads=threads, allow_fallback=allow_fallback)
+    graphs = {role: Path(path) for role, path in resolved.variant.graphs.items()}
+    progress.stage("compile")
+    engines = compile_graphs(graphs, where, probe, options, force=force, progress=progress)
+    folders = {role: engine.folder for role, engine in engines.items()}
+    with Child(
+        Worker,
+        partial(open_engines, folders),
+        resolved.card,
+        resolved.folder,
+        False,
+        what=f"{resolved.name} on {where}",
+        progress=progress,
+    ) as child:
+        placements: dict[str, Placement] = child.call("placement")
+    whole = Placement(tuple(node for one in placements.values() for node in one.nodes))
+    return CompileDocument(
+        model=model,
+        target=str(where),
+        compute=compute,
+        engines={role: str(folder) for role, folder in folders.items()},
+        cached=all(engine.hit for engine in engines.values()),
+        compile_ms=sum(engine.compiled.compile_ns for engine in engines.values()) / 1e6,
+        size_bytes=sum(
+            file.stat().st_size for folder in folders.values() for file in folder.iterdir()
+        ),
+        executed_precision=whole.executed_precision,
+        placement=whole.share_by_precision(),
+    )

@@ -1,0 +1,147 @@
+"""The MODEL argument: an ONNX file, a folder of graphs, a bundle, or BUNDLE@VARIANT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from edgekit.core.card import GraphCard, ModelCard, card_from_dict
+from edgekit.core.errors import BadInput
+from edgekit.core.names import closest
+from edgekit.core.runtime import Probe
+from edgekit.core.variant import Variant
+from edgekit.export.facts import graph_facts
+from edgekit.export.metadata import graph_card, read_card
+from edgekit.jobs.bundle import is_bundle, read_manifest
+from edgekit.tasks import cards
+
+__all__ = ["Model", "choose_card", "resolve_model"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that can be compiled: one variant with its card.
+
+    Attributes:
+        text: What the user typed.
+        name: Short name for files.
+        variant: With usable paths.
+        card: With every graph's tensors filled in.
+        folder: Where a user's decoder named by the card is looked for.
+        bundle: The bundle it comes from, or None.
+    """
+
+    text: str
+    name: str
+    variant: Variant
+    card: ModelCard
+    folder: Path
+    bundle: Path | None = None
+
+
+def resolve_model(text: str, *, card: Path | None = None, probe: Probe | None = None) -> Model:
+    """Find the model that the user named.
+
+    Args:
+        text: MODEL as typed.
+        card: Card file that overrides every other.
+        probe: The target's, so that BUNDLE@int8 picks its dialect.
+
+    Raises:
+        BadInput: No such file, bundle or variant, or not a valid graph.
+    """
+    place, _, wanted = text.rpartition("@") if "@" in text else (text, "", "")
+    path = Path(text) if Path(text).exists() else Path(place)
+    if is_bundle(path):
+        return _from_bundle(text, path, "" if path == Path(text) else wanted, probe)
+    if not path.exists() or path != Path(text):
+        raise BadInput(
+            f"{text} does not exist.", hint="Give an ONNX file, a bundle, or BUNDLE@VARIANT."
+        )
+    graphs = _graph_files(path)
+    facts = {role: graph_facts(file, role) for role, file in graphs.items()}
+    precision = next(iter(facts.values())).precision
+    found, folder = choose_card(path, next(iter(graphs.values())), card)
+    return Model(
+        text=text,
+        name=path.stem if path.is_file() else path.name,
+        variant=Variant(
+            id=precision,
+            precision=precision,
+            graphs={role: str(file) for role, file in graphs.items()},
+        ),
+        card=found.with_graphs(
+            {role: _merged(found.graph(role), graph_card(file)) for role, file in graphs.items()}
+        ),
+        folder=folder,
+    )
+
+
+def choose_card(
+    model: Path | None, graph: Path | None, card: Path | None
+) -> tuple[ModelCard, Path]:
+    """Take the card from the option, the sidecar, or the graph's metadata; else a raw one.
+
+    Args:
+        model: The model's file or folder, for the sidecar; None for a built-in.
+        graph: An ONNX file that may hold a card; None where there is none.
+        card: The option.
+
+    Returns:
+        The card, and the folder where a user's decoder that it names is looked for.
+    """
+    if card is not None:
+        return cards.read_card(card), card.resolve().parent
+    if model is not None:
+        sidecar = cards.find_card(model)
+        if sidecar is not None:
+            return cards.read_card(sidecar), sidecar.resolve().parent
+    inside = read_card(graph) if graph is not None else None
+    folder = (model or Path()).resolve()
+    return inside or ModelCard(), folder.parent if folder.is_file() else folder
+
+
+def _from_bundle(text: str, bundle: Path, wanted: str, probe: Probe | None) -> Model:
+    manifest = read_manifest(bundle)
+    variants = {variant.id: variant for variant in manifest.variants}
+    identifier = wanted or "fp32"
+    if identifier == "int8" and identifier not in variants and probe is not None:
+        identifier = f"int8-{probe.dialect}"
+    variant = variants.get(identifier)
+    if variant is None:
+        raise BadInput(f"{bundle} holds no variant {identifier!r}.", closest(identifier, variants))
+    graphs = {role: str(bundle / path) for role, path in variant.graphs.items()}
+    missing = [path for path in graphs.values() if not Path(path).exists()]
+    if missing:
+        raise BadInput(
+            f"{missing[0]} is missing from the bundle.", hint=f"See: edgekit verify {bundle}"
+        )
+    return Model(
+        text=text,
+        name=f"{bundle.resolve().name}-{identifier}",
+        variant=msgspec.structs.replace(variant, graphs=graphs),
+        card=card_from_dict(manifest.card, str(bundle / "manifest.json")),
+        folder=bundle,
+        bundle=bundle,
+    )
+
+
+def _graph_files(path: Path) -> dict[str, Path]:
+    """Role to file: one file is "main", in a folder every file's stem is its role."""
+    if path.is_file():
+        return {"main": path}
+    files = {file.stem: file for file in sorted(path.glob("*.onnx"))}
+    if not files:
+        raise BadInput(f"{path} is neither a bundle nor a folder with .onnx files.")
+    return files
+
+
+def _merged(told: GraphCard, found: GraphCard) -> GraphCard:
+    """What the card says about axes and ranges stands; the graph fills in the rest."""
+    return GraphCard(
+        inputs={**found.inputs, **{k: v for k, v in told.inputs.items() if k in found.inputs}},
+        outputs=found.outputs,
+        state=told.state,
+    )
