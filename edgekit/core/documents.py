@@ -199,22 +199,22 @@ class BenchEntry(msgspec.Struct, frozen=True, kw_only=True):
     valid: bool
     reasons: tuple[str, ...]
     n: int
-    p50_ms: float | None
-    p50_low_ms: float | None
-    p50_high_ms: float | None
-    p90_ms: float | None
-    p99_ms: float | None
-    throughput_per_s: float | None
-    load_ms: float | None
-    first_ms: float | None
-    compile_ms: float | None
-    rss_peak_bytes: int | None
-    rss_base_bytes: int | None
-    energy_j: float | None
-    samples: str | None
-    warmup: int
-    steady: bool
-    stopped_by: str
+    p50_ms: float | None = None
+    p50_low_ms: float | None = None
+    p50_high_ms: float | None = None
+    p90_ms: float | None = None
+    p99_ms: float | None = None
+    throughput_per_s: float | None = None
+    load_ms: float | None = None
+    first_ms: float | None = None
+    compile_ms: float | None = None
+    rss_peak_bytes: int | None = None
+    rss_base_bytes: int | None = None
+    energy_j: float | None = None
+    samples: str | None = None
+    warmup: int = 0
+    steady: bool = False
+    stopped_by: str = ""
     missing: dict[str, int] = {}
 
 

@@ -17,8 +17,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any, BinaryIO, TypeVar
 
 from edgekit.core.errors import CheckFailed, EdgekitError
@@ -54,7 +53,7 @@ class Child:
     ) -> None:
         self._what = what
         self._progress = progress or Silent()
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed in close)
         to_child, self._requests = _pipe(write_end=True)
         self._answers, from_child = _pipe(write_end=False)
         self._process = subprocess.Popen(
@@ -159,7 +158,7 @@ class _PipeProgress:
         self._send("note", message)
 
     def track(self, items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
-        if total is None and hasattr(items, "__len__"):
+        if total is None and isinstance(items, Sized):
             total = len(items)
         if total is None:
             # Without a length there is no bar to draw, and the parent could not end its own.
@@ -247,7 +246,10 @@ def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 def _wants_progress(function: Any) -> bool:
     code = getattr(getattr(function, "__func__", function), "__code__", None)
-    return code is not None and "progress" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return (
+        code is not None
+        and "progress" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    )
 
 
 def _portable(error: Exception) -> Exception:

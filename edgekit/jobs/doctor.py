@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
+import tempfile
+from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from edgekit.benchmarks.environment import environment
 from edgekit.core.documents import DoctorDocument, DoctorTarget
-from edgekit.core.errors import EdgekitError
+from edgekit.core.errors import CheckFailed, EdgekitError
 from edgekit.core.progress import Progress
-from edgekit.core.runtime import Probe
+from edgekit.core.runtime import CompileOptions, Probe
+from edgekit.export.builtin.known_answer import EXPECTED, FEED, write_known_answer
 from edgekit.jobs.child import run_in_child
 from edgekit.runtimes.catalogue import load_runtime, parse_target
 from edgekit.runtimes.probes import probe_all, problems
@@ -38,7 +41,7 @@ def run(*, deep: bool, progress: Progress) -> DoctorDocument:
             for probe in probes
         ),
         problems=tuple(problems()),
-        environment=environment(),
+        environment=environment(None),
     )
 
 
@@ -48,12 +51,13 @@ def _opened(probe: Probe, progress: Progress) -> Probe:
         return probe
     progress.note(f"Opening {probe.target}.")
     try:
-        run_in_child(
-            partial(known_answer, probe.target), what=f"{probe.target}", progress=progress
-        )
+        run_in_child(known_answer, probe.target, what=probe.target)
     except EdgekitError as error:
         return msgspec.structs.replace(
-            probe, usable=False, reason=f"It is installed and fails: {error.message}", fix=error.hint
+            probe,
+            usable=False,
+            reason=f"It is installed and fails: {error.message}",
+            fix=error.hint,
         )
     return probe
 
@@ -65,4 +69,13 @@ def known_answer(text: str) -> None:
         EdgekitError: The engine is not usable after all.
     """
     target = parse_target(text)
-    load_runtime(target.runtime)
+    runtime = load_runtime(target.runtime)
+    with tempfile.TemporaryDirectory() as name:
+        graph, folder = Path(name, "graph.onnx"), Path(name, "engine")
+        folder.mkdir()
+        write_known_answer(graph)
+        compiled = runtime.compile(graph, target, CompileOptions(), folder)
+        with runtime.open(compiled, folder) as session:
+            answer = session.run({"x": np.array(FEED, np.float32)})["y"]
+    if not np.allclose(answer, EXPECTED):
+        raise CheckFailed(f"{target} answered {answer.tolist()} instead of {list(EXPECTED)}.")

@@ -61,7 +61,9 @@ def usable(text: str) -> tuple[Target, Probe]:
     target = parse_target(text)
     probe = load_runtime(target.runtime).probe(target)
     if not probe.usable:
-        raise Unavailable(f"{target} cannot be used here: {_sentence(probe.reason)}", hint=probe.fix)
+        raise Unavailable(
+            f"{target} cannot be used here: {_sentence(probe.reason)}", hint=probe.fix
+        )
     return target, probe
 
 
@@ -135,7 +137,9 @@ def _cached(
             compiled = _read(folder)
             engine = folder / compiled.engine
             if engine.exists() and sha256_file(engine) == compiled.engine_sha256:
-                progress.note(f"{graph.name} for {target} in {options.compute}: cached engine {key[:12]}.")
+                progress.note(
+                    f"{graph.name} for {target} in {options.compute}: cached engine {key[:12]}."
+                )
                 return CachedEngine(folder, compiled, hit=True)
             progress.note(f"The cached engine {key[:12]} is damaged and is made again.")
         with atomic_folder(folder, force=True) as temporary:
@@ -153,7 +157,13 @@ def _cached(
 
 def _key(graph_sha256: str, target: Target, probe: Probe, options: CompileOptions) -> str:
     """Content only: the graph, the runtime's full version, the device, the options."""
-    parts = (graph_sha256, str(target), probe.version, probe.device, msgspec.json.encode(options).hex())
+    parts = (
+        graph_sha256,
+        str(target),
+        probe.version,
+        probe.device,
+        msgspec.json.encode(options).hex(),
+    )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -29,7 +29,10 @@ def run(model: str) -> InspectDocument:
             "reference": whole["reference"],
             "variants": [variant.id for variant in manifest.variants],
             "engines": sorted(
-                {f"{engine.target} {engine.variant} {engine.compute}" for engine in manifest.engines}
+                {
+                    f"{engine.target} {engine.variant} {engine.compute}"
+                    for engine in manifest.engines
+                }
             ),
             "files": len(manifest.files),
             "size_bytes": sum(file.size_bytes for file in manifest.files.values()),

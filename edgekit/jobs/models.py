@@ -7,13 +7,14 @@ from pathlib import Path
 
 import msgspec
 
-from edgekit.core.card import GraphCard, ModelCard, card_from_dict
+from edgekit.core.card import ModelCard, card_from_dict
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
 from edgekit.core.runtime import Probe
 from edgekit.core.variant import Variant
 from edgekit.export.facts import graph_facts
-from edgekit.export.metadata import graph_card, read_card
+from edgekit.export.metadata import read_card, with_card
+from edgekit.export.onnx_file import read_onnx
 from edgekit.jobs.bundle import is_bundle, read_manifest
 from edgekit.tasks import cards
 
@@ -73,7 +74,10 @@ def resolve_model(text: str, *, card: Path | None = None, probe: Probe | None = 
             graphs={role: str(file) for role, file in graphs.items()},
         ),
         card=found.with_graphs(
-            {role: _merged(found.graph(role), graph_card(file)) for role, file in graphs.items()}
+            {
+                role: with_card(read_onnx(file), found.graph(role), str(file))[0]
+                for role, file in graphs.items()
+            }
         ),
         folder=folder,
     )
@@ -136,12 +140,3 @@ def _graph_files(path: Path) -> dict[str, Path]:
     if not files:
         raise BadInput(f"{path} is neither a bundle nor a folder with .onnx files.")
     return files
-
-
-def _merged(told: GraphCard, found: GraphCard) -> GraphCard:
-    """What the card says about axes and ranges stands; the graph fills in the rest."""
-    return GraphCard(
-        inputs={**found.inputs, **{k: v for k, v in told.inputs.items() if k in found.inputs}},
-        outputs=found.outputs,
-        state=told.state,
-    )

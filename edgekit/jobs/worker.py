@@ -9,16 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekit.benchmarks.memory import rss_now, rss_peak
-from edgekit.benchmarks.singlestream import SingleStream, StreamSummary
+from edgekit.benchmarks.certificate import compare_runs
+from edgekit.benchmarks.memory import rss_bytes, rss_peak_bytes
+from edgekit.benchmarks.singlestream import (
+    SingleStream,
+    SingleStreamRule,
+    SingleStreamSummary,
+)
 from edgekit.core.card import GraphCard, ModelCard
-from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Array, Binding, Feeds, Placement, Session
+from edgekit.jobs.feeds import fit_batch
 from edgekit.jobs.sequences import Outputs, run_sequence
-from edgekit.tasks.datasets import Sample, readable
+from edgekit.tasks.datasets import readable
 from edgekit.tasks.registry import task_for
 from edgekit.tasks.results import Result, Truth
+from edgekit.tasks.samples import Sample, feeds
 
 __all__ = ["Evaluation", "Measured", "Worker"]
 
@@ -57,8 +63,8 @@ class Measured:
     load_ns: int
     first_ns: int
     rss_base_bytes: int
-    rss_peak_bytes: int
-    stream: StreamSummary
+    rss_peak_bytes: int | None
+    stream: SingleStreamSummary
 
 
 @dataclass
@@ -70,6 +76,11 @@ class _Bound:
     def run(self) -> None:
         for binding in self.bindings:
             binding.run()
+
+    @property
+    def quickest(self) -> Callable[[], None]:
+        """One inference without a loop around it where there is one graph only."""
+        return self.bindings[0].run if len(self.bindings) == 1 else self.run
 
 
 class Worker:
@@ -92,7 +103,7 @@ class Worker:
         self._card = card
         self._folder = folder
         self._trust_code = trust_code
-        self._rss_base = rss_now()
+        self._rss_base = rss_bytes()
         start = time.perf_counter_ns()
         self._sessions = opener()
         self._load_ns = time.perf_counter_ns() - start
@@ -111,24 +122,23 @@ class Worker:
             for role, several in feeds.items()
         }
 
-    def repeat(self, feeds: Mapping[str, Sequence[Feeds]]) -> float:
-        """Run the same inputs twice and return the largest absolute difference; 0 is bitwise."""
-        largest = 0.0
+    def repeat(self, feeds: Mapping[str, Sequence[Feeds]]) -> tuple[int, float]:
+        """Run the same inputs twice; return elements that differ and the largest difference."""
+        differing, largest = 0, 0.0
         first, second = self.sequences(feeds), self.sequences(feeds)
         for role, sequences in first.items():
             for one, other in zip(sequences, second[role], strict=True):
                 for step, again in zip(one, other, strict=True):
-                    largest = max(largest, *(_difference(step[k], again[k]) for k in step))
-        return largest
+                    count, gap = compare_runs(step, again)
+                    differing, largest = differing + count, max(largest, gap)
+        return differing, largest
 
     def evaluate(self, samples: Sequence[Sample], progress: Progress) -> Evaluation:
         """Answer every sample of a data set; unreadable images are skipped and named."""
         role, session = next(iter(self._sessions.items()))
-        if len(self._sessions) > 1:
-            raise BadInput("A data set of images needs a model of one graph.")
         task = task_for(self._card, folder=self._folder, trust_code=self._trust_code)
         name = session.inputs[0].name
-        batch = session.inputs[0].shape[0]
+        tensors = self._card.graph(role).inputs
         ids: list[str] = []
         results: list[Result] = []
         truths: list[Truth] = []
@@ -136,22 +146,20 @@ class Worker:
         not_finite: list[str] = []
         kept = 0
         skipped: list[str] = []
-        images = readable(samples, skipped=skipped)
-        for sample, image in progress.track(images, "images", total=len(samples)):
-            tensor, fit = task.preprocess(image)
-            if isinstance(batch, int) and batch > 1:
-                # A graph of a fixed batch gets the same image in every place.
-                tensor = np.repeat(tensor, batch, axis=0)
-            answer = {key: array[:1] for key, array in session.run({name: tensor}).items()}
+        examples = readable(samples, skipped=skipped)
+        for example in progress.track(examples, "images", total=len(samples)):
+            fed, fit = feeds(example, task, name)
+            assert fit is not None, "data sets of arrays are no images"
+            answer = {key: out[:1] for key, out in session.run(fit_batch(fed, tensors)).items()}
             if not all(_finite(array) for array in answer.values()):
-                not_finite.append(sample.id)
+                not_finite.append(example.sample.id)
             size = sum(array.nbytes for array in answer.values())
             if len(outputs) < _KEPT_IMAGES and (kept + size <= _KEPT_BYTES or len(outputs) < 2):
                 outputs.append(answer)
                 kept += size
-            ids.append(sample.id)
+            ids.append(example.sample.id)
             results.append(task.postprocess(answer, fit, confidence=_EVALUATION_CONFIDENCE))
-            truths.append(sample.truth)
+            truths.append(example.truth)
         return Evaluation(
             tuple(ids),
             tuple(results),
@@ -161,35 +169,42 @@ class Worker:
             tuple(skipped),
         )
 
-    def start(self, feeds: Mapping[str, Feeds]) -> None:
-        """Bind the inputs of every role and run the first inference."""
+    def start(self, feeds: Mapping[str, Feeds], seconds: float) -> None:
+        """Bind the inputs of every role and run the first inference.
+
+        Args:
+            feeds: Inputs by role; one inference runs every role once, in order.
+            seconds: Time of sampling at most.
+        """
         self._bound = _Bound([self._sessions[role].bind(one) for role, one in feeds.items()])
         start = time.perf_counter_ns()
         self._bound.run()
         self._first_ns = time.perf_counter_ns() - start
-        self._stream = SingleStream(self._bound.run)
+        self._stream = SingleStream(SingleStreamRule(seconds=seconds))
 
     def warm(self) -> None:
         """Run until the last windows agree."""
-        assert self._stream is not None
-        self._stream.warm()
+        self._started.warm(self._bound.quickest)
 
     def block(self, seconds: float) -> bool:
-        """Measure for some seconds; return whether the figures are good enough to stop."""
-        assert self._stream is not None
-        self._stream.block(seconds)
-        return self._stream.done
+        """Sample for some seconds; return whether the figures are good enough to stop."""
+        self._started.block(self._bound.quickest, seconds)
+        return self._started.done
 
     def finish(self) -> Measured:
         """Return every figure."""
-        assert self._stream is not None
         return Measured(
             load_ns=self._load_ns,
             first_ns=self._first_ns,
             rss_base_bytes=self._rss_base,
-            rss_peak_bytes=rss_peak(),
-            stream=self._stream.summary(),
+            rss_peak_bytes=rss_peak_bytes(),
+            stream=self._started.summary(),
         )
+
+    @property
+    def _started(self) -> SingleStream:
+        assert self._stream is not None, "start() comes first"
+        return self._stream
 
     def _graph(self, role: str) -> GraphCard:
         return self._card.graph(role)
@@ -197,9 +212,3 @@ class Worker:
 
 def _finite(array: Array) -> bool:
     return array.dtype.kind != "f" or bool(np.isfinite(array).all())
-
-
-def _difference(one: Array, other: Array) -> float:
-    if np.array_equal(one, other, equal_nan=one.dtype.kind == "f"):
-        return 0.0
-    return float(np.abs(one.astype(np.float64) - other.astype(np.float64)).max())

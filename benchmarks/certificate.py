@@ -1,0 +1,519 @@
+"""From figures to the seven checks of a certificate; pure functions, nothing is run here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from edgekit.benchmarks.agreement import Agreement
+from edgekit.benchmarks.shift import Shift
+from edgekit.core.certificate import CHECKS, Certificate, Check, Limits, Metric
+from edgekit.core.parity import SQNR_LIMIT_DB, TensorParity
+from edgekit.core.runtime import Array, Placement
+from edgekit.core.variant import Entry
+
+__all__ = [
+    "LEAST_DETECTIONS",
+    "Figures",
+    "certify",
+    "check_agreement",
+    "check_confidence_shift",
+    "check_finite",
+    "check_metric",
+    "check_parity",
+    "check_placement",
+    "check_repeatable",
+    "compare_runs",
+    "entry_precision",
+    "images_needed",
+    "require_proven",
+]
+
+# Fewer detections of the reference prove no agreement (DESIGN.md, section 6).
+LEAST_DETECTIONS = 200
+# An int8 graph keeps a float remainder; below this part of its quantized share it was not run as
+# int8. The same part of the float arithmetic must run in the `compute` that was asked for.
+_EXECUTED_PART = 0.5
+# Float arithmetic below this share of a graph is a remainder whose precision decides nothing.
+_REMAINDER = 0.01
+# Figures are sums of floats: one part in 10^9 over a limit is on the limit.
+_SLACK = 1e-9
+_FLOATS = ("fp64", "fp32", "fp16", "bf16")
+_MOST_NODES = 10
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Everything that was found about one entry.
+
+    Attributes:
+        outputs: Output (prefixed with "role/" where there are several graphs) to its differences.
+        metric: None without labels, and for a raw model.
+        agreement: None for a raw model, and without images.
+        shift: Likewise.
+        placement: None where the engine does not tell.
+        differing: Elements that two runs on one input gave differently; None where not tried.
+        difference: Largest absolute difference of those two runs; None where not tried.
+        broken_node: Name of the first node whose output leaves the limit of parity; may be empty.
+    """
+
+    outputs: Mapping[str, TensorParity] = field(default_factory=dict)
+    metric: Metric | None = None
+    agreement: Agreement | None = None
+    shift: Shift | None = None
+    placement: Placement | None = None
+    differing: int | None = None
+    difference: float | None = None
+    broken_node: str = ""
+
+
+def certify(
+    entry: Entry,
+    figures: Figures,
+    limits: Limits,
+    *,
+    task: str,
+    precision: str,
+    devices: Collection[str],
+    quantized_share: float | None = None,
+    tolerance: float = 0.0,
+) -> Certificate:
+    """Judge all figures of one entry.
+
+    A raw model has no agreement and no confidence shift, and its metric is UNVERIFIED. Where an
+    output is not finite, the figures made of it mean nothing: they are UNVERIFIED and `finite`
+    alone is the FAIL.
+
+    Args:
+        entry: What the certificate is about.
+        figures: What was found.
+        limits: The budget.
+        task: As in the card.
+        precision: The variant's: "fp32", "fp16" or "int8".
+        devices: The names that the engine gives to the device asked for.
+        quantized_share: Share of the graph's FLOPs that is quantized, for an int8 variant.
+        tolerance: Largest difference of two runs on one input; 0 on a CPU.
+    """
+    checks = {
+        "finite": check_finite(figures.outputs),
+        "parity": check_parity(
+            figures.outputs, precision, entry.compute, broken_node=figures.broken_node
+        ),
+        "metric": check_metric(figures.metric, limits.max_drop, task=task),
+        "placement": check_placement(
+            figures.placement,
+            devices=devices,
+            precision=precision,
+            compute=entry.compute,
+            quantized_share=quantized_share,
+            allow_fallback=limits.allow_fallback,
+        ),
+        "repeatable": check_repeatable(figures.differing, figures.difference, tolerance=tolerance),
+    }
+    if task != "raw":
+        checks["agreement"] = check_agreement(figures.agreement, limits.min_agreement)
+        checks["confidence_shift"] = check_confidence_shift(figures.shift, limits.max_shift)
+    if checks["finite"].verdict == "FAIL":
+        for name in ("parity", "metric", "agreement", "confidence_shift"):
+            if name in checks:
+                checks[name] = msgspec.structs.replace(
+                    checks[name],
+                    verdict="UNVERIFIED",
+                    proven=None,
+                    reason="Not judged: an output is not finite.",
+                )
+    if limits.require_proven:
+        checks = {name: require_proven(check) for name, check in checks.items()}
+    placement = figures.placement
+    return Certificate(
+        target=entry.target,
+        variant=entry.variant,
+        compute=entry.compute,
+        executed_precision="unknown" if placement is None else placement.executed_precision,
+        checks={name: checks[name] for name in CHECKS if name in checks},
+        metric=figures.metric,
+    )
+
+
+def entry_precision(precision: str, compute: str) -> str:
+    """Return the lower of a variant's precision and its compute, the one parity is judged by."""
+    return min((compute, precision), key=lambda name: SQNR_LIMIT_DB[name])
+
+
+def check_finite(outputs: Mapping[str, TensorParity]) -> Check:
+    """No NaN and no Inf on any input; the figure is the number of outputs that hold one."""
+    if not outputs:
+        return Check(verdict="UNVERIFIED", limit=0, reason="No output was looked at.")
+    broken = [name for name, parity in outputs.items() if not parity.finite]
+    if not broken:
+        return Check(verdict="PASS", value=0, limit=0)
+    return Check(
+        verdict="FAIL",
+        value=len(broken),
+        limit=0,
+        reason=f"The output {_names(broken)} holds NaN or Inf.",
+        details={"outputs": broken},
+    )
+
+
+def check_parity(
+    outputs: Mapping[str, TensorParity], precision: str, compute: str, *, broken_node: str = ""
+) -> Check:
+    """SQNR of the worst output, dB, against the limit of the entry's precision.
+
+    An output that is not finite is the matter of `finite` and not judged here.
+
+    Args:
+        outputs: Output to its differences from the reference.
+        precision: The variant's.
+        compute: The entry's.
+        broken_node: First node whose output leaves the limit, where it was looked for.
+    """
+    judged_by = entry_precision(precision, compute)
+    limit = SQNR_LIMIT_DB[judged_by]
+    details: dict[str, Any] = {
+        "precision": judged_by,
+        "outputs": {name: _plain(parity) for name, parity in outputs.items()},
+    }
+    finite = {name: parity for name, parity in outputs.items() if parity.finite}
+    if not finite:
+        return Check(
+            verdict="UNVERIFIED",
+            limit=limit,
+            reason="There is no finite output to compare.",
+            details=details,
+        )
+    worst = min(finite, key=lambda name: finite[name].sqnr_db)
+    value = finite[worst].sqnr_db
+    if value >= limit - _SLACK:
+        return Check(verdict="PASS", value=value, limit=limit, details=details)
+    reason = f"The output {worst!r} reaches {value:.1f} dB; {judged_by} needs {limit:.0f} dB"
+    if broken_node:
+        details["broken_node"] = broken_node
+        reason += f", and the first node out of it is {broken_node!r}"
+    return Check(verdict="FAIL", value=value, limit=limit, reason=f"{reason}.", details=details)
+
+
+def check_metric(metric: Metric | None, max_drop: float, *, task: str = "") -> Check:
+    """Paired drop of the task metric, in points (hundredths).
+
+    The verdict judges the drop itself; `proven` says whether the interval's upper end is within
+    the limit too, and `details["images_missing"]` about how many images that still needs.
+
+    Args:
+        metric: None where there is none.
+        max_drop: In points.
+        task: As in the card, for the reason.
+    """
+    if metric is None:
+        why = "a raw model has no metric" if task == "raw" else "there is no labelled data"
+        return Check(verdict="UNVERIFIED", limit=max_drop, reason=f"Not judged: {why}.")
+    if metric.drop is None or metric.drop_high is None:
+        return Check(
+            verdict="UNVERIFIED",
+            limit=max_drop,
+            reason="Not judged: the reference was not scored on the same images.",
+        )
+    drop, high = 100 * metric.drop, 100 * metric.drop_high
+    details: dict[str, Any] = {"metric": metric.name, "n": metric.n, "drop_high_points": high}
+    proven = high <= max_drop + _SLACK
+    if drop > max_drop + _SLACK:
+        return Check(
+            verdict="FAIL",
+            value=drop,
+            limit=max_drop,
+            proven=False,
+            reason=f"{metric.name} drops by {drop:.2f} points; {max_drop:g} are allowed.",
+            details=details,
+        )
+    reason = ""
+    if not proven:
+        needed = images_needed(metric, max_drop)
+        missing = None if needed is None else max(1, needed - metric.n)
+        details["images_missing"] = missing
+        more = "no number of images" if missing is None else f"about {_round(missing)} more images"
+        reason = f"The drop may be as large as {high:.2f} points; {more} would settle it."
+    return Check(
+        verdict="PASS", value=drop, limit=max_drop, proven=proven, reason=reason, details=details
+    )
+
+
+def images_needed(metric: Metric, max_drop: float) -> int | None:
+    """Return about how many images bring the upper end of the drop's interval to the limit.
+
+    The width of an interval shrinks with the square root of the number of images, the drop itself
+    taken as it is.
+
+    Args:
+        metric: With a paired drop.
+        max_drop: In points.
+
+    Returns:
+        The number in all, not below metric.n; None where the drop itself is on or over the limit.
+    """
+    if metric.drop is None or metric.drop_high is None:
+        return None
+    room = max_drop / 100 - metric.drop
+    if room <= _SLACK:
+        return None
+    return max(metric.n, math.ceil(metric.n * ((metric.drop_high - metric.drop) / room) ** 2))
+
+
+def check_agreement(agreement: Agreement | None, min_agreement: float) -> Check:
+    """Share of the reference's answers that the entry gives as well, 0 to 1.
+
+    `proven` where the interval's lower end is within the limit and, for detectors, the reference
+    found at least 200 objects.
+    """
+    if agreement is None:
+        return Check(
+            verdict="UNVERIFIED", limit=min_agreement, reason="Not judged: there is no image."
+        )
+    details: dict[str, Any] = msgspec.to_builtins(agreement)
+    few = agreement.unit == "detections" and agreement.n < LEAST_DETECTIONS
+    reason = ""
+    if agreement.value < min_agreement - _SLACK:
+        return Check(
+            verdict="FAIL",
+            value=agreement.value,
+            limit=min_agreement,
+            proven=False,
+            reason=(
+                f"{agreement.value:.3f} of the answers agree with the reference; "
+                f"{min_agreement:g} are needed."
+            ),
+            details=details,
+        )
+    if few:
+        reason = (
+            f"The reference found {agreement.n} objects; {LEAST_DETECTIONS} are needed as a proof."
+        )
+    elif agreement.low < min_agreement - _SLACK:
+        reason = f"The agreement may be as low as {agreement.low:.3f}; more images would settle it."
+    return Check(
+        verdict="PASS",
+        value=agreement.value,
+        limit=min_agreement,
+        proven=not reason,
+        reason=reason,
+        details=details,
+    )
+
+
+def check_confidence_shift(shift: Shift | None, max_shift: float) -> Check:
+    """Magnitude of the median change of confidence, 0 to 1; its p90 is told beside it."""
+    if shift is None or shift.median is None:
+        return Check(
+            verdict="UNVERIFIED",
+            limit=max_shift,
+            reason="Not judged: no answer of the reference was found again.",
+        )
+    value = abs(shift.median)
+    within = value <= max_shift + _SLACK
+    direction = "less" if shift.median < 0 else "more"
+    return Check(
+        verdict="PASS" if within else "FAIL",
+        value=value,
+        limit=max_shift,
+        reason=(
+            ""
+            if within
+            else f"Answers are {value:.3f} {direction} sure than the reference's at the median; "
+            f"{max_shift:g} is allowed."
+        ),
+        details={"median": shift.median, "p90": shift.p90, "n": shift.n},
+    )
+
+
+def check_placement(
+    placement: Placement | None,
+    *,
+    devices: Collection[str],
+    precision: str,
+    compute: str,
+    quantized_share: float | None = None,
+    allow_fallback: bool = False,
+) -> Check:
+    """Where and in which precision the arithmetic ran, by share of FLOPs.
+
+    Four things must hold: all of it on the device asked for; none of it in a precision that was
+    not asked for (fp32 is always welcome); an int8 graph ran at least half of its quantized share
+    in int8; and of the float arithmetic at least half ran in `compute`. What only moves data may
+    be elsewhere; it is told. The figure and limit are those of the first that fails, else the
+    share on the device.
+
+    Args:
+        placement: Read from the engine's own graph; None where it does not tell.
+        devices: The names that the engine gives to the device asked for, in any case of letters.
+        precision: The variant's: "fp32", "fp16" or "int8".
+        compute: The entry's.
+        quantized_share: Share of the graph's FLOPs that is quantized; None where not known.
+        allow_fallback: Whether all of this is allowed; it is told nevertheless.
+    """
+    if placement is None or not placement.nodes:
+        return Check(
+            verdict="UNVERIFIED", limit=1.0, reason="The engine does not tell what ran where."
+        )
+    wanted = {name.casefold() for name in devices}
+    by_device, by_precision = placement.share_by_device(), placement.share_by_precision()
+    on_device = math.fsum(by_device[name] for name in by_device if name.casefold() in wanted)
+    elsewhere = [node for node in placement.nodes if node.device.casefold() not in wanted]
+    details: dict[str, Any] = {
+        "devices": by_device,
+        "precisions": by_precision,
+        "quantized_share": quantized_share,
+        "elsewhere": [
+            f"{node.name} ({node.op}) on {node.device}" for node in elsewhere[:_MOST_NODES]
+        ],
+        "elsewhere_nodes": len(elsewhere),
+    }
+    faults: list[tuple[str, float, float]] = []
+    if on_device < 1 - _SLACK:
+        first = next((node for node in elsewhere if node.flops), elsewhere[0])
+        where = f"{1 - on_device:.1%} of the arithmetic ran on {first.device}, {first.name!r} first"
+        faults.append((where, on_device, 1.0))
+    faults += _precision_faults(by_precision, precision, compute, quantized_share)
+    if not faults:
+        moved = f"{len(elsewhere)} nodes that only move data ran elsewhere." if elsewhere else ""
+        return Check(verdict="PASS", value=on_device, limit=1.0, reason=moved, details=details)
+    _, value, limit = faults[0]
+    reason = "; ".join(fault for fault, _, _ in faults)
+    if allow_fallback:
+        reason += " (allowed)"
+    return Check(
+        verdict="PASS" if allow_fallback else "FAIL",
+        value=value,
+        limit=limit,
+        reason=f"{reason}.",
+        details=details,
+    )
+
+
+def check_repeatable(
+    differing: int | None, difference: float | None = None, *, tolerance: float = 0.0
+) -> Check:
+    """The same input twice gives the same output.
+
+    Args:
+        differing: Elements that differ between two runs; judged where `tolerance` is 0 (bitwise).
+        difference: Largest absolute difference; judged against a `tolerance` above 0.
+        tolerance: 0 on a CPU.
+    """
+    value = differing if tolerance == 0 else difference
+    if value is None:
+        return Check(
+            verdict="UNVERIFIED", limit=tolerance, reason="No input was run a second time."
+        )
+    details = {
+        "differing": differing,
+        "difference": difference if difference is not None and math.isfinite(difference) else None,
+    }
+    if value <= tolerance:
+        return Check(verdict="PASS", value=float(value), limit=tolerance, details=details)
+    how = f"{differing} elements differ" if tolerance == 0 else f"they differ by {value:.3g}"
+    return Check(
+        verdict="FAIL",
+        value=float(value) if math.isfinite(value) else None,
+        limit=tolerance,
+        reason=f"Two runs on one input gave two outputs: {how}.",
+        details=details,
+    )
+
+
+def compare_runs(first: Mapping[str, Array], second: Mapping[str, Array]) -> tuple[int, float]:
+    """Compare the outputs of two runs on the same input.
+
+    Args:
+        first: Output name to array.
+        second: The same names.
+
+    Returns:
+        The number of elements that are not bitwise equal, and the largest absolute difference
+        (infinite where a name, shape or dtype differs or one side alone is NaN).
+    """
+    if first.keys() != second.keys():
+        return len(first.keys() ^ second.keys()), math.inf
+    differing, largest = 0, 0.0
+    for name, one in first.items():
+        other = second[name]
+        if one.shape != other.shape or one.dtype != other.dtype:
+            return max(1, differing), math.inf
+        bits = f"V{one.dtype.itemsize}"
+        unequal = np.ascontiguousarray(one).view(bits) != np.ascontiguousarray(other).view(bits)
+        if not unequal.any():
+            continue
+        differing += int(unequal.sum())
+        with np.errstate(invalid="ignore", over="ignore"):
+            gap = np.abs(one[unequal].astype(np.float64) - other[unequal].astype(np.float64))
+        same = one[unequal] == other[unequal]
+        gap = np.where(same, 0.0, np.where(np.isnan(gap), math.inf, gap))
+        largest = max(largest, float(gap.max()))
+    return differing, largest
+
+
+def require_proven(check: Check) -> Check:
+    """Turn a PASS that its interval does not prove into a FAIL."""
+    if check.verdict != "PASS" or check.proven is not False:
+        return check
+    return msgspec.structs.replace(
+        check, verdict="FAIL", reason=f"A proof is required. {check.reason}".strip()
+    )
+
+
+def _precision_faults(
+    shares: Mapping[str, float], precision: str, compute: str, quantized_share: float | None
+) -> list[tuple[str, float, float]]:
+    """What is wrong with the precisions that ran: sentence, figure, limit."""
+    faults = []
+    int8 = shares.get("int8", 0.0)
+    floats = {name: share for name, share in shares.items() if name in _FLOATS}
+    welcome = {"fp64", "fp32", compute, precision}
+    foreign = {name: share for name, share in floats.items() if name not in welcome}
+    if precision != "int8" and int8:
+        foreign["int8"] = int8
+    for name, share in foreign.items():
+        if share > _SLACK:
+            faults.append(
+                (f"{share:.1%} of the arithmetic ran in {name}, not in {compute}", 1 - share, 1.0)
+            )
+    if precision == "int8":
+        limit = _EXECUTED_PART * (quantized_share or 0.0)
+        if int8 == 0 or int8 < limit - _SLACK:
+            part = "none" if int8 == 0 else f"only {int8:.1%}"
+            faults.append((f"{part} of the arithmetic ran in int8", int8, limit))
+    total = math.fsum(floats.values())
+    if compute != "fp32" and total > _REMAINDER:
+        share = floats.get(compute, 0.0) / total
+        if share < _EXECUTED_PART - _SLACK:
+            faults.append(
+                (
+                    f"{share:.1%} of the float arithmetic ran in {compute}, which was asked for",
+                    share,
+                    _EXECUTED_PART,
+                )
+            )
+    return faults
+
+
+def _plain(parity: TensorParity) -> dict[str, Any]:
+    """Figures for a document; JSON knows no infinity, so it becomes None."""
+    content: dict[str, Any] = msgspec.to_builtins(parity)
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in content.items()
+    }
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(repr(name) for name in names)
+
+
+def _round(number: int) -> int:
+    """Two leading digits: an estimate deserves no more."""
+    digits = max(0, len(str(number)) - 2)
+    return round(number, -digits)

@@ -1,0 +1,1 @@
+"""Task metrics, each with a bootstrap interval over images and a paired drop."""

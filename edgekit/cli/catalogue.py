@@ -1,0 +1,20 @@
+"""The commands as plain data, so that the group's help imports none of them."""
+
+from __future__ import annotations
+
+__all__ = ["COMMANDS"]
+
+# Command to its one-line summary, in the order of a model's way to the device. The module is
+# edgekit.cli.commands.NAME and holds a click command called `command`.
+COMMANDS = {
+    "doctor": "Say what works here, what does not, why, and the fix.",
+    "data": "Write a built-in data set.",
+    "export": "Export a trained model to ONNX, checked against PyTorch.",
+    "quantize": "Write an int8 or fp16 variant of an ONNX model.",
+    "compile": "Compile a model for one target; engines are cached.",
+    "eval": "Score a model on labelled data, with an interval.",
+    "bench": "Measure latency, throughput and memory.",
+    "deploy": "All of the above: a bundle, certified, the best variant named.",
+    "verify": "Check a bundle on arrival.",
+    "inspect": "Show card, graph facts and sizes of a model or a bundle.",
+}

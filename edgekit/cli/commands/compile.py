@@ -1,0 +1,33 @@
+"""`edgekit compile`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgekit.cli import options
+from edgekit.cli.reporting import reporting
+
+if TYPE_CHECKING:
+    from edgekit.core.documents import CompileDocument
+
+__all__ = ["command"]
+
+
+@click.command("compile")
+@click.argument("model")
+@options.target()
+@options.compute
+@options.threads
+@options.allow_fallback
+@click.option("--force", is_flag=True, help="Compile again although it is cached.")
+@reporting
+def command(*, model: str, **rest: Any) -> CompileDocument:
+    """Compile MODEL for one target; engines are cached by content.
+
+    MODEL is an ONNX file, a folder of graphs, a bundle, or BUNDLE@VARIANT.
+    """
+    from edgekit import api
+
+    return api.compile(model, **rest)

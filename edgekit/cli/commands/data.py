@@ -1,0 +1,28 @@
+"""`edgekit data`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgekit.cli import options
+from edgekit.cli.reporting import reporting
+
+if TYPE_CHECKING:
+    from edgekit.core.documents import DataDocument
+
+__all__ = ["command"]
+
+
+@click.command("data")
+@click.argument("name")
+@options.output(required=True, metavar="DIR", help="The folder to write.")
+@options.force
+@reporting
+def command(*, name: str, output: Path, force: bool, **_options: Any) -> DataDocument:
+    """Write the built-in data set NAME ("digits") into a folder."""
+    from edgekit import api
+
+    return api.data(name, output, force=force)

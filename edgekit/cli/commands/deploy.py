@@ -1,0 +1,79 @@
+"""`edgekit deploy`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgekit.cli import options
+from edgekit.cli.recipe import config
+from edgekit.cli.reporting import reporting
+
+if TYPE_CHECKING:
+    from edgekit.core.documents import DeployDocument
+
+__all__ = ["command"]
+
+
+@click.command("deploy")
+@click.argument("source")
+@options.output(required=True, metavar="BUNDLE", help="The bundle's folder.")
+@options.targets()
+@options.data(help="Labelled data; without it the verdict is UNVERIFIED.")
+@options.calibration
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "int8"]),
+    multiple=True,
+    help="Precision of a variant; repeatable. Default: all that the target runs.",
+)
+@options.computes(default="all that the target has")
+@options.limits
+@options.allow_fallback
+@options.arch
+@options.card
+@options.inputs
+@options.opset
+@options.threads
+@options.time
+@click.option(
+    "--golden",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Images to keep in the bundle as golden inputs; without it they are generated.",
+)
+@options.trust_code
+@options.trust_pickle
+@options.seed
+@options.force
+@options.require_verified
+@options.require_valid
+@config
+@reporting
+def command(
+    *,
+    source: str,
+    output: Path,
+    max_drop: float | None,
+    min_agreement: float | None,
+    max_shift: float | None,
+    require_proven: bool,
+    allow_fallback: bool,
+    **rest: Any,
+) -> DeployDocument:
+    """Export, quantize, compile, score, measure and certify SOURCE; write a bundle.
+
+    SOURCE is a .pt2 or .onnx file, a .pth or .safetensors file with --arch, or edgekit:NAME.
+    """
+    from edgekit import api
+    from edgekit.core.certificate import Limits
+
+    budget = {"max_drop": max_drop, "min_agreement": min_agreement, "max_shift": max_shift}
+    limits = Limits(
+        require_proven=require_proven,
+        allow_fallback=allow_fallback,
+        **{name: value for name, value in budget.items() if value is not None},
+    )
+    return api.deploy(source, output, limits=limits, **rest)

@@ -1,0 +1,36 @@
+"""`edgekit eval`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgekit.cli import options
+from edgekit.cli.reporting import reporting
+
+if TYPE_CHECKING:
+    from edgekit.core.documents import EvalDocument
+
+__all__ = ["command"]
+
+
+@click.command("eval")
+@click.argument("model")
+@options.data(required=True, help="Labelled data; its evaluation part is scored.")
+@options.target()
+@options.compute
+@options.card
+@options.threads
+@options.trust_code
+@options.allow_fallback
+@options.seed
+@reporting
+def command(*, model: str, **rest: Any) -> EvalDocument:
+    """Score MODEL on labelled data, with a 95 % interval.
+
+    MODEL is an ONNX file, a bundle, or BUNDLE@VARIANT.
+    """
+    from edgekit import api
+
+    return api.evaluate(model, **rest)

@@ -1,0 +1,50 @@
+"""`edgekit quantize`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgekit.cli import options
+from edgekit.cli.reporting import reporting
+
+if TYPE_CHECKING:
+    from edgekit.core.documents import QuantizeDocument
+
+__all__ = ["command"]
+
+
+@click.command("quantize")
+@click.argument("model")
+@options.output(help="File to write; default: NAME.int8-u8s8.onnx beside the model.")
+@options.data(help="Labelled or plain images; their calibration part is used.")
+@options.calibration
+@click.option(
+    "--precision",
+    type=click.Choice(["int8", "fp16"]),
+    default="int8",
+    show_default=True,
+    help="Precision to write.",
+)
+@click.option(
+    "--dialect",
+    type=click.Choice(["u8s8"]),
+    default="u8s8",
+    show_default=True,
+    help="For int8: how Q/DQ is written, u8s8 for CPU engines.",
+)
+@options.card
+@options.trust_code
+@options.seed
+@options.force
+@reporting
+def command(*, model: str, output: Path | None, **rest: Any) -> QuantizeDocument:
+    """Write an int8 (explicit Q/DQ) or fp16 (cast in the graph) variant of MODEL.
+
+    MODEL is an ONNX file, or a folder of one ONNX file a role.
+    """
+    from edgekit import api
+
+    return api.quantize(model, output, **rest)

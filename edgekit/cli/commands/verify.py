@@ -1,0 +1,32 @@
+"""`edgekit verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgekit.cli import options
+from edgekit.cli.reporting import reporting
+
+if TYPE_CHECKING:
+    from edgekit.core.documents import VerifyDocument
+
+__all__ = ["command"]
+
+
+@click.command("verify")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@options.targets(required=False, help="Only this target; default: all of the bundle usable here.")
+@options.threads
+@options.require_verified
+@reporting
+def command(*, bundle: Path, **rest: Any) -> VerifyDocument:
+    """Check BUNDLE on arrival: checksums, golden outputs, placement, repeatability.
+
+    Needs neither torch nor a data set.
+    """
+    from edgekit import api
+
+    return api.verify(bundle, **rest)

@@ -1,0 +1,63 @@
+"""One run of the command line: parse, call, and turn whatever happens into an exit status."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+
+import click
+
+from edgekit.cli.failure import Failure, describe, report
+from edgekit.cli.group import edgekit
+from edgekit.cli.pipes import reader_left
+from edgekit.cli.status import DONE, INTERRUPTED
+
+__all__ = ["run"]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: What follows the program's name.
+
+    Returns:
+        The exit status of the contract: 0, 1, 2, 3 or 130.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show "×" or "★" gets a "?" instead of a UnicodeEncodeError.
+            stream.reconfigure(errors="replace")
+    return _guarded(list(arguments))
+
+
+def _guarded(arguments: list[str]) -> int:
+    as_json, debug = _given("--json", arguments), _given("--debug", arguments)
+    try:
+        # click's own `main` is not used: it takes an EOFError of ours for an interruption.
+        with edgekit.make_context("edgekit", arguments) as context:
+            status = edgekit.invoke(context)
+        return int(status or DONE)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        failure = Failure("interrupted", "Interrupted.", "", INTERRUPTED)
+        report(failure, as_json=as_json)
+        return failure.exit_status
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and reader_left():
+            return DONE
+        failure = describe(error)
+        if debug:
+            import traceback
+
+            traceback.print_exc()
+        report(failure, as_json=as_json)
+        return failure.exit_status
+
+
+def _given(flag: str, arguments: list[str]) -> bool:
+    """Whether a flag stands on the command line, also where parsing failed before it."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return flag in options

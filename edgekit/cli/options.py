@@ -1,0 +1,207 @@
+"""Options that several commands share: one name and one meaning each (the command contract)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgekit.cli.types import Number, named_shapes
+
+__all__ = [
+    "allow_fallback",
+    "arch",
+    "batch",
+    "calibration",
+    "card",
+    "compute",
+    "computes",
+    "data",
+    "force",
+    "inputs",
+    "limits",
+    "opset",
+    "output",
+    "require_valid",
+    "require_verified",
+    "scenario",
+    "seed",
+    "shapes",
+    "target",
+    "targets",
+    "threads",
+    "time",
+    "trust_code",
+    "trust_pickle",
+]
+
+Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
+
+_PATH = click.Path(path_type=Path)
+_COMPUTE = click.Choice(["fp32", "bf16", "fp16"])
+_TARGET_HELP = "RUNTIME:DEVICE[:INDEX], for instance openvino:cpu"
+
+
+def target() -> Decorator:
+    """--target, exactly one."""
+    return click.option("--target", metavar="TARGET", required=True, help=f"{_TARGET_HELP}.")
+
+
+def targets(*, required: bool = True, help: str = "Where to run.") -> Decorator:  # noqa: A002
+    """--target, once or several times."""
+    return click.option(
+        "--target",
+        "targets",
+        metavar="TARGET",
+        multiple=True,
+        required=required,
+        help=f"{help} {_TARGET_HELP}; repeatable.",
+    )
+
+
+def data(*, required: bool = False, help: str) -> Decorator:  # noqa: A002
+    """--data: labelled images or arrays."""
+    return click.option("--data", metavar="DIR", type=_PATH, required=required, help=help)
+
+
+calibration = click.option(
+    "--calibration",
+    metavar="DIR",
+    type=_PATH,
+    help="Data for calibration alone; without it, --data is split.",
+)
+card = click.option(
+    "--card",
+    metavar="FILE",
+    type=_PATH,
+    help="The model's card; without it, NAME.card.yaml beside the model or the card in the graph.",
+)
+arch = click.option(
+    "--arch",
+    metavar="MODULE:FACTORY",
+    help="The network that a state dict belongs to; file.py:factory needs --trust-code.",
+)
+trust_code = click.option(
+    "--trust-code", is_flag=True, help="Run Python code that the model brings (--arch, decoders)."
+)
+trust_pickle = click.option(
+    "--trust-pickle",
+    is_flag=True,
+    help="Load weights by a full pickle, which can run any code: only from who you trust.",
+)
+inputs = click.option(
+    "--input",
+    "inputs",
+    metavar="NAME=SHAPE",
+    multiple=True,
+    callback=named_shapes,
+    help="An input's shape for a model without a card, x=batch,3,224,224; repeatable.",
+)
+opset = click.option(
+    "--opset", type=click.IntRange(min=1), help="ONNX operator set; default: the exporter's own."
+)
+compute = click.option(
+    "--compute",
+    type=_COMPUTE,
+    default="fp32",
+    show_default=True,
+    help="Float precision the engine may compute in.",
+)
+
+
+def computes(*, default: str) -> Decorator:
+    """--compute, once or several times."""
+    return click.option(
+        "--compute",
+        type=_COMPUTE,
+        multiple=True,
+        help=f"Float precision the engine may compute in; repeatable. Default: {default}.",
+    )
+
+
+allow_fallback = click.option(
+    "--allow-fallback", is_flag=True, help="Allow nodes to run on another device than asked for."
+)
+threads = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Threads of a CPU engine; default: all physical cores.",
+)
+batch = click.option(
+    "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Batch size."
+)
+shapes = click.option(
+    "--shapes",
+    metavar="NAME=SHAPE",
+    multiple=True,
+    callback=named_shapes,
+    help="Shape to measure an input at, for other dynamic axes; repeatable.",
+)
+scenario = click.option(
+    "--scenario",
+    type=click.Choice(["single-stream"]),
+    default="single-stream",
+    show_default=True,
+    help="How requests arrive, by MLPerf's names.",
+)
+time = click.option(
+    "--time",
+    metavar="SECONDS",
+    type=Number(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Longest measurement of each entry.",
+)
+seed = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of splits and generated inputs.",
+)
+force = click.option("--force", is_flag=True, help="Replace what is there.")
+require_verified = click.option(
+    "--require-verified", is_flag=True, help="Exit 1 where the verdict is UNVERIFIED."
+)
+require_valid = click.option(
+    "--require-valid", is_flag=True, help="Exit 1 where a measurement is invalid."
+)
+
+
+def output(*, required: bool = False, metavar: str = "PATH", help: str) -> Decorator:  # noqa: A002
+    """-o/--output-path."""
+    return click.option(
+        "-o", "--output-path", "output", metavar=metavar, type=_PATH, required=required, help=help
+    )
+
+
+def limits(command: Command) -> Command:
+    """The budget: --max-drop, --min-agreement, --max-shift, --require-proven."""
+    for option in (
+        click.option(
+            "--require-proven",
+            is_flag=True,
+            help="Fail what passes only by its figure and not by its interval.",
+        ),
+        click.option(
+            "--max-shift",
+            type=Number(min=0, max=1),
+            help="Largest median change of confidence, 0 to 1.  [default: 0.05]",
+        ),
+        click.option(
+            "--min-agreement",
+            type=Number(min=0, max=1),
+            help="Smallest agreement with the reference, 0 to 1.  [default: 0.85]",
+        ),
+        click.option(
+            "--max-drop",
+            metavar="POINTS",
+            type=Number(min=0, max=100),
+            help="Largest drop of the metric, in points.  [default: 1.0]",
+        ),
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,103 @@
+"""`--config recipe.yaml`: option names to values, read as if they stood on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgekit.core.errors import BadInput
+from edgekit.core.names import closest
+
+__all__ = ["config"]
+
+# What a file may not say for whoever runs it.
+_CONSENT = ("trust_code", "trust_pickle")
+_NOT_RECIPE = ("as_json", "quiet", "debug", "config", "help")
+
+
+def _read(ctx: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
+    if path is not None and not ctx.resilient_parsing:
+        ctx.default_map = _values(path, ctx)
+
+
+config = click.option(
+    "--config",
+    metavar="RECIPE.yaml",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=_read,
+    help="Options from a file, by their long names; the command line overrides them.",
+)
+
+
+def _values(path: Path, ctx: click.Context) -> dict[str, Any]:
+    """Read a recipe into values by parameter name."""
+    parameters = {
+        _key(parameter): parameter
+        for parameter in ctx.command.get_params(ctx)
+        if parameter.name not in _NOT_RECIPE
+    }
+    values: dict[str, Any] = {}
+    for key, value in _mapping(path).items():
+        parameter = parameters.get(key)
+        if parameter is None or parameter.name is None:
+            raise BadInput(f"{path} has the unknown key {key!r}.", closest(str(key), parameters))
+        if parameter.name in _CONSENT:
+            raise BadInput(
+                f"{path} holds {key!r}, and a file cannot consent for you.",
+                hint=f"Take it out and, if you agree, give --{key} on the command line.",
+            )
+        values[parameter.name] = _checked(path, key, value, parameter)
+    return values
+
+
+def _mapping(path: Path) -> dict[Any, Any]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"{path} cannot be read: {error}.", hint="Give a recipe with --config."
+        ) from error
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise BadInput(f"{path} is not valid YAML: {reason}.") from error
+    if not isinstance(content, dict):
+        raise BadInput(
+            f"{path} is no recipe: it is not a mapping of option names to values.",
+            hint="For instance: target: [openvino:cpu]",
+        )
+    return content
+
+
+def _checked(path: Path, key: str, value: Any, parameter: click.Parameter) -> Any:
+    """Return a value in the form that click expects; what YAML read as another kind is refused."""
+    if isinstance(parameter, click.Option) and parameter.is_flag:
+        if isinstance(value, bool):
+            return value
+        raise BadInput(f"{path}: {key} must be true or false, got {value!r}.")
+    repeatable = isinstance(parameter, click.Option) and parameter.multiple
+    if repeatable and isinstance(value, dict):
+        # `input: {x: [batch, 3, 224, 224]}` reads better than a list of NAME=SHAPE.
+        value = [f"{name}={_joined(shape)}" for name, shape in value.items()]
+    items = value if repeatable and isinstance(value, list) else [value]
+    for item in items:
+        if isinstance(item, bool) or not isinstance(item, str | int | float):
+            wanted = "a value or a list of values" if repeatable else "one value"
+            raise BadInput(f"{path}: {key} must be {wanted}, got {value!r}.")
+    return items if repeatable else value
+
+
+def _joined(shape: object) -> str:
+    sizes = shape if isinstance(shape, list) else [shape]
+    return ",".join("" if size is None else str(size) for size in sizes)
+
+
+def _key(parameter: click.Parameter) -> str:
+    """The name of an option without its dashes, or an argument's own."""
+    longest = max(parameter.opts, key=len)
+    return longest.lstrip("-")

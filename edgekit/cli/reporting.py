@@ -1,0 +1,54 @@
+"""What every command does around its call: progress, the result, the exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from edgekit.cli.pipes import reader_left
+from edgekit.cli.status import GATES, status_of
+
+__all__ = ["reporting"]
+
+
+def reporting(command: Callable[..., Any]) -> Callable[..., int]:
+    """Give a command --json, --quiet and --debug, and print the document that it returns.
+
+    The command is called with one argument more, `progress`, and returns the document of its API
+    call. What comes out is the exit status.
+    """
+
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON document.")
+    @click.option("--quiet", is_flag=True, help="No progress on stderr.")
+    @click.option(
+        "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."
+    )
+    @functools.wraps(command)
+    def wrapped(*, as_json: bool, quiet: bool, **options: Any) -> int:
+        from edgekit.cli.progress import progress_on_stderr
+
+        gates = {name: options.pop(name) for name in GATES if name in options}
+        with progress_on_stderr(quiet=quiet) as progress:
+            document = command(progress=progress, **options)
+        # rich turns a broken pipe into an exit; the status stays the one that the result earned.
+        with contextlib.suppress(BrokenPipeError, SystemExit):
+            _print(document, as_json=as_json)
+        reader_left()
+        return status_of(document, gates)
+
+    return wrapped
+
+
+def _print(document: object, *, as_json: bool) -> None:
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.encode(document))
+    else:
+        from edgekit.cli.show import show
+
+        show(document)

@@ -1,0 +1,173 @@
+"""One model: exported, quantized, compiled, scored, inspected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from edgekit.cli.show.text import (
+    facts,
+    grid,
+    line,
+    milliseconds,
+    points,
+    shares,
+    size,
+    verdict,
+)
+from edgekit.core.documents import (
+    CompileDocument,
+    EvalDocument,
+    ExportDocument,
+    GraphFacts,
+    InspectDocument,
+    OutputParity,
+    QuantizeDocument,
+)
+
+__all__ = ["show_compile", "show_eval", "show_export", "show_inspect", "show_quantize"]
+
+
+def show_export(document: ExportDocument, console: Console) -> None:
+    """Print an export and its parity."""
+    _show_parity(document.parity, console)
+    facts(
+        console,
+        [
+            ("verdict", verdict(document.verdict)),
+            ("exporter", f"{document.exporter}, opset {document.opset}"),
+            ("size", size(document.size_bytes)),
+            *_files(document.graphs),
+        ],
+    )
+    _show_notes(document.notes, console)
+
+
+def show_quantize(document: QuantizeDocument, console: Console) -> None:
+    """Print a quantized or cast variant and its parity."""
+    _show_parity(document.parity, console)
+    ratio = document.size_bytes / max(document.size_bytes_before, 1)
+    rows: list[tuple[str, str | Text]] = [
+        ("verdict", verdict(document.verdict)),
+        ("variant", document.variant),
+        ("size", f"{size(document.size_bytes)}, {ratio:.2f} of {size(document.size_bytes_before)}"),
+    ]
+    if document.quantized_share is not None:
+        share = f"{100 * document.quantized_share:.0f} % of FLOPs"
+        rows.append(("quantized", f"{share}, calibrated on {document.images} images"))
+    rows += [
+        *_files(document.graphs),
+        *((f"{role} ranges", path) for role, path in document.decisions.items()),
+    ]
+    facts(console, rows)
+    _show_notes(document.notes, console)
+
+
+def show_compile(document: CompileDocument, console: Console) -> None:
+    """Print where the engines are and what they run in."""
+    state = "already cached" if document.cached else f"in {milliseconds(document.compile_ms)} ms"
+    facts(
+        console,
+        [
+            ("target", f"{document.target} in {document.compute}"),
+            ("compiled", state),
+            ("runs in", f"{document.executed_precision}: {shares(document.placement)}"),
+            ("size", size(document.size_bytes)),
+            *((role, folder) for role, folder in document.engines.items()),
+        ],
+    )
+
+
+def show_eval(document: EvalDocument, console: Console) -> None:
+    """Print the metric with its interval."""
+    metric = document.metric
+    rows: list[tuple[str, str | Text]] = [
+        ("target", f"{document.target}, {document.variant} in {document.compute}"),
+        (metric.name, f"{metric.value:.4f} ({metric.low:.4f}–{metric.high:.4f}, 95 % interval)"),
+        *((name, f"{value:.4f}") for name, value in metric.others.items()),
+        ("images", str(document.n)),
+    ]
+    if metric.drop is not None:
+        rows.insert(2, ("drop", f"{points(metric.drop)} points"))
+    facts(console, rows)
+    for sentence in document.skipped:
+        console.print(Text(f"skipped: {sentence}", "yellow"))
+
+
+def show_inspect(document: InspectDocument, console: Console) -> None:
+    """Print card and graph facts."""
+    card = document.card
+    labels = card.get("labels") or ()
+    rows: list[tuple[str, str | Text]] = [("model", document.model)]
+    if card:
+        count = f", {len(labels)} labels" if labels else ""
+        rows.append(("task", f"{card.get('task', 'raw')}{count}"))
+    for name in ("preprocess", "postprocess"):
+        steps = card.get(name)
+        if isinstance(steps, Mapping):
+            rows.append((name, ", ".join(f"{key} {value}" for key, value in steps.items())))
+    if document.bundle:
+        rows += [
+            (str(key), str(value))
+            for key, value in document.bundle.items()
+            if isinstance(value, str | int | float)
+        ]
+    facts(console, rows)
+    for graph in document.graphs:
+        line(console)
+        _show_graph(graph, console)
+
+
+def _show_graph(graph: GraphFacts, console: Console) -> None:
+    most = sorted(graph.operators.items(), key=lambda item: -item[1])[:6]
+    precision = graph.precision
+    if graph.quantized_share:
+        precision += f", {100 * graph.quantized_share:.0f} % of FLOPs quantized"
+    line(console, Text.assemble((graph.role, "bold"), f"  {graph.file}"))
+    facts(
+        console,
+        [
+            *(("input", f"{name} {_tensor(*tensor)}") for name, tensor in graph.inputs.items()),
+            *(("output", f"{name} {_tensor(*tensor)}") for name, tensor in graph.outputs.items()),
+            ("precision", precision),
+            ("size", f"{size(graph.size_bytes)}, {graph.parameters:,} parameters"),
+            ("work", f"{graph.flops / 1e6:,.1f} MFLOP at the smallest batch"),
+            ("nodes", f"{graph.nodes}: {', '.join(f'{count} {op}' for op, count in most)}"),
+            ("format", f"opset {graph.opset}, IR {graph.ir_version}, by {graph.producer}"),
+            ("sha256", graph.sha256),
+        ],
+    )
+
+
+def _show_parity(parity: Sequence[OutputParity], console: Console) -> None:
+    rows = [
+        [
+            output.role,
+            output.output,
+            "×".join(str(length) for length in output.shape),
+            f"{output.sqnr_db:.1f}",
+            f"{output.max_abs:.2g}",
+            f"{output.max_rel:.2g}",
+            f"{output.cosine:.6f}",
+        ]
+        for output in parity
+    ]
+    if rows:
+        headers = ["graph", "output", "shape", "SQNR dB", "max abs", "max rel", "cosine"]
+        console.print(grid(headers, rows, left=(0, 1, 2)))
+        line(console)
+
+
+def _show_notes(notes: Sequence[str], console: Console) -> None:
+    for note in notes:
+        console.print(Text(note, "dim"))
+
+
+def _files(graphs: Mapping[str, str]) -> list[tuple[str, str | Text]]:
+    return [(role, path) for role, path in graphs.items()]
+
+
+def _tensor(dtype: str, shape: Sequence[int | str]) -> str:
+    return f"{dtype} [{', '.join(str(length) for length in shape)}]"

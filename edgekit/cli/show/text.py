@@ -1,0 +1,137 @@
+"""Figures as text, verdicts in colour, and the shapes that all tables share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from edgekit.core.certificate import Check, Verdict
+
+__all__ = [
+    "STYLES",
+    "check_lines",
+    "facts",
+    "grid",
+    "interval",
+    "line",
+    "milliseconds",
+    "points",
+    "shares",
+    "size",
+    "verdict",
+]
+
+# Green is for what was proven to be within its budget, and for nothing else.
+STYLES: dict[str, str] = {"PASS": "green", "FAIL": "red", "UNVERIFIED": "yellow"}
+NOTHING = "–"
+
+
+def milliseconds(value: float | None) -> str:
+    """Format milliseconds with the digits that a latency deserves."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return f"{value:.{_decimals(value)}f}"
+
+
+def interval(middle: float | None, low: float | None, high: float | None) -> str:
+    """Format "12.0 (11.8–12.4)", all three with the decimals of the middle."""
+    if middle is None:
+        return NOTHING
+    if low is None or high is None:
+        return milliseconds(middle)
+    decimals = _decimals(middle)
+    return f"{middle:.{decimals}f} ({low:.{decimals}f}–{high:.{decimals}f})"
+
+
+def points(fraction: float | None) -> str:
+    """Format a difference of fractions as points with its sign."""
+    if fraction is None:
+        return NOTHING
+    value = 100 * fraction
+    return f"{value:+.1f}" if abs(value) >= 10 else f"{value:+.2f}"
+
+
+def size(count: int | None) -> str:
+    """Format a number of bytes in decimal units, three digits."""
+    if count is None:
+        return NOTHING
+    value = float(count)
+    for unit in ("B", "kB", "MB"):
+        if value < 999.5:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.95 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
+
+
+def shares(parts: Mapping[str, float]) -> str:
+    """Format shares of a whole, "98 % int8, 2 % fp32"."""
+    return ", ".join(f"{100 * share:.0f} % {name}" for name, share in parts.items())
+
+
+def verdict(word: Verdict) -> Text:
+    """Return a verdict in its colour."""
+    return Text(word, STYLES[word])
+
+
+def line(console: Console, content: str | Text = "", style: str = "") -> None:
+    """Print a line that is never broken: what it holds may be a path or a command to copy."""
+    text = Text(content, style) if isinstance(content, str) else content
+    console.print(text, soft_wrap=True)
+
+
+def facts(console: Console, rows: Iterable[tuple[str, str | Text]]) -> None:
+    """Print names and values, one pair a line."""
+    for name, value in rows:
+        line(console, Text.assemble((f"{name:<12} ", "bold"), value))
+
+
+def grid(
+    headers: Sequence[str], rows: Sequence[Sequence[str | Text]], left: Sequence[int] = (0,)
+) -> Table:
+    """Return a table without frames.
+
+    Args:
+        headers: One a column; a line break in a header makes it two lines high.
+        rows: The cells.
+        left: Columns that are flush left; the others are flush right.
+    """
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    for index, header in enumerate(headers):
+        table.add_column(
+            header,
+            justify="left" if index in left else "right",
+            vertical="bottom",
+            overflow="fold",
+        )
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def check_lines(name: str, checks: Mapping[str, Check], wanted: Verdict) -> list[Text]:
+    """Say in words why checks of one entry have a verdict, one line a check."""
+    return [
+        Text(f"{wanted} {name}: {check_name.replace('_', ' ')}: {_reason(check)}", STYLES[wanted])
+        for check_name, check in checks.items()
+        if check.verdict == wanted
+    ]
+
+
+def _reason(check: Check) -> str:
+    if check.reason:
+        return check.reason
+    if check.value is None or check.limit is None:
+        return "could not be judged."
+    return f"{check.value:.4g} against a limit of {check.limit:.4g}."
+
+
+def _decimals(value: float) -> int:
+    if abs(value) >= 100:
+        return 0
+    if abs(value) >= 10:
+        return 1
+    return 2 if abs(value) >= 1 else 3

@@ -1,0 +1,50 @@
+"""The exit statuses, and which document earns which: the one place that decides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["BAD_INPUT", "DONE", "FAILED", "GATES", "INTERRUPTED", "UNAVAILABLE", "status_of"]
+
+DONE = 0
+FAILED = 1
+BAD_INPUT = 2
+UNAVAILABLE = 3
+INTERRUPTED = 130
+
+# Options that turn a result into a failure; they are no arguments of the API's calls.
+GATES = ("require_valid", "require_verified")
+
+
+def status_of(document: object, gates: Mapping[str, Any]) -> int:
+    """Return the exit status that a result earns.
+
+    Args:
+        document: One of edgekit.core.documents.
+        gates: Which of GATES are on.
+
+    Returns:
+        DONE or FAILED.
+    """
+    from edgekit.core.documents import (
+        BenchDocument,
+        DeployDocument,
+        ExportDocument,
+        QuantizeDocument,
+        VerifyDocument,
+    )
+
+    failed = False
+    if isinstance(document, ExportDocument | QuantizeDocument | VerifyDocument):
+        failed = document.verdict == "FAIL"
+    if isinstance(document, DeployDocument):
+        # A variant that fails is no failure of the deployment as long as another one passes.
+        failed = any(choice.variant is None for choice in document.recommended)
+    if isinstance(document, DeployDocument | VerifyDocument) and gates.get("require_verified"):
+        failed = failed or document.verdict != "PASS"
+    if isinstance(document, DeployDocument | BenchDocument) and gates.get("require_valid"):
+        failed = failed or not all(entry.valid for entry in document.entries)
+    return FAILED if failed else DONE

@@ -1,0 +1,220 @@
+"""One entry run against the reference, and judged."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from edgekit.benchmarks.agreement import agreement
+from edgekit.benchmarks.certificate import Figures, certify
+from edgekit.benchmarks.metrics.registry import score
+from edgekit.benchmarks.shift import confidence_shift
+from edgekit.core.card import ModelCard
+from edgekit.core.certificate import Certificate, Limits, Metric
+from edgekit.core.errors import CheckFailed
+from edgekit.core.parity import TensorParity
+from edgekit.core.progress import Progress
+from edgekit.core.runtime import Feeds, Placement, Session
+from edgekit.core.variant import Entry, Variant
+from edgekit.export.facts import graph_facts
+from edgekit.jobs.child import Child
+from edgekit.jobs.entries import Plan
+from edgekit.jobs.feeds import Data
+from edgekit.jobs.reference import Reference
+from edgekit.jobs.sequences import Outputs, compare
+from edgekit.jobs.worker import Evaluation, Worker
+
+__all__ = ["Truths", "certify_entry", "named_parity", "reference_truths", "whole_placement"]
+
+Feeding = Mapping[str, Sequence[Feeds]]
+Sequences = Mapping[str, Sequence[list[Outputs]]]
+
+
+@dataclass(frozen=True)
+class Truths:
+    """What the reference answered.
+
+    Attributes:
+        evaluation: On the evaluation images; None without a data set of images.
+        feeds: Inputs by role for the parity check and for measuring.
+        outputs: The reference's answers to `feeds`; empty where `evaluation` holds them.
+        golden_feeds: Golden inputs by role.
+        golden: The reference's answers to them.
+        metric: The reference's own score.
+    """
+
+    evaluation: Evaluation | None
+    feeds: Feeding
+    outputs: Sequences
+    golden_feeds: Feeding
+    golden: dict[str, list[list[Outputs]]]
+    metric: Metric | None
+
+
+def reference_truths(
+    reference: Reference,
+    card: ModelCard,
+    folder: Path,
+    data: Data | None,
+    feeds: Feeding,
+    golden_feeds: Feeding,
+    *,
+    trust_code: bool,
+    seed: int,
+    progress: Progress,
+) -> Truths:
+    """Run the reference once over everything that entries are compared on.
+
+    Args:
+        reference: How to open it.
+        card: The model's.
+        folder: Where a user's decoder is looked for.
+        data: Evaluation images or arrays; None without.
+        feeds: Inputs by role for the parity check.
+        golden_feeds: Golden inputs by role.
+        trust_code: Whether that decoder may run.
+        seed: Of the bootstrap.
+        progress: Receives what is being done.
+    """
+    progress.stage("reference")
+    evaluation: Evaluation | None = None
+    outputs: Sequences = {}
+    with Child(
+        Worker,
+        reference.opener,
+        card,
+        folder,
+        trust_code,
+        what=f"the reference ({reference.name})",
+        progress=progress,
+    ) as child:
+        golden = child.call("sequences", golden_feeds)
+        if data is not None and data.samples:
+            evaluation = child.call("evaluate", data.samples)
+        else:
+            outputs = child.call("sequences", feeds)
+    metric = None
+    if evaluation is not None:
+        metric = _score(card, evaluation, None, seed)
+    return Truths(evaluation, feeds, outputs, golden_feeds, golden, metric)
+
+
+def certify_entry(
+    plan: Plan,
+    variant: Variant,
+    opener: Callable[[], dict[str, Session]],
+    card: ModelCard,
+    folder: Path,
+    truths: Truths,
+    data: Data | None,
+    limits: Limits,
+    *,
+    trust_code: bool,
+    seed: int,
+    progress: Progress,
+) -> tuple[Certificate, float]:
+    """Run one entry in a process of its own and judge what it did.
+
+    Returns:
+        The certificate, and the SQNR of the worst output on the golden inputs, dB.
+
+    Raises:
+        EdgekitError: The engine refuses the graph, or its process died.
+    """
+    evaluation: Evaluation | None = None
+    with Child(
+        Worker, opener, card, folder, trust_code, what=str(plan), progress=progress
+    ) as child:
+        placement = whole_placement(child.call("placement"))
+        golden = child.call("sequences", truths.golden_feeds)
+        differing, difference = child.call("repeat", truths.golden_feeds)
+        if truths.evaluation is not None and data is not None:
+            evaluation = child.call("evaluate", data.samples)
+            reference: Sequences = {"main": [[one] for one in truths.evaluation.outputs]}
+            outputs = {"main": [[one] for one in evaluation.outputs]}
+        else:
+            reference = truths.outputs
+            outputs = child.call("sequences", truths.feeds)
+    parity = named_parity(reference, outputs)
+    if evaluation is not None and evaluation.not_finite:
+        # Parity looks at the first images only; finite is about all of them.
+        name = next(iter(parity))
+        parity[name] = msgspec.structs.replace(parity[name], finite=False)
+    figures = dataclasses.replace(
+        _against(card, truths.evaluation, evaluation, seed),
+        outputs=parity,
+        placement=placement,
+        differing=differing,
+        difference=difference,
+    )
+    certificate = certify(
+        Entry(str(plan.target), plan.variant, plan.compute),
+        figures,
+        limits,
+        task=card.task,
+        precision=plan.precision,
+        devices=(plan.target.device,),
+        quantized_share=_quantized_share(variant),
+    )
+    worst = min(one.sqnr_db for one in named_parity(truths.golden, golden).values())
+    return certificate, worst
+
+
+def whole_placement(placements: Mapping[str, Placement]) -> Placement:
+    """The nodes of every role as one."""
+    return Placement(tuple(node for one in placements.values() for node in one.nodes))
+
+
+def named_parity(reference: Sequences, outputs: Sequences) -> dict[str, TensorParity]:
+    """Parity by output name, with "role/" in front where there are several graphs."""
+    figures = compare(
+        {role: list(sequences) for role, sequences in reference.items()},
+        {role: list(sequences) for role, sequences in outputs.items()},
+    )
+    several = len(reference) > 1
+    return {f"{role}/{name}" if several else name: one for (role, name), one in figures.items()}
+
+
+def _against(
+    card: ModelCard, reference: Evaluation | None, evaluation: Evaluation | None, seed: int
+) -> Figures:
+    """Metric, agreement and shift of an entry's answers against the reference's."""
+    if reference is None or evaluation is None:
+        return Figures()
+    if reference.ids != evaluation.ids:
+        raise CheckFailed("The entry and the reference did not read the same images.")
+    confidence = card.postprocess.confidence if card.postprocess else 0.0
+    return Figures(
+        metric=_score(card, evaluation, reference, seed),
+        agreement=agreement(
+            evaluation.results, reference.results, confidence=confidence, seed=seed
+        ),
+        shift=confidence_shift(
+            evaluation.results, reference.results, evaluation.truths, confidence=confidence
+        ),
+    )
+
+
+def _score(
+    card: ModelCard, evaluation: Evaluation, reference: Evaluation | None, seed: int
+) -> Metric | None:
+    return score(
+        card.task,
+        evaluation.results,
+        evaluation.truths,
+        reference.results if reference is not None else None,
+        labels=len(card.labels),
+        seed=seed,
+    )
+
+
+def _quantized_share(variant: Variant) -> float | None:
+    if variant.precision != "int8":
+        return None
+    facts = [graph_facts(Path(path), role) for role, path in variant.graphs.items()]
+    flops = sum(fact.flops for fact in facts)
+    return sum(fact.quantized_share * fact.flops for fact in facts) / flops if flops else None

@@ -1,0 +1,77 @@
+"""`edgekit eval`: the task metric with its interval, on the engine that will run the model."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from edgekit.benchmarks.metrics.registry import score
+from edgekit.core.documents import EvalDocument
+from edgekit.core.errors import BadInput
+from edgekit.core.progress import Progress
+from edgekit.core.runtime import CompileOptions
+from edgekit.jobs.child import Child
+from edgekit.jobs.engines import compile_graphs, open_engines, usable
+from edgekit.jobs.feeds import open_data
+from edgekit.jobs.models import resolve_model
+from edgekit.jobs.worker import Evaluation, Worker
+
+__all__ = ["run"]
+
+
+def run(
+    model: str,
+    *,
+    data: Path,
+    target: str,
+    compute: str,
+    card: Path | None,
+    threads: int | None,
+    trust_code: bool,
+    allow_fallback: bool,
+    seed: int,
+    progress: Progress,
+) -> EvalDocument:
+    """See edgekit.api.evaluate."""
+    where, probe = usable(target)
+    resolved = resolve_model(model, card=card, probe=probe)
+    images = open_data(data, resolved.card, seed=seed)
+    if not images.samples or not images.dataset.labelled:
+        raise BadInput(
+            f"{data} holds no labelled images to score on.",
+            hint="See docs/data.md for the forms of a data set.",
+        )
+    options = CompileOptions(compute=compute, threads=threads, allow_fallback=allow_fallback)
+    progress.stage("compile")
+    graphs = {role: Path(path) for role, path in resolved.variant.graphs.items()}
+    engines = compile_graphs(graphs, where, probe, options, progress=progress)
+    progress.stage("evaluate")
+    with Child(
+        Worker,
+        partial(open_engines, {role: engine.folder for role, engine in engines.items()}),
+        resolved.card,
+        resolved.folder,
+        trust_code,
+        what=f"{resolved.name} on {where}",
+        progress=progress,
+    ) as child:
+        evaluation: Evaluation = child.call("evaluate", images.samples)
+    metric = score(
+        resolved.card.task,
+        evaluation.results,
+        evaluation.truths,
+        None,
+        labels=len(resolved.card.labels),
+        seed=seed,
+    )
+    if metric is None:
+        raise BadInput(f"{data} holds no labelled images to score on.")
+    return EvalDocument(
+        model=model,
+        target=str(where),
+        variant=resolved.variant.id,
+        compute=compute,
+        metric=metric,
+        n=metric.n,
+        skipped=evaluation.skipped,
+    )

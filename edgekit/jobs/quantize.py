@@ -1,0 +1,211 @@
+"""`edgekit quantize`: an int8 or fp16 variant of an ONNX model."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit.core.card import ModelCard
+from edgekit.core.certificate import Verdict, worst
+from edgekit.core.documents import OutputParity, QuantizeDocument
+from edgekit.core.errors import BadInput, Unavailable
+from edgekit.core.files import atomic_path
+from edgekit.core.names import closest
+from edgekit.core.parity import SQNR_LIMIT_DB
+from edgekit.core.progress import Progress
+from edgekit.core.variant import Variant
+from edgekit.export.decisions import Decisions, read_decisions, write_decisions
+from edgekit.export.facts import graph_facts
+from edgekit.export.fp16 import write_fp16
+from edgekit.export.quantize import calibrate, write_int8
+from edgekit.jobs.child import run_in_child
+from edgekit.jobs.delivery import deliver_graphs, refuse_existing
+from edgekit.jobs.export import output_parity
+from edgekit.jobs.feeds import Data, open_data
+from edgekit.jobs.models import resolve_model
+from edgekit.jobs.plain import run_plain
+
+__all__ = ["DIALECTS", "Quantized", "calibrate_graphs", "run", "write_variant"]
+
+DIALECTS = ("u8s8",)
+
+# Calibration images: more changes the ranges of convolutional models little and costs time.
+_CALIBRATION_IMAGES = 100
+_PARITY_IMAGES = 4
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """Decisions by role, as files."""
+
+    decisions: dict[str, Path]
+    images: int
+
+
+def run(
+    model: str,
+    output: Path | None,
+    *,
+    data: Path | None,
+    calibration: Path | None,
+    precision: str,
+    dialect: str,
+    card: Path | None,
+    trust_code: bool,
+    seed: int,
+    force: bool,
+    progress: Progress,
+) -> QuantizeDocument:
+    """See edgekit.api.quantize."""
+    if precision not in ("int8", "fp16"):
+        raise BadInput(f"{precision!r} is not a precision.", closest(precision, ("int8", "fp16")))
+    if dialect not in DIALECTS:
+        raise BadInput(f"{dialect!r} is not a dialect.", closest(dialect, DIALECTS))
+    resolved = resolve_model(model, card=card)
+    if resolved.variant.precision != "fp32":
+        raise BadInput(
+            f"{model} holds {resolved.variant.precision} already.", hint="Give the fp32 graph."
+        )
+    images = None
+    if data is not None or calibration is not None:
+        images = open_data(data, resolved.card, calibration=calibration, seed=seed)
+    before = resolved.variant
+    identifier = "fp16" if precision == "fp16" else f"int8-{dialect}"
+    destination = output or _beside(before, identifier)
+    refuse_existing(destination, force=force)
+    with tempfile.TemporaryDirectory(prefix="edgekit-quantize-") as name:
+        work = Path(name)
+        decisions: dict[str, Path] = {}
+        count = 0
+        if precision == "int8":
+            if images is None:
+                raise BadInput(
+                    "int8 needs real inputs to calibrate on, and none were given.",
+                    hint="Give --data or --calibration.",
+                )
+            quantized = calibrate_graphs(before, resolved.card, images, work, seed, progress)
+            decisions, count = quantized.decisions, quantized.images
+        variant = write_variant(before, identifier, decisions, work / "graphs", progress)
+        parity, verdict, notes = _checked(before, variant, images, progress)
+        facts = [graph_facts(Path(path), role) for role, path in variant.graphs.items()]
+        flops = sum(fact.flops for fact in facts)
+        share = sum(fact.quantized_share * fact.flops for fact in facts) / flops if flops else 0.0
+        made = {role: Path(path) for role, path in variant.graphs.items()}
+        written = deliver_graphs(made, destination, force=force)
+        kept = {}
+        for role, path in decisions.items():
+            kept[role] = destination.parent / f"{destination.stem}.{path.name}"
+            with atomic_path(kept[role]) as temporary:
+                shutil.copyfile(path, temporary)
+    return QuantizeDocument(
+        model=model,
+        variant=identifier,
+        graphs={role: str(path) for role, path in written.items()},
+        decisions={role: str(path) for role, path in kept.items()},
+        verdict=verdict,
+        parity=parity,
+        size_bytes=sum(path.stat().st_size for path in written.values()),
+        size_bytes_before=sum(Path(path).stat().st_size for path in before.graphs.values()),
+        quantized_share=share if precision == "int8" else None,
+        images=count,
+        notes=tuple(notes),
+    )
+
+
+def calibrate_graphs(
+    variant: Variant, card: ModelCard, data: Data, folder: Path, seed: int, progress: Progress
+) -> Quantized:
+    """Calibrate every graph once; the decisions serve every dialect.
+
+    Args:
+        variant: The fp32 variant.
+        card: The model's.
+        data: Its calibration part is used.
+        folder: Receives ROLE.quantization.json.
+        seed: Of the calibration.
+        progress: Receives what is being done.
+
+    Raises:
+        BadInput: No calibration inputs, or nothing in the graphs can be quantized.
+    """
+    progress.stage("calibrate")
+    folder.mkdir(parents=True, exist_ok=True)
+    written: dict[str, Path] = {}
+    images = 0
+    for role, path in variant.graphs.items():
+        # NNCF patches what it imports and keeps memory: it gets a process of its own.
+        count, decisions = run_in_child(
+            _calibrate,
+            Path(path),
+            role,
+            data,
+            card.task,
+            seed,
+            what=f"calibrating {role}",
+            progress=progress,
+        )
+        images = max(images, count)
+        written[role] = folder / f"{role}.quantization.json"
+        write_decisions(decisions, written[role])
+    return Quantized(written, images)
+
+
+def write_variant(
+    variant: Variant,
+    identifier: str,
+    decisions: dict[str, Path],
+    folder: Path,
+    progress: Progress,
+) -> Variant:
+    """Write every graph of a variant: "fp16" by a cast, "int8-DIALECT" from decisions."""
+    progress.stage(identifier)
+    folder.mkdir(parents=True, exist_ok=True)
+    graphs: dict[str, str] = {}
+    for role, path in variant.graphs.items():
+        output = folder / f"{role}.onnx"
+        if identifier == "fp16":
+            run_in_child(write_fp16, Path(path), output, what=f"casting {role} to fp16")
+        else:
+            content = read_decisions(decisions[role])
+            dialect = identifier.partition("-")[2]
+            run_in_child(
+                write_int8, Path(path), content, dialect, output, what=f"writing {identifier}"
+            )
+        graphs[role] = str(output)
+    return Variant(id=identifier, precision=identifier.partition("-")[0], graphs=graphs)
+
+
+def _calibrate(
+    model: Path, role: str, data: Data, task: str, seed: int, progress: Progress
+) -> tuple[int, Decisions]:
+    feeds = data.calibration_feeds(role, _CALIBRATION_IMAGES)
+    return len(feeds), calibrate(
+        model, feeds, task=task, record=data.record(), seed=seed, progress=progress
+    )
+
+
+def _checked(
+    before: Variant, after: Variant, data: Data | None, progress: Progress
+) -> tuple[tuple[OutputParity, ...], Verdict, list[str]]:
+    """Compare with the fp32 graph on images that were not calibrated on."""
+    feeds = data.feeds(_PARITY_IMAGES) if data is not None else {}
+    if not feeds:
+        return (), "UNVERIFIED", ["Parity was not checked: there are no images for it."]
+    progress.stage("parity")
+    try:
+        reference = run_plain({r: Path(p) for r, p in before.graphs.items()}, feeds)
+        got = run_plain({r: Path(p) for r, p in after.graphs.items()}, feeds)
+    except Unavailable as error:
+        return (), "UNVERIFIED", [f"Parity was not checked: {error.message}"]
+    parity = output_parity(reference, got)
+    limit = SQNR_LIMIT_DB[after.precision]
+    return parity, worst("PASS" if one.sqnr_db >= limit else "FAIL" for one in parity), []
+
+
+def _beside(variant: Variant, identifier: str) -> Path:
+    first = Path(next(iter(variant.graphs.values())))
+    if len(variant.graphs) == 1:
+        return first.with_name(f"{first.stem}.{identifier}.onnx")
+    return first.parent.with_name(f"{first.parent.name}.{identifier}")

@@ -1,0 +1,76 @@
+"""Arrays by input name in .npz files, for models without a task."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.core.card import ModelCard
+from edgekit.core.errors import BadInput
+from edgekit.core.names import closest
+from edgekit.tasks.samples import Found, Sample
+
+__all__ = ["read_arrays"]
+
+
+def read_arrays(folder: Path, card: ModelCard) -> Found | None:
+    """Read .npz files: an array an input, whose first axis counts the samples.
+
+    Args:
+        folder: A folder of .npz files, or one such file.
+        card: Its inputs, where it names any, are the names to expect; what the model feeds back to
+            itself may be left out.
+
+    Raises:
+        BadInput: A file is broken or holds objects, an input is unknown or missing, or the arrays
+            of a file differ in length.
+    """
+    paths = [folder] if folder.is_file() else sorted(folder.glob("*.npz"))
+    samples = []
+    for path in paths:
+        arrays = _read(path)
+        _check(arrays, card, path)
+        for index in range(len(next(iter(arrays.values())))):
+            row = {name: array[index : index + 1] for name, array in arrays.items()}
+            samples.append(Sample(f"{path.name}[{index}]", path, arrays=row))
+    return Found("npz", tuple(samples), labelled=False) if samples else None
+
+
+def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
+    try:
+        # NumPy leaves a file that it opened itself and cannot read open.
+        with open(path, "rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise zipfile.BadZipFile("it is no zip file")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise BadInput(f"{path} is not a readable .npz file of plain arrays: {error}.") from error
+
+
+def _check(arrays: dict[str, npt.NDArray[Any]], card: ModelCard, path: Path) -> None:
+    if not arrays:
+        raise BadInput(f"{path} holds no arrays.")
+    if card.inputs:
+        for name in arrays:
+            if name not in card.inputs:
+                raise BadInput(
+                    f"{path} holds {name!r}, which is no input of the model.",
+                    hint=closest(name, list(card.inputs)),
+                )
+        fed_back = set(card.state.values())
+        missing = [name for name in card.inputs if name not in arrays and name not in fed_back]
+        if missing:
+            raise BadInput(f"{path} lacks the input {missing[0]!r}.")
+    lengths = {name: array.shape[0] if array.ndim else None for name, array in arrays.items()}
+    if None in lengths.values() or len(set(lengths.values())) > 1:
+        listing = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise BadInput(
+            f"The arrays of {path} do not hold the same number of samples: {listing}.",
+            hint="The first axis of each counts the samples.",
+        )

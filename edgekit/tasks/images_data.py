@@ -1,0 +1,106 @@
+"""Data sets of images without a truth, and of images with a class."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import cast
+
+from edgekit.core.card import ModelCard
+from edgekit.core.errors import BadInput
+from edgekit.tasks.class_names import match_classes
+from edgekit.tasks.images import image_files
+from edgekit.tasks.samples import Found, Role, Sample
+from edgekit.tasks.text_files import read_text
+
+# ruff: noqa: ARG001  (the arguments of a reader are fixed)
+
+__all__ = ["read_class_folders", "read_labels_csv", "read_plain"]
+
+_CSV = "labels.csv"
+
+
+def read_plain(folder: Path, card: ModelCard) -> Found | None:
+    """Find images without a truth: those below `images/`, else those below the folder."""
+    root = folder / "images" if (folder / "images").is_dir() else folder
+    paths = image_files(root)
+    samples = tuple(Sample(path.relative_to(folder).as_posix(), path) for path in paths)
+    return Found("images", samples, labelled=False) if samples else None
+
+
+def read_labels_csv(folder: Path, card: ModelCard) -> Found | None:
+    """Read labels.csv: columns `file` (relative to the folder), `class_index`, optionally `role`.
+
+    Raises:
+        BadInput: A column or a file is missing, an index is out of range, a role is unknown, or a
+            file is there twice; names the line.
+    """
+    path = folder / _CSV
+    if not path.is_file():
+        return None
+    reader = csv.DictReader(read_text(path).splitlines())
+    columns = list(reader.fieldnames or ())
+    for column in ("file", "class_index"):
+        if column not in columns:
+            raise BadInput(
+                f"{path} has no column {column!r}.",
+                hint=f"Its columns are: {', '.join(columns) or 'none'}.",
+            )
+    samples: dict[str, Sample] = {}
+    for row in reader:
+        where = f"{path}, line {reader.line_num}"
+        sample = _sample(row, folder, card, where, "role" in columns)
+        if sample.id in samples:
+            raise BadInput(f"{where}: {sample.id} is there twice.")
+        samples[sample.id] = sample
+    return Found(_CSV, tuple(samples.values()), labelled=True, annotations=(path,))
+
+
+def read_class_folders(folder: Path, card: ModelCard) -> Found | None:
+    """Read one folder of images a class, named like the labels or in their order.
+
+    Raises:
+        BadInput: The folders match the labels neither by name nor by number.
+    """
+    folders = sorted(
+        each for each in folder.iterdir() if each.is_dir() and not each.name.startswith(".")
+    )
+    if not folders or [each.name for each in folders] == ["images"]:
+        return None
+    names = [each.name for each in folders]
+    indices, note = match_classes(names, card.labels, f"The data set {folder}")
+    by_order = bool(note) or not card.labels
+    if by_order and all(name.isdecimal() for name in names) and sorted(names, key=int) != names:
+        # Sorted as text, 10 comes before 2. Which of the two orders is meant only the user knows.
+        raise BadInput(
+            f"The class folders of {folder} are numbers whose order as text and as numbers differ.",
+            hint="Name the folders as the card's labels, or write labels.csv.",
+        )
+    samples = tuple(
+        Sample(path.relative_to(folder).as_posix(), path, index)
+        for each, index in zip(folders, indices, strict=True)
+        for path in image_files(each)
+    )
+    return Found("class folders", samples, labelled=True, notes=(note,) if note else ())
+
+
+def _sample(
+    row: dict[str, str | None], folder: Path, card: ModelCard, where: str, roles: bool
+) -> Sample:
+    name = (row["file"] or "").strip()
+    path = folder / name
+    if not name or not path.is_file():
+        raise BadInput(f"{where}: the file {name!r} does not exist in {folder}.")
+    text = (row["class_index"] or "").strip()
+    if not text.isdecimal():
+        raise BadInput(f"{where}: class_index {text!r} is not a whole number from 0.")
+    index = int(text)
+    if card.labels and index >= len(card.labels):
+        raise BadInput(
+            f"{where}: class_index {index} is out of range; the card names {len(card.labels)} "
+            "labels."
+        )
+    role = (row.get("role") or "").strip() if roles else ""
+    if roles and role not in ("calib", "eval"):
+        raise BadInput(f"{where}: the role {role!r} is unknown.", hint="Known: calib, eval.")
+    return Sample(name, path, index, cast("Role", role) if roles else None)

@@ -1,0 +1,158 @@
+"""Detection data sets in YOLO form: data.yaml, and a text file of boxes beside each image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.core.card import ModelCard
+from edgekit.core.errors import BadInput
+from edgekit.tasks.cards import parse_yaml
+from edgekit.tasks.class_names import match_classes
+from edgekit.tasks.images import image_files
+from edgekit.tasks.samples import Found, RelativeBoxes, Role, Sample
+from edgekit.tasks.text_files import read_text
+
+__all__ = ["read_yolo"]
+
+_ROLES: tuple[tuple[str, Role], ...] = (("train", "calib"), ("val", "eval"))
+
+
+def read_yolo(folder: Path, card: ModelCard) -> Found | None:
+    """Read data.yaml: `names`, `train` (for calibration) and `val` (for scoring).
+
+    `train` and `val` are a folder, a text file of image paths, or a list of these, relative to
+    `path`, which is relative to data.yaml. The boxes of images/…/NAME.jpg are in
+    labels/…/NAME.txt, an object a line: class, centre x, centre y, width, height as fractions of
+    the image, or class and the corners of an outline. An image without such a file has no objects.
+
+    Raises:
+        BadInput: A key, folder or image is missing, or a line is wrong; names it.
+    """
+    path = folder / "data.yaml"
+    if not path.is_file():
+        return None
+    content = parse_yaml(path)
+    if not isinstance(content, dict):
+        raise BadInput(f"{path} holds no keys.", hint="It needs `names` and `val`.")
+    names = _names(content, path)
+    indices, note = match_classes(names, card.labels, str(path))
+    root = folder / str(content.get("path") or ".")
+    if not root.is_dir():
+        # `path` is often left as it was on the machine where the data set was made.
+        root = folder
+    samples: list[Sample] = []
+    annotations = [path]
+    notes = [note] if note else []
+    for key, role in _ROLES:
+        if content.get(key) is None:
+            continue
+        images = _images(content[key], root, folder, path, key)
+        if images is None:
+            if role == "eval":
+                raise BadInput(f"{path}: `val` is {content[key]!r}, which does not exist.")
+            notes.append(f"`train` of {path} does not exist here, so `val` is split.")
+            continue
+        for image in images:
+            answer = None
+            if role == "eval":
+                truth = _label_file(image)
+                annotations += [truth] if truth.is_file() else []
+                answer = _boxes(truth, indices)
+            samples.append(Sample(_id(image, folder), image, answer, role))
+    if not any(sample.role == "eval" for sample in samples):
+        raise BadInput(f"{path} names no images under `val`.")
+    if not any(sample.role == "calib" for sample in samples):
+        samples = [sample.with_role(None) for sample in samples]
+    return Found("yolo", tuple(samples), True, tuple(annotations), tuple(notes))
+
+
+def _names(content: dict[Any, Any], path: Path) -> list[str]:
+    names = content.get("names")
+    if isinstance(names, dict):
+        if sorted(names) != list(range(len(names))):
+            raise BadInput(f"{path}: the keys of `names` do not count from 0 without a gap.")
+        names = [names[index] for index in range(len(names))]
+    if not isinstance(names, list) or not names:
+        raise BadInput(f"{path} has no `names`.", hint="A list of class names in class order.")
+    return [str(name) for name in names]
+
+
+def _images(
+    value: object, root: Path, folder: Path, path: Path, key: str
+) -> tuple[Path, ...] | None:
+    """Return the images that `train` or `val` names; None where it does not exist."""
+    images: list[Path] = []
+    for entry in value if isinstance(value, list) else [value]:
+        if not isinstance(entry, str):
+            raise BadInput(f"{path}: `{key}` is {entry!r}, not a path.")
+        # Some exporters write paths relative to a folder that is not shipped: "../valid/images".
+        places = (root / entry, folder / entry, folder / entry.removeprefix("../"))
+        place = next((each for each in places if each.exists()), None)
+        if place is None:
+            return None
+        images += _listed(place) if place.suffix == ".txt" else image_files(place)
+    return tuple(images)
+
+
+def _listed(path: Path) -> list[Path]:
+    images = []
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if line.strip():
+            image = path.parent / line.strip()
+            if not image.is_file():
+                raise BadInput(f"{path}, line {number}: the image {line.strip()} does not exist.")
+            images.append(image)
+    return images
+
+
+def _label_file(image: Path) -> Path:
+    parts = list(image.parts)
+    for index in range(len(parts) - 2, -1, -1):
+        if parts[index] == "images":
+            parts[index] = "labels"
+            break
+    return Path(*parts).with_suffix(".txt")
+
+
+def _boxes(path: Path, indices: tuple[int, ...]) -> RelativeBoxes:
+    boxes, classes = [], []
+    lines = read_text(path).splitlines() if path.is_file() else []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        try:
+            values = [float(word) for word in line.split()]
+        except ValueError as error:
+            raise BadInput(f"{where}: {line.strip()!r} is not a row of numbers.") from error
+        if len(values) != 5 and (len(values) < 7 or len(values) % 2 == 0):
+            raise BadInput(
+                f"{where}: {len(values)} numbers are neither class and box (5) nor class and "
+                "outline (an odd number from 7)."
+            )
+        category = int(values[0])
+        if category != values[0] or not 0 <= category < len(indices):
+            raise BadInput(f"{where}: class {values[0]:g} is out of range of {len(indices)} names.")
+        if not all(-0.01 <= value <= 1.01 for value in values[1:]):
+            raise BadInput(f"{where}: coordinates are fractions of the image, 0 to 1.")
+        boxes.append(_corners(values[1:]))
+        classes.append(indices[category])
+    return RelativeBoxes(
+        np.array(boxes, np.float32).reshape(-1, 4), np.array(classes, np.int64).reshape(-1)
+    )
+
+
+def _corners(values: list[float]) -> tuple[float, float, float, float]:
+    if len(values) == 4:
+        x, y, width, height = values
+        return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+    return min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
+
+
+def _id(image: Path, folder: Path) -> str:
+    if image.is_relative_to(folder):
+        return image.relative_to(folder).as_posix()
+    return image.as_posix()

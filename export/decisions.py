@@ -1,0 +1,182 @@
+"""What a calibration decided, as a file of its own: `quantization.json`.
+
+The decisions hold every range and every choice, so that a dialect can be written again without the
+images. Nodes are named by their first output, because ONNX node names are optional and may repeat,
+and a tensor has exactly one producer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from edgekit.core.errors import BadInput
+from edgekit.core.files import write_bytes
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = [
+    "SCHEMA",
+    "Activation",
+    "Calibration",
+    "Decisions",
+    "KeptFloat",
+    "QuantizedNode",
+    "graph_sha256",
+    "read_decisions",
+    "write_decisions",
+]
+
+SCHEMA = "edgekit.quantization/1"
+
+
+class Activation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A tensor that is quantized, with one range for the whole tensor.
+
+    One range per tensor, never per channel: ONNX Runtime fuses and TensorRT accepts no other.
+    """
+
+    tensor: str
+    minimum: float
+    maximum: float
+
+
+class QuantizedNode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A node whose weight is quantized.
+
+    Attributes:
+        output: The node's first output tensor.
+        op: ONNX operator, for instance "Conv".
+        weight: Name of the weight's initializer.
+        axis: Axis of the weight that has a scale for each index; null for one scale in all.
+        absolute_maximum: Largest magnitude by index of `axis`; one value where axis is null.
+        bias: The bias after bias correction; null where the node has none.
+    """
+
+    output: str
+    op: str
+    weight: str
+    axis: int | None
+    absolute_maximum: tuple[float, ...]
+    bias: tuple[float, ...] | None
+
+
+class KeptFloat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A node with a weight that stays in float, and why."""
+
+    output: str
+    op: str
+    reason: str
+
+
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the ranges came about.
+
+    Attributes:
+        method: What computed ranges and bias corrections.
+        preset: The preset of that method.
+        samples: Number of calibration samples.
+        seed: Seed of whatever was drawn at random.
+        sqnr_limit_db: Nodes with a lower predicted signal to noise ratio stay in float.
+        data_sha256: Over the arrays in the order in which they were fed.
+        tools: Library versions.
+        record: What the caller said about the data (folder, split, card, ...).
+    """
+
+    method: str
+    preset: str
+    samples: int
+    seed: int
+    sqnr_limit_db: float
+    data_sha256: str
+    tools: dict[str, str]
+    record: dict[str, Any]
+
+
+class Decisions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One calibration's result, from which every int8 dialect is written.
+
+    Attributes:
+        schema: Always "edgekit.quantization/1".
+        task: The task on the model's card.
+        graph_sha256: The graph that was calibrated, see `graph_sha256`.
+        activations: Quantized tensors in graph order.
+        nodes: Nodes with quantized weights, in graph order.
+        kept_float: Nodes with weights that stay in float, in graph order.
+        warnings: Sentences on quantized tensors that mix ranges.
+        calibration: How the ranges came about.
+    """
+
+    schema: str
+    task: str
+    graph_sha256: str
+    activations: tuple[Activation, ...]
+    nodes: tuple[QuantizedNode, ...]
+    kept_float: tuple[KeptFloat, ...]
+    warnings: tuple[str, ...]
+    calibration: Calibration
+
+    def to_json(self) -> bytes:
+        """Return the document as indented JSON; the same decisions give the same bytes."""
+        ordered = msgspec.structs.replace(
+            self,
+            calibration=msgspec.structs.replace(
+                self.calibration,
+                tools=dict(sorted(self.calibration.tools.items())),
+                record=dict(sorted(self.calibration.record.items())),
+            ),
+        )
+        return msgspec.json.format(msgspec.json.encode(ordered), indent=1) + b"\n"
+
+
+def write_decisions(decisions: Decisions, path: Path) -> None:
+    """Write `quantization.json` atomically.
+
+    Raises:
+        BadInput: The file cannot be written.
+    """
+    write_bytes(path, decisions.to_json())
+
+
+def read_decisions(path: Path) -> Decisions:
+    """Read and check `quantization.json`.
+
+    Raises:
+        BadInput: The file is missing, no JSON, of another schema, or has unknown or missing keys.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be read: {(error.strerror or str(error)).lower()}.",
+            hint="Name a quantization.json that edgekit quantize wrote.",
+        ) from error
+    try:
+        schema = msgspec.json.decode(raw)
+        if not isinstance(schema, Mapping) or schema.get("schema") != SCHEMA:
+            raise BadInput(
+                f"{path} is no {SCHEMA} document.",
+                hint="Name a quantization.json that edgekit quantize wrote.",
+            )
+        return msgspec.json.decode(raw, type=Decisions)
+    except msgspec.DecodeError as error:
+        raise BadInput(
+            f"{path} is damaged: {error}.", hint="Run edgekit quantize again."
+        ) from error
+
+
+def graph_sha256(model: onnx.ModelProto) -> str:
+    """Return the hex sha256 of the graph and its opsets.
+
+    The metadata (where the card lives) is left out: a corrected card does not invalidate ranges.
+    """
+    digest = hashlib.sha256()
+    for opset in sorted(model.opset_import, key=lambda entry: entry.domain):
+        digest.update(f"{opset.domain}:{opset.version};".encode())
+    digest.update(model.graph.SerializeToString(deterministic=True))
+    return digest.hexdigest()

@@ -1,0 +1,128 @@
+"""A Source becomes networks by role: torch modules, exported programs or ONNX files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekit.core.errors import BadInput
+from edgekit.core.source import Source
+from edgekit.export.arch import build_networks
+from edgekit.export.builtin.catalogue import builtin
+from edgekit.export.weights import fill, read_program, read_weights
+
+__all__ = ["Loaded", "load_source"]
+
+# What a folder of several graphs may hold, one file a role.
+_ROLE_SUFFIXES = (".onnx", ".pt2")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One network of a source; one of the three fields is set.
+
+    Attributes:
+        module: torch.nn.Module in eval mode, on the CPU.
+        program: torch.export.ExportedProgram.
+        onnx: An ONNX file, not opened yet.
+    """
+
+    module: Any = None
+    program: Any = None
+    onnx: Path | None = None
+
+
+def load_source(
+    source: Source, *, trust_code: bool = False, trust_pickle: bool = False
+) -> dict[str, Loaded]:
+    """Load a source's networks by role; a single network has the role "main".
+
+    A folder is one file a role (encoder.pt2, step.onnx); other files in it are ignored. A state
+    dict for an `arch` of several networks names its keys ROLE.KEY.
+
+    Args:
+        source: What the user named.
+        trust_code: Allow `arch` in a file of the user's.
+        trust_pickle: Allow weights that only a full pickle can load.
+
+    Raises:
+        BadInput: See the message; nothing is repaired.
+        MissingLibrary: torch is not installed.
+    """
+    if source.kind == "onnx":
+        return {"main": Loaded(onnx=Path(source.location))}
+    if source.kind == "exported-program":
+        program = read_program(Path(source.location), trust_pickle=trust_pickle)
+        return {"main": Loaded(program=program)}
+    if source.kind == "state-dict":
+        return _load_state_dict(source, trust_code=trust_code, trust_pickle=trust_pickle)
+    if source.kind == "folder":
+        return _load_folder(Path(source.location), trust_pickle=trust_pickle)
+    if source.kind == "edgekit":
+        entry = builtin(source.location)
+        networks = build_networks(entry.factory, trust_code=False)
+        weights = read_weights(entry.weights, trust_pickle=False)
+        return _filled(networks, weights, source.text, entry.factory)
+    raise BadInput(
+        f"{source.text}: models from {source.kind} are not supported yet.",
+        hint="Save the model with torch.export.save(torch.export.export(model, inputs), "
+        "'model.pt2'), or its state_dict, and give that file; see docs/source.md.",
+    )
+
+
+def _load_state_dict(
+    source: Source, *, trust_code: bool, trust_pickle: bool
+) -> dict[str, Loaded]:
+    from torch import nn
+
+    weights = read_weights(Path(source.location), trust_pickle=trust_pickle)
+    if source.arch is None:
+        if isinstance(weights, nn.Module):
+            return {"main": Loaded(module=weights.eval())}
+        raise BadInput(
+            f"{source.text} holds weights only, so the network that they belong to must be named.",
+            hint="Give --arch module:factory, or --arch file.py:factory with --trust-code.",
+        )
+    if isinstance(weights, nn.Module):
+        # The user named the network, so a pickled one lends its weights only.
+        weights = weights.state_dict()
+    networks = build_networks(source.arch, trust_code=trust_code)
+    return _filled(networks, weights, source.text, source.arch)
+
+
+def _filled(
+    networks: dict[str, Any], weights: Mapping[str, Any], path: str, arch: str
+) -> dict[str, Loaded]:
+    if set(networks) == {"main"}:
+        fill(networks["main"], weights, path, arch)
+    else:
+        from torch import nn
+
+        # A ModuleDict prefixes every key with its role, which is the form asked for.
+        fill(nn.ModuleDict(networks), weights, path, arch)
+    return {
+        role: Loaded(module=network.eval().requires_grad_(False))
+        for role, network in networks.items()
+    }
+
+
+def _load_folder(folder: Path, *, trust_pickle: bool) -> dict[str, Loaded]:
+    found: dict[str, Loaded] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in _ROLE_SUFFIXES or not path.is_file():
+            continue
+        if path.stem in found:
+            raise BadInput(f"{folder} holds two files for the role {path.stem!r}.")
+        if path.suffix.lower() == ".onnx":
+            found[path.stem] = Loaded(onnx=path)
+        else:
+            found[path.stem] = Loaded(program=read_program(path, trust_pickle=trust_pickle))
+    if not found:
+        raise BadInput(
+            f"{folder} holds no model.",
+            hint="A model of several graphs is one .onnx or .pt2 file a role, "
+            "as encoder.onnx and step.onnx.",
+        )
+    return found

@@ -1,0 +1,241 @@
+"""One PyTorch network with named inputs and outputs, whatever form it came in."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from edgekit.core.card import Axis, GraphCard, TensorCard
+from edgekit.core.errors import BadInput
+from edgekit.core.inputs import axis_sizes, generate_feeds
+from edgekit.core.runtime import Array, Feeds
+from edgekit.export.load import Loaded
+from edgekit.export.quiet import quiet
+from edgekit.export.signature import match_names, merge_tensors
+
+__all__ = ["TorchGraph", "torch_graph"]
+
+
+@dataclass(frozen=True)
+class TorchGraph:
+    """A network that takes and gives arrays by name, in eager fp32 (or its weights' own dtype).
+
+    Attributes:
+        where: The model and role, for messages.
+        module: A torch.nn.Module, or the module of an exported program.
+        program: The exported program itself, or None.
+        inputs: Tensors by name, in the order of the call.
+        by_keyword: Whether inputs are passed by name rather than by position.
+        outputs: Names, in the order of the flattened result.
+        notes: What is worth telling about the match of card and network.
+    """
+
+    where: str
+    module: Any
+    program: Any
+    inputs: dict[str, TensorCard]
+    by_keyword: bool
+    outputs: tuple[str, ...]
+    notes: list[str] = field(default_factory=list)
+
+    def arguments(self, feeds: Feeds) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the call's positional and keyword arguments as torch tensors."""
+        import torch
+
+        tensors = {name: torch.from_numpy(np.array(feeds[name])) for name in self.inputs}
+        return ((), tensors) if self.by_keyword else (tuple(tensors.values()), {})
+
+    def __call__(self, feeds: Feeds) -> dict[str, Array]:
+        """Run once, without gradients.
+
+        Raises:
+            BadInput: The network refuses the inputs, or returns another number of outputs.
+        """
+        values = _run(self.module, *self.arguments(feeds), self.where)
+        if len(values) != len(self.outputs):
+            raise BadInput(f"{self.where} returned {len(values)} outputs, not {len(self.outputs)}.")
+        return dict(zip(self.outputs, values, strict=True))
+
+
+def torch_graph(loaded: Loaded, card: GraphCard, where: str) -> TorchGraph:
+    """Bring a loaded network and its card together.
+
+    Args:
+        loaded: A module or a program.
+        card: Inputs (needed for a module) and output names (optional).
+        where: The model and role, for messages.
+
+    Raises:
+        BadInput: Card and network do not fit each other, or the network fails on the card's shape.
+    """
+    if loaded.program is not None:
+        return _of_program(loaded.program, card, where)
+    if not card.inputs:
+        raise BadInput(
+            f"Nothing says which inputs {where} takes.",
+            hint="Give --input NAME=batch,3,224,224 (its real shape) or a card.",
+        )
+    order, by_keyword = _call_order(loaded.module, tuple(card.inputs), where)
+    inputs = {name: card.inputs[name] for name in order}
+    graph = TorchGraph(where, loaded.module, None, inputs, by_keyword, ())
+    feeds = generate_feeds(inputs, axis_sizes(inputs), 0)
+    result = _call(loaded.module, *graph.arguments(feeds), where)
+    return TorchGraph(
+        where, loaded.module, None, inputs, by_keyword, _output_names(result, card, where)
+    )
+
+
+def _of_program(program: Any, card: GraphCard, where: str) -> TorchGraph:
+    import torch.utils._pytree as pytree  # type: ignore[import-not-found,unused-ignore]
+
+    own = _program_inputs(program, where)
+    renamed = dict(own)
+    if len(own) == 1 and len(card.inputs) == 1 and set(own) != set(card.inputs):
+        # One input has no other to be confused with, so the card's name stands.
+        renamed = {next(iter(card.inputs)): next(iter(own.values()))}
+    merged, notes = merge_tensors(
+        renamed, match_names(tuple(renamed), card.inputs, where), where
+    )
+    _refuse_split_axes(renamed, merged, where)
+    spec = program.call_spec.out_spec
+    result = pytree.tree_unflatten(list(range(spec.num_leaves)), spec)
+    with quiet():
+        module = program.module()
+    return TorchGraph(
+        where, module, program, merged, False, _output_names(result, card, where), notes
+    )
+
+
+def _refuse_split_axes(
+    own: Mapping[str, TensorCard], merged: Mapping[str, TensorCard], where: str
+) -> None:
+    """Raise BadInput where the card gives one axis of the program two names."""
+    labels: dict[str, str] = {}
+    for name, tensor in own.items():
+        for before, after in zip(tensor.shape, merged[name].shape, strict=True):
+            if isinstance(before, Axis) and isinstance(after, Axis):
+                label = labels.setdefault(before.name, after.name)
+                if label != after.name:
+                    raise BadInput(
+                        f"The card calls one axis of {where} both {label!r} and {after.name!r}.",
+                        hint="Give it one name.",
+                    )
+
+
+def _program_inputs(program: Any, where: str) -> dict[str, TensorCard]:
+    """Inputs of an exported program, dynamic axes with the range they were traced for."""
+    args, kwargs = program.call_spec.in_spec.unflatten(
+        list(range(program.call_spec.in_spec.num_leaves))
+    )
+    if kwargs:
+        raise BadInput(
+            f"{where} was exported with keyword arguments ({', '.join(kwargs)}).",
+            hint="Export it with positional arguments only.",
+        )
+    names = program.graph_signature.user_inputs
+    if len(args) != len(names):
+        raise BadInput(
+            f"{where} takes nested inputs.", hint="Export it with one tensor an argument."
+        )
+    values = {node.name: node.meta.get("val") for node in program.graph.nodes}
+    found: dict[str, TensorCard] = {}
+    labels: dict[str, str] = {}
+    for name in names:
+        value = values.get(name)
+        if not hasattr(value, "shape"):
+            raise BadInput(f"The input {name!r} of {where} is no tensor.")
+        shape: list[int | Axis] = []
+        for index, size in enumerate(value.shape):
+            if isinstance(size, int):
+                shape.append(size)
+                continue
+            symbol = str(size)
+            default = "batch" if index == 0 and "batch" not in labels.values() else symbol
+            label = labels.setdefault(symbol, default)
+            shape.append(_axis(label, program.range_constraints.get(size.node.expr)))
+        found[name] = TensorCard(shape=tuple(shape), dtype=str(value.dtype).removeprefix("torch."))
+    return found
+
+
+def _axis(label: str, range_: Any) -> Axis:
+    """An Axis of a torch.export range; its infinities have no integer value."""
+    try:
+        top = int(range_.upper)
+    except (AttributeError, OverflowError, TypeError, ValueError):
+        top = None
+    low = 1 if range_ is None else max(1, int(range_.lower))
+    # torch writes "unbounded" as a very large number in some versions.
+    return Axis(label, min=low, max=top if top is not None and top < 2**31 else None)
+
+
+def _call_order(module: Any, names: tuple[str, ...], where: str) -> tuple[tuple[str, ...], bool]:
+    """Order the card's inputs as `forward` takes them; by keyword where some are left out."""
+    parameters = [
+        parameter
+        for parameter in inspect.signature(module.forward).parameters.values()
+        if parameter.kind is not parameter.VAR_KEYWORD
+    ]
+    takes_any = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+    own = [parameter.name for parameter in parameters]
+    if not takes_any and set(names) <= set(own):
+        order = tuple(name for name in own if name in names)
+        return order, tuple(own[: len(order)]) != order
+    if takes_any or (len(names) == 1 and own):
+        # One input has no other to be confused with, so the card's name stands.
+        return names, False
+    wrong = next(name for name in names if name not in own)
+    raise BadInput(
+        f"{where} takes {', '.join(own) or 'nothing'}, but the card names {wrong!r}.",
+        hint="Name the inputs as the arguments of forward.",
+    )
+
+
+def _run(
+    module: Any, args: Sequence[Any], kwargs: Mapping[str, Any], where: str
+) -> list[Array]:
+    import torch.utils._pytree as pytree
+
+    leaves, _ = pytree.tree_flatten(_call(module, args, kwargs, where))
+    return [leaf.detach().cpu().numpy().copy() for leaf in leaves if hasattr(leaf, "detach")]
+
+
+def _call(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any], where: str) -> Any:
+    import torch
+
+    try:
+        with torch.inference_mode(), quiet():
+            return module(*args, **kwargs)
+    except Exception as error:
+        shapes = [tuple(value.shape) for value in [*args, *kwargs.values()]]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise BadInput(
+            f"{where} fails on inputs of shape {', '.join(map(str, shapes))}: {reason[:300]}.",
+            hint="Correct the shapes in the card or with --input.",
+        ) from error
+
+
+def _output_names(result: Any, card: GraphCard, where: str) -> tuple[str, ...]:
+    """Names of the flattened outputs: the card's, else a dict's or named tuple's own."""
+    import torch.utils._pytree as pytree
+
+    leaves = [leaf for leaf in pytree.tree_flatten(result)[0] if leaf is not None]
+    if card.outputs:
+        if len(card.outputs) != len(leaves):
+            raise BadInput(
+                f"The card names {len(card.outputs)} outputs, but {where} returns {len(leaves)}."
+            )
+        if isinstance(result, Mapping) and set(result) == set(card.outputs):
+            return tuple(str(key) for key in result)
+        return tuple(card.outputs)
+    if isinstance(result, Mapping) and len(result) == len(leaves):
+        return tuple(str(key) for key in result)
+    fields = getattr(result, "_fields", ())
+    if len(fields) == len(leaves):
+        return tuple(fields)
+    if len(leaves) == 1:
+        return ("output",)
+    return tuple(f"output_{index}" for index in range(len(leaves)))

@@ -1,0 +1,252 @@
+"""The whole export of one source in the current process: a plain function for a child process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from edgekit.core.card import GraphCard, ModelCard
+from edgekit.core.errors import BadInput
+from edgekit.core.inputs import generate_feeds, parse_shape, trial_feeds, trial_sizes
+from edgekit.core.names import closest
+from edgekit.core.runtime import Array, Feeds
+from edgekit.core.source import Source
+from edgekit.export.builtin.catalogue import builtin_card
+from edgekit.export.cleanup import clean
+from edgekit.export.load import Loaded, load_source
+from edgekit.export.metadata import card_of, graph_card, put_card, with_card
+from edgekit.export.onnx_file import read_onnx, write_onnx
+from edgekit.export.to_onnx import export_graph, name_axes, opset_of
+from edgekit.export.torch_graph import torch_graph
+
+__all__ = ["ExportOutcome", "ExportRequest", "export_model"]
+
+Trial = tuple[dict[str, Array], dict[str, Array]]
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to export; plain data, so that it travels to a child process.
+
+    Attributes:
+        source: What the user named.
+        folder: Existing folder that receives one ROLE.onnx a graph.
+        card: The user's card; None takes the one that the source carries, else "raw".
+        inputs: Input name (or ROLE.NAME) to its shape as text, "batch,3,224,224"; overrides the
+            card.
+        opset: ONNX operator set; None means the exporter's own.
+        trust_code: Allow `arch` in a file of the user's.
+        trust_pickle: Allow weights that only a full pickle can load.
+        feeds: Real inputs of batch one, by role; where there are none they are generated.
+        seed: Of generated inputs.
+    """
+
+    source: Source
+    folder: Path
+    card: ModelCard | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    opset: int | None = None
+    trust_code: bool = False
+    trust_pickle: bool = False
+    feeds: Mapping[str, Sequence[Feeds]] = field(default_factory=dict)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ExportOutcome:
+    """What was exported.
+
+    Attributes:
+        graphs: Role to the ONNX file.
+        exporter: "torch.export", "torchscript" (the fallback, for at least one graph) or "onnx".
+        opset: Read back from the files; the highest of several.
+        ir_version: Likewise.
+        card: With the graphs' own tensors filled in, as it stands in their metadata.
+        reference: Role to (inputs, outputs of PyTorch eager) for every shape tried; a role that
+            was an ONNX file has none.
+        notes: Sentences worth telling.
+    """
+
+    graphs: dict[str, Path]
+    exporter: str
+    opset: int
+    ir_version: int
+    card: ModelCard
+    reference: dict[str, list[Trial]]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Graph:
+    model: Any
+    card: GraphCard
+    exporter: str
+    trials: list[Trial]
+    notes: list[str]
+
+
+def export_model(request: ExportRequest) -> ExportOutcome:
+    """Export every network of a source, clean it up, put the card in and write the files.
+
+    Run it in a process of its own: torch.onnx keeps state that spoils the next export.
+
+    Args:
+        request: What to export and where to.
+
+    Raises:
+        BadInput: Source, card, shapes or graph are wrong; the message says which.
+        MissingLibrary: torch, onnx or onnxscript is not installed.
+    """
+    loaded = load_source(
+        request.source, trust_code=request.trust_code, trust_pickle=request.trust_pickle
+    )
+    opened = {
+        role: read_onnx(network.onnx) for role, network in loaded.items() if network.onnx is not None
+    }
+    card = _card(request, opened)
+    _refuse_unknown_roles(card, loaded, request)
+    shapes = _shapes_by_role(request.inputs, loaded)
+    graphs: dict[str, _Graph] = {}
+    for role, network in loaded.items():
+        where = request.source.text if role == "main" else f"{request.source.text} ({role})"
+        own = _with_shapes(card.graph(role), shapes[role])
+        if role in opened:
+            graphs[role] = _from_onnx(opened[role], own, where, request)
+        else:
+            graphs[role] = _from_torch(network, own, where, role, request)
+    card = card.with_graphs({role: graph.card for role, graph in graphs.items()})
+    paths = {}
+    for role, graph in graphs.items():
+        put_card(graph.model, card, role)
+        paths[role] = request.folder / f"{role}.onnx"
+        write_onnx(graph.model, paths[role])
+    exporters = {graph.exporter for graph in graphs.values()}
+    return ExportOutcome(
+        graphs=paths,
+        exporter=next(name for name in ("torchscript", "torch.export", "onnx") if name in exporters),
+        opset=max(opset_of(graph.model) for graph in graphs.values()),
+        ir_version=max(int(graph.model.ir_version) for graph in graphs.values()),
+        card=card,
+        reference={role: graph.trials for role, graph in graphs.items() if graph.trials},
+        notes=tuple(note for graph in graphs.values() for note in graph.notes),
+    )
+
+
+def _from_torch(
+    network: Loaded, card: GraphCard, where: str, role: str, request: ExportRequest
+) -> _Graph:
+    graph = torch_graph(network, card, where)
+    feeds = trial_feeds(graph.inputs, request.feeds.get(role, ()), request.seed)
+    outputs = [graph(feed) for feed in feeds]
+    for run in outputs:
+        for name, value in run.items():
+            if not bool(np.isfinite(value).all()) and value.dtype.kind == "f":
+                raise BadInput(
+                    f"{where} itself returns NaN or Inf in {name!r} in PyTorch.",
+                    hint="Check the weights and the range of its inputs in the card.",
+                )
+    model, exporter, notes = export_graph(graph, request.opset)
+    notes = [*graph.notes, *notes, *name_axes(model, feeds, outputs)]
+    model, more = clean(model, _smallest(feeds))
+    full, _ = with_card(model, GraphCard(graph.inputs, card.outputs, card.state), where)
+    return _Graph(
+        model, full, exporter, list(zip(feeds, outputs, strict=True)), [*notes, *more]
+    )
+
+
+def _from_onnx(model: Any, card: GraphCard, where: str, request: ExportRequest) -> _Graph:
+    opset = opset_of(model)
+    if request.opset is not None and request.opset != opset:
+        raise BadInput(
+            f"{where} is written in opset {opset} and keeps it; {request.opset} was asked for.",
+            hint="Leave --opset out, or export the model from PyTorch.",
+        )
+    _name_unnamed_axes(model, where)
+    full, notes = with_card(model, card, where)
+    sizes = trial_sizes(full.inputs)[0]
+    model, more = clean(model, generate_feeds(full.inputs, sizes, request.seed))
+    # Inputs that were initializers too (old files) are gone after the clean-up.
+    full, _ = with_card(model, GraphCard(full.inputs, card.outputs, card.state), where)
+    return _Graph(model, full, "onnx", [], [*notes, *more])
+
+
+def _name_unnamed_axes(model: Any, where: str) -> None:
+    """Give dynamic axes without a name the one that graph_card gives them."""
+    own = graph_card(model, where)
+    for tensor in [*model.graph.input, *model.graph.output]:
+        known = own.inputs.get(tensor.name) or own.outputs.get(tensor.name)
+        if known is None:
+            continue
+        for label, size in zip(known.shape, tensor.type.tensor_type.shape.dim, strict=True):
+            if isinstance(label, str):
+                size.dim_param = label
+
+
+def _smallest(feeds: Sequence[Feeds]) -> Feeds:
+    return min(feeds, key=lambda feed: sum(value.size for value in feed.values()))
+
+
+def _card(request: ExportRequest, opened: Mapping[str, Any]) -> ModelCard:
+    """The user's card, else the one that the source carries, else an empty one."""
+    if request.card is not None:
+        return request.card
+    if request.source.kind == "edgekit":
+        return builtin_card(request.source.location)
+    for model in opened.values():
+        found = card_of(model, request.source.text)
+        if found is not None:
+            return found
+    return ModelCard()
+
+
+def _refuse_unknown_roles(
+    card: ModelCard, loaded: Mapping[str, Loaded], request: ExportRequest
+) -> None:
+    named = list(card.graphs)
+    if card.inputs or card.outputs or card.state:
+        named.append("main")
+    for role in named:
+        if role not in loaded:
+            raise BadInput(
+                f"The card describes a graph {role!r}, which {request.source.text} does not have.",
+                hint=closest(role, loaded),
+            )
+
+
+def _shapes_by_role(
+    inputs: Mapping[str, str], loaded: Mapping[str, Loaded]
+) -> dict[str, dict[str, str]]:
+    shapes: dict[str, dict[str, str]] = {role: {} for role in loaded}
+    for key, text in inputs.items():
+        role, dot, name = key.partition(".")
+        if dot and role in loaded:
+            shapes[role][name] = text
+        elif "main" in loaded:
+            shapes["main"][key] = text
+        else:
+            raise BadInput(
+                f"--input {key}: the model has several graphs.",
+                hint=f"Write ROLE.NAME=SHAPE; its roles are {', '.join(loaded)}.",
+            )
+    return shapes
+
+
+def _with_shapes(card: GraphCard, shapes: Mapping[str, str]) -> GraphCard:
+    """Put the shapes that the user typed in the place of the card's."""
+    if not shapes:
+        return card
+    inputs = dict(card.inputs)
+    for name, text in shapes.items():
+        parsed = parse_shape(text)
+        known = inputs.get(name)
+        if known is None:
+            inputs[name] = parsed
+        else:
+            dtype = parsed.dtype if ":" in text else known.dtype
+            inputs[name] = msgspec.structs.replace(known, shape=parsed.shape, dtype=dtype)
+    return msgspec.structs.replace(card, inputs=inputs)

@@ -1,0 +1,209 @@
+"""The runtimes as plain data, so that listing them imports none of them."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from dataclasses import dataclass
+
+from edgekit.core.errors import BadInput, Unavailable
+from edgekit.core.names import closest
+from edgekit.core.runtime import Runtime
+from edgekit.core.target import Target
+
+__all__ = [
+    "CATALOGUE",
+    "ENTRY_POINTS",
+    "Entry",
+    "broken_entries",
+    "load_runtime",
+    "parse_target",
+    "targets",
+]
+
+# Third parties name an object of type Entry in this group; the entry point's name is the runtime's.
+ENTRY_POINTS = "edgekit.runtimes"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One runtime.
+
+    Attributes:
+        module: Module that holds the runtime as `RUNTIME`; imported only when it is used.
+        aliases: Short names.
+        devices: Devices, the default one first; "ep=" stands for execution providers by name.
+        distributions: Distributions that bring the engine's library.
+        extra: The extra of edgekit that installs it; empty where there is none.
+        summary: What it is, in a few words.
+        indexed: Devices of which there may be several, so that they take an index.
+        listed: Whether `doctor` lists it.
+    """
+
+    module: str
+    aliases: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ("cpu",)
+    distributions: tuple[str, ...] = ()
+    extra: str = ""
+    summary: str = ""
+    indexed: tuple[str, ...] = ()
+    listed: bool = True
+
+
+CATALOGUE: dict[str, Entry] = {
+    "onnxruntime": Entry(
+        module="edgekit.runtimes.ort",
+        aliases=("ort",),
+        devices=("cpu", "cuda", "ep="),
+        distributions=("onnxruntime", "onnxruntime-gpu"),
+        extra="cpu",
+        summary="ONNX Runtime",
+        indexed=("cuda",),
+    ),
+    "openvino": Entry(
+        module="edgekit.runtimes.ov",
+        aliases=("ov",),
+        devices=("cpu", "gpu", "npu"),
+        distributions=("openvino",),
+        extra="cpu",
+        summary="OpenVINO",
+        indexed=("gpu",),
+    ),
+    "null": Entry(
+        module="edgekit.runtimes.null",
+        summary="answers zeros; for tests and for measuring edgekit itself",
+        listed=False,
+    ),
+}
+
+# Names that users will try, by alias. They come later.
+_PLANNED = {
+    "tensorrt": "tensorrt",
+    "trt": "tensorrt",
+    "engine": "tensorrt",
+    "tensorrt-rtx": "tensorrt-rtx",
+}
+
+
+def parse_target(text: str) -> Target:
+    """Parse RUNTIME[:DEVICE[:INDEX]]; aliases and a missing device are filled in.
+
+    Examples: "openvino:gpu:1", "ort" (onnxruntime:cpu), "ort:ep=QNN".
+
+    Raises:
+        BadInput: Names the part that is wrong and the closest match.
+        Unavailable: A runtime that this version does not support yet.
+    """
+    name, _, rest = text.strip().partition(":")
+    runtime = _full_name(name, text)
+    entry = _entries(runtime)[runtime]
+    device, _, index = rest.partition(":")
+    device = device or entry.devices[0]
+    if device.startswith("ep=") and "ep=" in entry.devices:
+        if len(device) == len("ep="):
+            raise BadInput(f"Target {text!r} names no provider.", hint="Write ep=NAME.")
+        if index:
+            raise BadInput(f"Target {text!r}: ep=NAME takes no index.", hint="Leave it out.")
+        return Target(runtime, device)
+    if device not in entry.devices:
+        raise BadInput(
+            f"Target {text!r}: {runtime} has no device {device!r}.",
+            hint=closest(device, [f"{one}NAME" if one == "ep=" else one for one in entry.devices]),
+        )
+    if not index and not rest.endswith(":"):
+        return Target(runtime, device)
+    if device not in entry.indexed:
+        raise BadInput(
+            f"Target {text!r}: {runtime}:{device} takes no index.",
+            hint=f"Write {runtime}:{device}.",
+        )
+    if not (index.isascii() and index.isdigit()):
+        raise BadInput(
+            f"Target {text!r}: the index {index!r} is not a number.",
+            hint=f"Write {runtime}:{device}:0.",
+        )
+    return Target(runtime, device, int(index))
+
+
+def load_runtime(name: str) -> Runtime:
+    """Import a runtime's module and return the runtime.
+
+    Args:
+        name: Full name or alias.
+
+    Raises:
+        BadInput: There is no such runtime.
+        Unavailable: A third party's module does not import.
+    """
+    runtime = _full_name(name, name)
+    entry = _entries(runtime)[runtime]
+    try:
+        module = importlib.import_module(entry.module)
+        loaded: Runtime = module.RUNTIME
+    except (ImportError, AttributeError) as error:
+        if runtime in CATALOGUE:
+            raise
+        raise Unavailable(
+            f"Runtime {runtime!r} does not load: {error}.",
+            hint="Ask the one who made it.",
+        ) from error
+    return loaded
+
+
+def targets() -> list[Target]:
+    """Every target with a name of its own, third parties' too, without importing any engine."""
+    return [
+        Target(name, device)
+        for name, entry in {**_third_parties(), **CATALOGUE}.items()
+        for device in entry.devices
+        if entry.listed and device != "ep="
+    ]
+
+
+def broken_entries() -> dict[str, str]:
+    """Third parties' runtimes whose entry point does not load, with the reason."""
+    broken: dict[str, str] = {}
+    _third_parties(broken)
+    return broken
+
+
+def _full_name(name: str, text: str) -> str:
+    known = {alias: full for full, entry in CATALOGUE.items() for alias in (full, *entry.aliases)}
+    if name in known:
+        return known[name]
+    if name in _PLANNED:
+        raise Unavailable(
+            f"Target {text!r}: {_PLANNED[name]} is not supported by this version.",
+            hint=f"Supported: {', '.join(CATALOGUE)}.",
+        )
+    for full, entry in _third_parties().items():
+        known.update(dict.fromkeys((full, *entry.aliases), full))
+    if name in known:
+        return known[name]
+    raise BadInput(
+        f"Target {text!r}: there is no runtime {name!r}.", hint=closest(name, [*known, *_PLANNED])
+    )
+
+
+def _entries(runtime: str) -> dict[str, Entry]:
+    """The catalogue that holds a runtime; third parties are looked up only where they are meant."""
+    return CATALOGUE if runtime in CATALOGUE else _third_parties()
+
+
+def _third_parties(broken: dict[str, str] | None = None) -> dict[str, Entry]:
+    """Runtimes that other distributions offer; a name of ours cannot be taken."""
+    found: dict[str, Entry] = {}
+    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        if point.name in CATALOGUE or point.name in found:
+            continue
+        try:
+            entry = point.load()
+        except Exception as error:  # a stranger's module must not take ours down
+            if broken is not None:
+                broken[point.name] = f"{type(error).__name__}: {error}"
+            continue
+        if isinstance(entry, Entry):
+            found[point.name] = entry
+        elif broken is not None:
+            broken[point.name] = f"{point.value} is not an edgekit.runtimes.catalogue.Entry"
+    return found

@@ -1,0 +1,112 @@
+"""What compiling leaves in a folder, and the checks before it is opened again."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import msgspec
+
+from edgekit.core.errors import BadInput
+from edgekit.core.files import sha256_file, write_bytes
+from edgekit.core.runtime import Compiled, CompileOptions, TensorInfo
+from edgekit.core.target import Target
+from edgekit.runtimes.graph import Graph
+
+__all__ = ["Tensors", "checked_engine", "finish", "read_tensors"]
+
+_TENSORS = "tensors.json"
+
+
+class Tensors(msgspec.Struct, frozen=True):
+    """Inputs and outputs as the ONNX graph names them; engines lose axis names and some names."""
+
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+
+
+def finish(
+    engine: Path,
+    graph: Graph,
+    *,
+    target: Target,
+    version: str,
+    device: str,
+    options: CompileOptions,
+    began_ns: int,
+) -> Compiled:
+    """Write the tensors beside an engine and describe it.
+
+    Args:
+        engine: The file that was written.
+        graph: What it was compiled from.
+        target: Where it runs.
+        version: Full version of the engine library.
+        device: Name and instruction set.
+        options: How it was compiled.
+        began_ns: time.perf_counter_ns() at the start of compiling.
+    """
+    compile_ns = time.perf_counter_ns() - began_ns
+    tensors = Tensors(inputs=graph.inputs, outputs=graph.outputs)
+    write_bytes(engine.parent / _TENSORS, msgspec.json.encode(tensors))
+    return Compiled(
+        target=str(target),
+        engine=engine.name,
+        graph_sha256=sha256_file(graph.path),
+        engine_sha256=sha256_file(engine),
+        runtime_version=version,
+        device=device,
+        options=options,
+        compile_ns=compile_ns,
+    )
+
+
+def checked_engine(
+    compiled: Compiled, folder: Path, *, library: str, version: str, device: str
+) -> Path:
+    """Return the path of an engine that is whole and was made by this library for this device.
+
+    Args:
+        compiled: What `finish` returned.
+        folder: Where the engine is now.
+        library: Name of the engine library.
+        version: The version that is installed.
+        device: "NAME | ISA" of this machine; another name with the same ISA is accepted.
+
+    Raises:
+        BadInput: The engine is missing, damaged, or made by another version or for another
+            instruction set.
+    """
+    engine = folder / compiled.engine
+    again = f"Compile it again for {compiled.target}."
+    if Path(compiled.engine).name != compiled.engine or not engine.is_file():
+        raise BadInput(f"{engine} is missing.", hint=again)
+    if compiled.runtime_version != version:
+        raise BadInput(
+            f"{engine} was compiled by {library} {compiled.runtime_version}, but {version} is "
+            "installed.",
+            hint=again,
+        )
+    theirs, ours = (text.rpartition(" | ")[2] for text in (compiled.device, device))
+    if theirs != ours:
+        raise BadInput(
+            f"{engine} was compiled for the instruction set {theirs!r}, but this machine has "
+            f"{ours!r}.",
+            hint=again,
+        )
+    if sha256_file(engine) != compiled.engine_sha256:
+        raise BadInput(f"{engine} is damaged: its sha256 is not the one recorded.", hint=again)
+    return engine
+
+
+def read_tensors(folder: Path) -> Tensors:
+    """Read what `finish` wrote.
+
+    Raises:
+        BadInput: The file is missing or damaged.
+    """
+    path = folder / _TENSORS
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Tensors)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is missing or damaged.", hint="Compile the model again.") from error

@@ -1,0 +1,601 @@
+"""ONNX Runtime: onnxruntime:cpu, onnxruntime:cuda[:INDEX] and onnxruntime:ep=NAME."""
+
+from __future__ import annotations
+
+import functools
+import re
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from edgekit.core.errors import BadInput, Unavailable
+from edgekit.core.files import atomic_path
+from edgekit.core.names import closest
+from edgekit.core.requires import requires
+from edgekit.core.runtime import (
+    Array,
+    Compiled,
+    CompileOptions,
+    Feeds,
+    NodePlacement,
+    Placement,
+    Probe,
+    TensorInfo,
+)
+from edgekit.core.target import Target
+from edgekit.runtimes import flops
+from edgekit.runtimes.catalogue import parse_target
+from edgekit.runtimes.cpu import cpu_device, cpu_name, physical_cores
+from edgekit.runtimes.engines import checked_engine, finish, read_tensors
+from edgekit.runtimes.feeds import check_feeds, closed, placeholder_feeds
+from edgekit.runtimes.graph import copy_graph, read_graph
+from edgekit.runtimes.installed import files_present, installed
+
+__all__ = ["DISTRIBUTIONS", "RUNTIME", "OnnxRuntime"]
+
+# All of them install the one package "onnxruntime".
+DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu")
+
+_NVIDIA = Path("/proc/driver/nvidia")
+_JETSON = Path("/dev/nvhost-ctrl-gpu")
+_CPU = "CPUExecutionProvider"
+
+# Severity 4 lets only fatal messages through: whatever goes wrong is raised, and said once.
+_QUIET = 4
+
+_PRECISION = {
+    "float": "fp32",
+    "float16": "fp16",
+    "bfloat16": "bf16",
+    "double": "fp64",
+    "int8": "int8",
+    "uint8": "int8",
+}
+# Integer operands only in storage: the arithmetic of these is in float.
+_FLOAT_ARITHMETIC = frozenset({"DequantizeLinear", "QuantizeLinear", "MatMulNBits"})
+_CONVOLUTION_WEIGHT = {
+    "Conv": 1,
+    "FusedConv": 1,
+    "NhwcFusedConv": 1,
+    "ConvInteger": 1,
+    "QLinearConv": 3,
+}
+_MATMULS = frozenset(
+    {
+        "DynamicQuantizeMatMul",
+        "FusedGemm",
+        "FusedMatMul",
+        "Gemm",
+        "MatMul",
+        "MatMulInteger",
+        "MatMulIntegerToFloat",
+        "MatMulNBits",
+        "QGemm",
+        "QLinearMatMul",
+    }
+)
+_RECURRENT = frozenset({"DynamicQuantizeLSTM", "GRU", "LSTM", "RNN"})
+
+
+class OnnxRuntime:
+    """The runtime; see edgekit.core.runtime.Runtime."""
+
+    def probe(self, target: Target) -> Probe:
+        """What this machine offers, from metadata and device files; never raises."""
+        found = installed(DISTRIBUTIONS)
+        reason, fix = _why_not(target, found)
+        return Probe(
+            target=str(target),
+            usable=not reason,
+            reason=reason,
+            fix=fix,
+            version=next(iter(found.values()), ""),
+            device=_device_identity(target),
+            # An fp16 graph runs on a CPU too, but in fp32 with casts around every node.
+            precisions=("fp32", "int8") if target.device == "cpu" else ("fp32", "fp16"),
+            computes=("fp32",),
+            dialect="u8s8",
+        )
+
+    def compile(
+        self, graph: Path, target: Target, options: CompileOptions, folder: Path
+    ) -> Compiled:
+        """Write the optimised graph as the engine; see edgekit.core.runtime.Runtime."""
+        probe = _require(self.probe(target))
+        if options.compute != "fp32":
+            raise BadInput(
+                f"{target} computes in fp32 only, not in {options.compute}.",
+                hint="Leave --compute out, or choose another target.",
+            )
+        library = _library(target)
+        facts = read_graph(graph, why=f"to compile for {target}")
+        began = time.perf_counter_ns()
+        engine = folder / "engine.onnx"
+        with atomic_path(engine) as temporary:
+            if target.device == "cpu" and options.optimize:
+                # Saved at level ALL, the graph holds the fusions of this very instruction set
+                # (NCHWc convolutions, QLinearConv): reloaded with optimisations off it ran bit for
+                # bit like the one in memory, fp32, fp16 and int8 alike, and loads four times as
+                # fast. Hence the checks of version and instruction set before it is opened.
+                _session(library, graph, target, options, optimize=True, save=temporary)
+            else:
+                # Other providers compile when they open, and what they compile cannot be saved.
+                copy_graph(facts, temporary)
+                _session(library, temporary, target, options, optimize=options.optimize)
+        return finish(
+            engine,
+            facts,
+            target=target,
+            version=probe.version,
+            device=_device_identity(target),
+            options=options,
+            began_ns=began,
+        )
+
+    def open(self, compiled: Compiled, folder: Path) -> OrtSession:
+        """Open what `compile` wrote; see edgekit.core.runtime.Runtime."""
+        target = parse_target(compiled.target)
+        probe = _require(self.probe(target))
+        engine = checked_engine(
+            compiled,
+            folder,
+            library="ONNX Runtime",
+            version=probe.version,
+            device=_device_identity(target),
+        )
+        tensors = read_tensors(folder)
+        return OrtSession(engine, target, compiled.options, tensors.inputs, tensors.outputs)
+
+
+RUNTIME = OnnxRuntime()
+
+
+class OrtBinding:
+    """Buffers bound to one session by ONNX Runtime's IO binding.
+
+    Attributes:
+        run: Runs once. From the second run on it is ONNX Runtime's own call with its argument and
+            nothing around it, unless the size of an output depends on the data.
+    """
+
+    run: Callable[[], Any]
+
+    def __init__(
+        self, session: Any, inputs: dict[str, Array], shapes: dict[str, tuple[int | None, ...]]
+    ) -> None:
+        """Bind.
+
+        Args:
+            session: onnxruntime.InferenceSession.
+            inputs: Contiguous buffers by input name, kept and written to by the caller.
+            shapes: Output name to the shape that the inputs lead one to expect, None for an axis
+                they say nothing about.
+        """
+        self._session = session
+        self._inputs = inputs
+        self._shapes = shapes
+        self._buffers: dict[str, Array] = {}
+        self._io = session.io_binding()
+        for name, array in inputs.items():
+            self._io.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        for name in shapes:
+            self._io.bind_output(name, "cpu")
+        self.run = self._first_run
+
+    @property
+    def inputs(self) -> Mapping[str, Array]:
+        """The bound input buffers; write new values into them in place."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> Mapping[str, Array]:
+        """The output buffers in host memory, valid until the next run; empty before the first."""
+        if len(self._buffers) == len(self._shapes):
+            return self._buffers
+        values = self._io.get_outputs() if self.run != self._first_run else ()
+        return {
+            name: self._buffers[name] if name in self._buffers else value.numpy()
+            for name, value in zip(self._shapes, values, strict=False)
+        }
+
+    def _first_run(self) -> None:
+        # Graphs lie about the shapes of their outputs, and ONNX Runtime refuses a buffer of another
+        # shape. So the first run finds out, and buffers are bound where graph and run agree.
+        _checked(self._session.run_with_iobinding, self._io)
+        for (name, shape), value in zip(self._shapes.items(), self._io.get_outputs(), strict=True):
+            array = value.numpy()
+            if array.shape == shape:
+                buffer = np.array(array, order="C")
+                self._buffers[name] = buffer
+                self._io.bind_output(name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
+        self._loose = [name for name in self._shapes if name not in self._buffers]
+        self.run = (
+            self._loose_run
+            if self._loose
+            else functools.partial(self._session.run_with_iobinding, self._io)
+        )
+
+    def _loose_run(self) -> None:
+        # An output that is not bound anew keeps the last run's buffer, and with it its shape.
+        for name in self._loose:
+            self._io.bind_output(name, "cpu")
+        self._session.run_with_iobinding(self._io)
+
+
+class OrtSession:
+    """An engine opened; see edgekit.core.runtime.Session. Safe to run from several threads."""
+
+    def __init__(
+        self,
+        engine: Path,
+        target: Target,
+        options: CompileOptions,
+        inputs: tuple[TensorInfo, ...],
+        outputs: tuple[TensorInfo, ...],
+    ) -> None:
+        self._engine = engine
+        self._target = target
+        self._options = options
+        self._inputs = inputs
+        self._outputs = outputs
+        self._names = [info.name for info in outputs]
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._bindings: weakref.WeakSet[OrtBinding] = weakref.WeakSet()
+        self._session: Any = self._start()
+
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """Inputs, in the graph's order."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        """Outputs, in the graph's order."""
+        return self._outputs
+
+    def run(self, feeds: Feeds) -> dict[str, Array]:
+        """Run once on arrays by input name; the outputs belong to the caller.
+
+        Raises:
+            BadInput: A name, dtype or shape is wrong, or the session is closed.
+        """
+        session = self._open_session()
+        check_feeds(self._inputs, feeds)
+        values = _checked(session.run, self._names, dict(feeds))
+        self._shapes = {name: array.shape for name, array in feeds.items()}
+        return dict(zip(self._names, values, strict=True))
+
+    def bind(self, feeds: Feeds) -> OrtBinding:
+        """Copy the feeds into preallocated buffers and return the reusable binding.
+
+        Raises:
+            BadInput: A name, dtype or shape is wrong, or the session is closed.
+        """
+        session = self._open_session()
+        check_feeds(self._inputs, feeds)
+        buffers = {info.name: np.array(feeds[info.name], order="C") for info in self._inputs}
+        self._shapes = {name: array.shape for name, array in buffers.items()}
+        sizes: dict[int | str, int] = {
+            axis: size
+            for info in self._inputs
+            for axis, size in zip(info.shape, feeds[info.name].shape, strict=True)
+            if isinstance(axis, str) and axis != "?"
+        }
+        shapes = {
+            info.name: tuple(
+                axis if isinstance(axis, int) else sizes.get(axis) for axis in info.shape
+            )
+            for info in self._outputs
+        }
+        binding = OrtBinding(session, buffers, shapes)
+        self._bindings.add(binding)
+        return binding
+
+    def placement(self) -> Placement:
+        """What ran where and in which precision, from ONNX Runtime's profile of one run on zeros.
+
+        Dynamic axes are 1 where the graph runs so. Channels that the engine pads to fill its
+        vectors count, for they are computed.
+
+        Raises:
+            BadInput: The session is closed, or the graph does not run on zeros of any size tried.
+        """
+        self._open_session()
+        problem: BadInput | None = None
+        with tempfile.TemporaryDirectory() as folder:
+            prefix = str(Path(folder) / "profile")
+            for feeds in placeholder_feeds(self._inputs, self._shapes):
+                session = self._start(profile=prefix)
+                try:
+                    _checked(session.run, self._names, feeds)
+                except BadInput as error:
+                    problem = error
+                    continue
+                finally:
+                    profile = Path(session.end_profiling())
+                return Placement(nodes=_nodes(profile.read_bytes()))
+        raise BadInput(
+            f"{self._engine} does not run on zeros of any size tried, so where its nodes run is "
+            f"not known: {problem.message if problem else ''}",
+            hint="Run the session once first; its shapes are then tried too.",
+        )
+
+    def close(self) -> None:
+        """Free the engine; calling it twice is allowed, running afterwards raises BadInput."""
+        self._session = None
+        for binding in self._bindings:
+            binding.run = closed
+        self._bindings.clear()
+
+    def __enter__(self) -> OrtSession:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _open_session(self) -> Any:
+        if self._session is None:
+            closed()
+        return self._session
+
+    def _start(self, profile: str | None = None) -> Any:
+        # The engine of a CPU is optimised already.
+        optimize = self._options.optimize and self._target.device != "cpu"
+        return _session(
+            _library(self._target),
+            self._engine,
+            self._target,
+            self._options,
+            optimize=optimize,
+            profile=profile,
+        )
+
+
+def _library(target: Target) -> Any:
+    with requires("onnxruntime", extra="cpu", why=f"to run on {target}"):
+        import onnxruntime
+    onnxruntime.set_default_logger_severity(_QUIET)
+    return onnxruntime
+
+
+def _why_not(target: Target, found: Mapping[str, str]) -> tuple[str, str]:
+    """Reason and fix where a target cannot be used; two empty strings where it can."""
+    if not found:
+        return "onnxruntime is not installed.", "pip install 'edgekit[cpu]'"
+    named = ", ".join(f"{name} {version}" for name, version in found.items())
+    if not files_present("onnxruntime"):
+        return (
+            f"{named} is registered, but its files are gone.",
+            f"pip install --force-reinstall {next(iter(found))}",
+        )
+    if target.device != "cuda":
+        return "", ""
+    if list(found) != ["onnxruntime-gpu"]:
+        return (
+            f"onnxruntime:cuda needs onnxruntime-gpu alone; installed: {named}.",
+            f"pip uninstall -y {' '.join(found)} && pip install onnxruntime-gpu",
+        )
+    gpus = len(_nvidia_gpus())
+    if gpus <= (target.index or 0) and not (_JETSON.exists() and not target.index):
+        count = f"{gpus or 'no'} NVIDIA GPU{'' if gpus == 1 else 's'}"
+        return (
+            f"This machine has {count} (looked in {_NVIDIA}).",
+            "Run it on a machine with an NVIDIA GPU and its driver.",
+        )
+    return "", ""
+
+
+def _require(probe: Probe) -> Probe:
+    if not probe.usable:
+        # Without the library, opening says the same as every other optional library.
+        if not probe.version:
+            _library(parse_target(probe.target))
+        raise Unavailable(f"{probe.target} is not available: {probe.reason}", hint=probe.fix)
+    return probe
+
+
+def _nvidia_gpus() -> list[str]:
+    """Names of the NVIDIA GPUs that the driver lists."""
+    names = []
+    for information in sorted(_NVIDIA.glob("gpus/*/information")):
+        match = re.search(r"Model:\s*(.+)", information.read_text(errors="replace"))
+        names.append(match.group(1).strip() if match else "NVIDIA GPU")
+    return names
+
+
+def _device_name(target: Target) -> str:
+    if target.device == "cuda":
+        return dict(enumerate(_nvidia_gpus())).get(target.index or 0, "")
+    return cpu_name() if target.device == "cpu" else target.device
+
+
+def _device_identity(target: Target) -> str:
+    if target.device == "cpu":
+        return cpu_device()
+    return f"{_device_name(target)} | {target.device}"
+
+
+def _provider(library: Any, target: Target) -> str:
+    """ONNX Runtime's name of the execution provider of a target.
+
+    Raises:
+        Unavailable: This build of ONNX Runtime does not have it.
+    """
+    offered: list[str] = library.get_available_providers()
+    name = target.device.removeprefix("ep=")
+    by_name = {provider.removesuffix("ExecutionProvider").lower(): provider for provider in offered}
+    wanted = name.removesuffix("ExecutionProvider").lower()
+    if wanted not in by_name:
+        raise Unavailable(
+            f"{target} is not available: this ONNX Runtime has no execution provider {name!r}.",
+            hint=closest(wanted, by_name),
+        )
+    return by_name[wanted]
+
+
+def _session(
+    library: Any,
+    graph: Path,
+    target: Target,
+    options: CompileOptions,
+    *,
+    optimize: bool,
+    save: Path | None = None,
+    profile: str | None = None,
+) -> Any:
+    """Open an onnxruntime.InferenceSession on exactly the target asked for.
+
+    Args:
+        library: onnxruntime.
+        graph: The ONNX file.
+        target: Where it runs.
+        options: Threads and fall-back.
+        optimize: Whether ONNX Runtime optimises the graph now.
+        save: Where to write the graph as optimised.
+        profile: Prefix of the profile to write; profiling slows every run down.
+
+    Raises:
+        BadInput: ONNX Runtime refuses the graph.
+        Unavailable: The provider is not there, or does not take the whole graph.
+    """
+    levels = library.GraphOptimizationLevel
+    settings = library.SessionOptions()
+    settings.log_severity_level = _QUIET
+    settings.graph_optimization_level = (
+        levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
+    )
+    settings.execution_mode = library.ExecutionMode.ORT_SEQUENTIAL
+    settings.intra_op_num_threads = options.threads or physical_cores()
+    settings.inter_op_num_threads = 1
+    if save is not None:
+        settings.optimized_model_filepath = str(save)
+    if profile is not None:
+        settings.enable_profiling = True
+        settings.profile_file_prefix = profile
+        # Packed weights vanish from the profile, and with them the shapes that FLOPs need.
+        settings.add_session_config_entry("session.disable_prepacking", "1")
+    provider = _provider(library, target)
+    providers: list[str | tuple[str, dict[str, str]]] = [provider]
+    if target.device == "cuda":
+        # TF32 keeps 10 bits of the mantissa: not what "fp32" says.
+        providers = [(provider, {"device_id": str(target.index or 0), "use_tf32": "0"})]
+    if provider != _CPU:
+        if options.allow_fallback:
+            providers.append(_CPU)
+        else:
+            settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    try:
+        session = library.InferenceSession(
+            str(graph), settings, providers=providers, enable_fallback=0
+        )
+    except Exception as error:
+        if provider != _CPU:
+            raise Unavailable(
+                f"{target} does not take the whole graph: {_sentence(error)}",
+                hint="Use --allow-fallback to let nodes run on the CPU.",
+            ) from error
+        raise BadInput(
+            f"ONNX Runtime refuses {graph}: {_sentence(error)}",
+            hint="Export the model again, or with another opset.",
+        ) from error
+    if provider not in session.get_providers():
+        raise Unavailable(
+            f"{target} is not available: ONNX Runtime could not start {provider}.",
+            hint="Check the driver and the CUDA libraries that onnxruntime-gpu needs.",
+        )
+    return session
+
+
+def _checked(call: Callable[..., Any], *arguments: Any) -> Any:
+    """Call into ONNX Runtime, its errors as ours.
+
+    Raises:
+        BadInput: ONNX Runtime cannot run the graph on these inputs.
+    """
+    try:
+        return call(*arguments)
+    except Exception as error:
+        raise BadInput(
+            f"ONNX Runtime cannot run the graph on these inputs: {_sentence(error)}",
+            hint="Check the sizes of the dynamic axes.",
+        ) from error
+
+
+def _sentence(error: Exception) -> str:
+    """ONNX Runtime's message as one line, without its status code and source paths."""
+    text = " ".join(str(error).split())
+    text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+    text = re.sub(r"/onnxruntime_src/\S+ (?:\w[^()]*\([^)]*\)\s*(?:const\s*)?)?", "", text)
+    return text if len(text) <= 300 else f"{text[:297]}..."
+
+
+class _Arguments(msgspec.Struct):
+    """The part of a profile event's arguments that we read; shapes are {dtype: shape}."""
+
+    op_name: str = ""
+    provider: str = ""
+    input_type_shape: list[dict[str, list[int]]] = []
+    output_type_shape: list[dict[str, list[int]]] = []
+
+
+class _Event(msgspec.Struct):
+    name: str = ""
+    cat: str = ""
+    ts: int = 0
+    args: _Arguments = msgspec.field(default_factory=_Arguments)
+
+
+def _nodes(profile: bytes) -> tuple[NodePlacement, ...]:
+    """Nodes of a profile in the order they ran."""
+    suffix = "_kernel_time"
+    events = msgspec.json.decode(profile, type=list[_Event])
+    ran = [event for event in events if event.cat == "Node" and event.name.endswith(suffix)]
+    return tuple(
+        NodePlacement(
+            name=event.name.removesuffix(suffix),
+            op=event.args.op_name,
+            device=_device(event.args.provider),
+            precision=_precision(event.args),
+            flops=_flops(event.args),
+        )
+        for event in sorted(ran, key=lambda event: event.ts)
+    )
+
+
+def _device(provider: str) -> str:
+    """The word that a target would use: "cpu", "cuda" or "ep=NAME"."""
+    name = provider.removesuffix("ExecutionProvider")
+    return name.lower() if name in ("CPU", "CUDA") else f"ep={name}"
+
+
+def _precision(node: _Arguments) -> str:
+    dtypes = [dtype for tensor in node.input_type_shape for dtype in tensor]
+    if node.op_name not in _FLOAT_ARITHMETIC and {"int8", "uint8"} & set(dtypes[:2]):
+        return "int8"
+    floats = [dtype for dtype in dtypes if _PRECISION.get(dtype, "int8") != "int8"]
+    if floats:
+        return _PRECISION[floats[0]]
+    return _PRECISION.get(dtypes[0], dtypes[0]) if dtypes else "none"
+
+
+def _flops(node: _Arguments) -> int:
+    inputs = [shape for tensor in node.input_type_shape for shape in tensor.values()]
+    outputs = [shape for tensor in node.output_type_shape for shape in tensor.values()]
+    if not inputs or not outputs:
+        return 0
+    weight = _CONVOLUTION_WEIGHT.get(node.op_name)
+    if weight is not None and len(inputs) > weight:
+        return flops.convolution(outputs[0], inputs[weight])
+    if node.op_name == "ConvTranspose":
+        return flops.transposed_convolution(inputs[0], inputs[1])
+    if node.op_name in _MATMULS:
+        return flops.matmul(inputs[0], outputs[0])
+    if node.op_name in _RECURRENT:
+        return flops.recurrent(inputs[0], inputs[1], inputs[2])
+    return 0

@@ -1,0 +1,119 @@
+"""What stands on the command line arrives at the API under its own name."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import click
+import pytest
+
+from edgekit import api
+from edgekit.cli.catalogue import COMMANDS
+from edgekit.cli.group import edgekit
+from edgekit.core.certificate import Limits
+
+# The command contract: options that several commands share have these names and no others.
+CONTRACT = {
+    "--target", "--data", "--calibration", "--card", "--arch", "--trust-code", "--trust-pickle",
+    "--precision", "--compute", "--dialect", "--opset", "--input", "--allow-fallback",
+    "--trust-engine", "--require-valid", "--require-verified", "--require-proven", "--config",
+    "--threads", "--batch", "--shapes", "--scenario", "--max-drop", "--max-shift",
+    "--min-agreement", "--time", "--seed", "--output-path", "-o", "--force", "--json", "--quiet",
+    "--debug",
+}  # fmt: skip
+OWN = {"doctor": {"--deep"}, "deploy": {"--golden"}}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_options_have_the_names_of_the_contract(name):
+    command = edgekit.get_command(click.Context(edgekit), name)
+    assert command is not None
+    options = {
+        text for item in command.params if isinstance(item, click.Option) for text in item.opts
+    }
+    assert options <= CONTRACT | OWN.get(name, set())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_calls_its_api_with_arguments_that_it_has(
+    invoke, answer, samples, arguments, name
+):
+    signature = inspect.signature(getattr(api, {"eval": "evaluate"}.get(name, name)))
+    calls = answer(name, samples[name])
+    invoke(name, *arguments[name])
+    positional, named = calls[0]
+    signature.bind(*positional, **named)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_argument_of_the_api_can_be_given_on_the_command_line(
+    invoke, answer, samples, arguments, name
+):
+    signature = inspect.signature(getattr(api, {"eval": "evaluate"}.get(name, name)))
+    calls = answer(name, samples[name])
+    invoke(name, *arguments[name])
+    positional, named = calls[0]
+    given = set(signature.bind(*positional, **named).arguments)
+    without_work = {"progress"} if name in ("data", "inspect") else set()
+    assert given | without_work == set(signature.parameters) | without_work
+
+
+def test_deploy_passes_everything_on(invoke, answer, samples):
+    calls = answer("deploy", samples["deploy"])
+    outcome = invoke(
+        *("deploy", "w.pth", "-o", "out/b", "--target", "ort:cpu", "--target", "ov:cpu"),
+        *("--data", "d", "--calibration", "c", "--precision", "fp32", "--precision", "int8"),
+        *("--compute", "bf16", "--max-drop", "0.5", "--min-agreement", "0.9", "--max-shift", "0.1"),
+        *("--require-proven", "--allow-fallback", "--arch", "net.py:make", "--card", "c.yaml"),
+        *("--input", "x=batch,3,8,8", "--input", "state=1,4", "--opset", "18", "--threads", "2"),
+        *("--time", "2.5", "--golden", "g", "--trust-code", "--trust-pickle", "--seed", "7"),
+        *("--force", "--require-verified", "--quiet"),
+    )
+    assert outcome.status == 0
+    (positional, named) = calls[0]
+    named.pop("progress")
+    assert positional == ("w.pth", Path("out/b"))
+    assert named == {
+        "targets": ("ort:cpu", "ov:cpu"),
+        "data": Path("d"),
+        "calibration": Path("c"),
+        "precision": ("fp32", "int8"),
+        "compute": ("bf16",),
+        "limits": Limits(
+            max_drop=0.5,
+            min_agreement=0.9,
+            max_shift=0.1,
+            require_proven=True,
+            allow_fallback=True,
+        ),
+        "arch": "net.py:make",
+        "card": Path("c.yaml"),
+        "inputs": {"x": "batch,3,8,8", "state": "1,4"},
+        "opset": 18,
+        "threads": 2,
+        "time": 2.5,
+        "golden": Path("g"),
+        "trust_code": True,
+        "trust_pickle": True,
+        "seed": 7,
+        "force": True,
+    }
+
+
+def test_a_budget_that_is_not_given_is_the_default(invoke, answer, samples, arguments):
+    calls = answer("deploy", samples["deploy"])
+    invoke("deploy", *arguments["deploy"])
+    assert calls[0][1]["limits"] == Limits()
+
+
+def test_a_limit_of_zero_is_a_limit(invoke, answer, samples, arguments):
+    calls = answer("deploy", samples["deploy"])
+    invoke("deploy", *arguments["deploy"], "--max-drop", "0")
+    assert calls[0][1]["limits"].max_drop == 0.0
+
+
+def test_an_input_name_may_hold_an_equals_sign(invoke, answer, samples, arguments):
+    calls = answer("deploy", samples["deploy"])
+    invoke("deploy", *arguments["deploy"], "--input", "a=b=1,2")
+    assert calls[0][1]["inputs"] == {"a=b": "1,2"}

@@ -1,0 +1,131 @@
+"""`--config recipe.yaml` stands for options; the command line overrides it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgekit.core.certificate import Limits
+
+RECIPE = """
+source: model.pt2
+output-path: bundles/one
+target: [onnxruntime:cpu, openvino:cpu]
+data: images
+max-drop: 0.5
+precision: int8
+input: {x: [batch, 3, 8, 8]}
+threads: 2
+require-proven: true
+"""
+
+
+@pytest.fixture
+def deployed(invoke, answer, samples, tmp_path):
+    """Deploy by a recipe; return the outcome and the calls."""
+    calls = answer("deploy", samples["deploy"])
+
+    def by(recipe, *arguments):
+        path = tmp_path / "recipe.yaml"
+        path.write_text(recipe)
+        return invoke("deploy", "--config", path, *arguments), calls
+
+    return by
+
+
+def test_a_recipe_holds_the_whole_command(deployed):
+    outcome, calls = deployed(RECIPE)
+    assert outcome.status == 0, outcome.stderr
+    positional, named = calls[0]
+    assert positional == ("model.pt2", Path("bundles/one"))
+    assert named["targets"] == ("onnxruntime:cpu", "openvino:cpu")
+    assert named["precision"] == ("int8",)
+    assert named["limits"] == Limits(max_drop=0.5, require_proven=True)
+    assert named["inputs"] == {"x": "batch,3,8,8"}
+    assert (named["threads"], named["data"]) == (2, Path("images"))
+
+
+def test_the_command_line_overrides_a_recipe(deployed):
+    _, calls = deployed(RECIPE, "other.pt2", "--target", "null:cpu", "--max-drop", "3", "-o", "two")
+    positional, named = calls[0]
+    assert positional == ("other.pt2", Path("two"))
+    assert named["targets"] == ("null:cpu",)
+    assert named["limits"].max_drop == 3.0
+    assert named["threads"] == 2
+
+
+def test_a_gate_in_a_recipe_counts(deployed, answer, make):
+    answer("deploy", make["deploy"](verdict="UNVERIFIED"))
+    assert deployed(RECIPE + "require-verified: true")[0].status == 1
+    assert deployed(RECIPE + "require-verified: false")[0].status == 0
+
+
+def test_a_recipe_that_the_job_wrote_reads_back(deployed, tmp_path):
+    from edgekit.jobs.recipe import write_recipe
+
+    options = {
+        "source": "edgekit:digits",
+        "output-path": tmp_path / "bundle",
+        "target": ("onnxruntime:cpu",),
+        "max-drop": 1.0,
+        "input": {"x": "batch,1,8,8"},
+        "seed": 0,
+        "threads": None,
+    }
+    written = tmp_path / "written.yaml"
+    write_recipe(written, options)
+    outcome, calls = deployed(written.read_text())
+    assert outcome.status == 0, outcome.stderr
+    assert calls[0][0] == ("edgekit:digits", tmp_path / "bundle")
+    assert calls[0][1]["inputs"] == {"x": "batch,1,8,8"}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "sentence"),
+    [
+        ("max_drop: 1", "unknown key 'max_drop'. Did you mean 'max-drop'?"),
+        ("tarjet: x", "unknown key 'tarjet'. Did you mean 'target'?"),
+        ("json: true", "unknown key 'json'"),
+        ("config: other.yaml", "unknown key 'config'"),
+        ("1: 2", "unknown key 1"),
+        ("- target", "is no recipe"),
+        ("", "is no recipe"),
+        ("a: [", "is not valid YAML"),
+        ("require-proven: 3", "require-proven must be true or false, got 3"),
+        ("max-drop: true", "max-drop must be one value, got True"),
+        ("max-drop: [1]", "max-drop must be one value, got [1]"),
+        ("max-drop: null", "max-drop must be one value, got None"),
+        ("target: [[a]]", "target must be a value or a list of values"),
+        ("max-drop: lots", "'--max-drop'"),
+        ("precision: int4", "'--precision'"),
+        ("input: {x: }", "'--input'"),
+    ],
+)
+def test_a_recipe_is_refused_with_the_key_and_the_remedy(deployed, recipe, sentence):
+    outcome, calls = deployed(recipe, "m.pt2", "-o", "b", "--target", "ov:cpu")
+    assert (outcome.status, calls) == (2, [])
+    assert sentence in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("key", ["trust-code", "trust-pickle"])
+def test_a_file_cannot_consent_for_its_user(deployed, key):
+    outcome, calls = deployed(f"{RECIPE}{key}: true\n")
+    assert (outcome.status, calls) == (2, [])
+    assert f"give --{key} on the command line" in outcome.stderr
+    outcome, calls = deployed(RECIPE, f"--{key}")
+    assert calls[0][1][key.replace("-", "_")] is True
+
+
+def test_a_recipe_that_is_not_there_is_said(invoke):
+    outcome = invoke("deploy", "--config", "nowhere.yaml")
+    assert outcome.status == 2
+    assert "nowhere.yaml" in outcome.stderr
+
+
+def test_the_class_of_things_that_is_binary_is_said(invoke, tmp_path):
+    (tmp_path / "r.yaml").write_bytes(b"\xff\xfe\x00\x01")
+    outcome = invoke("deploy", "--config", tmp_path / "r.yaml")
+    assert outcome.status == 2
+    assert "r.yaml cannot be read" in outcome.stderr

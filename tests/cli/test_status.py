@@ -1,0 +1,103 @@
+"""Exit statuses by the contract: 0, 1, 2, 3, 130."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from edgekit.cli.catalogue import COMMANDS
+from edgekit.core.errors import BadInput, CheckFailed, MissingLibrary, Unavailable
+
+replace = msgspec.structs.replace
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_that_is_done_and_within_budget_is_0(invoke, answer, samples, arguments, name):
+    answer(name, samples[name])
+    assert invoke(name, *arguments[name]).status == 0
+
+
+@pytest.mark.parametrize("name", ["export", "quantize", "verify"])
+def test_a_failed_verdict_is_1_and_an_unverified_one_is_0(invoke, answer, samples, arguments, name):
+    for verdict, status in (("FAIL", 1), ("UNVERIFIED", 0)):
+        answer(name, replace(samples[name], verdict=verdict))
+        assert invoke(name, *arguments[name]).status == status
+
+
+def test_deploy_is_0_when_a_variant_fails_and_another_one_can_be_shipped(
+    invoke, answer, make, arguments
+):
+    document = make["deploy"]()
+    assert any(entry.verdict == "FAIL" for entry in document.entries)
+    answer("deploy", document)
+    assert invoke("deploy", *arguments["deploy"]).status == 0
+
+
+def test_deploy_is_1_when_one_target_has_nothing_to_ship(invoke, answer, make, arguments):
+    nothing = make["choice"]("openvino:cpu", None, "Every variant fails.")
+    answer("deploy", make["deploy"](recommended=(make["choice"]("onnxruntime:cpu"), nothing)))
+    assert invoke("deploy", *arguments["deploy"]).status == 1
+
+
+def test_require_verified_makes_unverified_a_1(invoke, answer, make, arguments):
+    answer("deploy", make["deploy"](verdict="UNVERIFIED"))
+    assert invoke("deploy", *arguments["deploy"]).status == 0
+    assert invoke("deploy", *arguments["deploy"], "--require-verified").status == 1
+
+
+def test_require_verified_lets_a_pass_pass(invoke, answer, make, arguments):
+    answer("deploy", make["deploy"]())
+    assert invoke("deploy", *arguments["deploy"], "--require-verified").status == 0
+
+
+def test_require_valid_makes_an_invalid_measurement_a_1(invoke, answer, samples, make, arguments):
+    invalid = make["bench_entry"](valid=False, reasons=("the clock was throttled",))
+    answer("bench", replace(samples["bench"], entries=(make["bench_entry"](), invalid)))
+    assert invoke("bench", *arguments["bench"]).status == 0
+    assert invoke("bench", *arguments["bench"], "--require-valid").status == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (CheckFailed("It failed."), 1),
+        (BadInput("It is wrong."), 2),
+        (Unavailable("There is no GPU."), 3),
+        (MissingLibrary("openvino is not installed."), 3),
+        (KeyboardInterrupt(), 130),
+        (ValueError("a bug"), 1),
+        (EOFError("a truncated file that nobody caught"), 1),
+    ],
+)
+def test_an_error_has_the_status_of_its_kind(invoke, answer, arguments, error, status):
+    answer("doctor", error)
+    assert invoke("doctor").status == status
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["doctor", "--nope"],
+        ["nope"],
+        ["deploy", "model.pt2"],
+        ["deploy"],
+        ["inspect"],
+        ["inspect", "a", "b"],
+        ["deploy", "model.pt2", "-o", "b", "--target", "ov:cpu", "--max-drop", "lots"],
+        ["deploy", "model.pt2", "-o", "b", "--target", "ov:cpu", "--max-drop", "nan"],
+        ["deploy", "model.pt2", "-o", "b", "--target", "ov:cpu", "--max-drop", "-1"],
+        ["deploy", "model.pt2", "-o", "b", "--target", "ov:cpu", "--min-agreement", "1.5"],
+        ["deploy", "model.pt2", "-o", "b", "--target", "ov:cpu", "--threads", "0"],
+        ["deploy", "model.pt2", "-o", "b", "--target", "ov:cpu", "--time", "0"],
+        ["deploy", "model.pt2", "-o", "b", "--target", "ov:cpu", "--time", "inf"],
+        ["deploy", "model.pt2", "-o", "b", "--target", "ov:cpu", "--precision", "int4"],
+        ["deploy", "model.pt2", "-o", "b", "--target", "ov:cpu", "--input", "x"],
+        ["deploy", "m.pt2", "-o", "b", "--target", "ov:cpu", "--input", "x=1", "--input", "x=2"],
+    ],
+)
+def test_wrong_usage_is_2_and_calls_nothing(invoke, answer, samples, wrong):
+    calls = answer(wrong[0], samples[wrong[0]]) if wrong[0] in samples else []
+    outcome = invoke(*wrong)
+    assert (outcome.status, outcome.stdout, calls) == (2, "", [])
+    assert outcome.stderr.startswith("edgekit: ")
+    assert outcome.stderr.count("\n") == 1

@@ -1,0 +1,76 @@
+"""A crash in native code costs one call, and the parent says what happened."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgekit.core.errors import BadInput
+from edgekit.core.progress import Silent
+from edgekit.jobs.child import Child, ChildDied, run_in_child
+
+sys.path.insert(0, str(Path(__file__).parent))
+from children import Counter  # noqa: E402
+
+
+class Recorder(Silent):
+    def __init__(self):
+        self.notes = []
+        self.steps = 0
+
+    def track(self, items, label, total=None):
+        for item in items:
+            self.steps += 1
+            yield item
+
+    def note(self, message):
+        self.notes.append(message)
+
+
+def test_the_object_keeps_its_state_between_calls():
+    recorder = Recorder()
+    with Child(Counter, 1, what="counting", progress=recorder) as child:
+        assert child.call("add", 2) == 3
+        assert child.call("add", 1) == 4
+    assert recorder.notes == ["now 3", "now 4"]
+    assert recorder.steps == 3
+
+
+def test_an_error_on_purpose_arrives_as_it_was_raised():
+    with Child(Counter, 1, what="counting") as child, pytest.raises(BadInput) as caught:
+        child.call("refuse")
+    assert (caught.value.message, caught.value.hint) == ("No.", "Never.")
+
+
+def test_a_bug_carries_its_traceback():
+    with (
+        Child(Counter, 1, what="counting") as child,
+        pytest.raises(RuntimeError, match="children.py"),
+    ):
+        child.call("bug")
+
+
+def test_a_crash_is_one_sentence_with_the_last_words():
+    with (
+        Child(Counter, 1, what="counting") as child,
+        pytest.raises(ChildDied, match=r"counting died of SIGSEGV.*last words"),
+    ):
+        child.call("die")
+
+
+def test_what_a_library_prints_does_not_reach_stdout(capfd):
+    with Child(Counter, 1, what="counting") as child:
+        assert child.call("noise") == "quiet"
+    captured = capfd.readouterr()
+    assert captured.out + captured.err == ""
+
+
+def test_a_factory_that_fails_raises_in_the_parent():
+    with pytest.raises(RuntimeError, match="TypeError"):
+        Child(Counter, what="counting")
+
+
+def test_run_in_child_returns_the_result():
+    assert run_in_child(divmod, 7, 3, what="dividing") == (2, 1)

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgekit.core.card import Axis, ModelCard, Postprocess, Preprocess, TensorCard
+from edgekit.core.errors import BadInput
+from edgekit.tasks.cards import (
+    check_labels,
+    dump_card,
+    find_card,
+    override,
+    read_card,
+    read_labels,
+)
+
+BODY = """schema: edgekit.card/1
+task: classification
+preprocess: {size: [8, 8]}
+postprocess: {decode: softmax}
+"""
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_labels_may_be_a_list_or_a_file_beside_the_card(tmp_path):
+    (tmp_path / "data").mkdir()
+    write(tmp_path / "data" / "a.names", "cat\ndog\n\n")
+    write(tmp_path / "data" / "a.csv", "name,wnid,class_index\ndog,n2,1\ncat,n1,0\n")
+    for labels in ("[cat, dog]", "data/a.names", "data/a.csv"):
+        path = write(tmp_path / "m.card.yaml", f"{BODY}labels: {labels}\n")
+        assert read_card(path).labels == ("cat", "dog")
+
+
+def test_names_may_be_there_twice_but_indices_may_not(tmp_path):
+    assert read_labels(write(tmp_path / "a.txt", "crane\ncrane\n")) == ("crane", "crane")
+    path = write(tmp_path / "a.csv", "class_index,name\n0,a\n0,b\n")
+    with pytest.raises(BadInput, match=r"a\.csv, line 3: class_index 0 is there twice"):
+        read_labels(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.csv", "class_index,name\n0,a\n2,b\n", "no class_index 1"),
+        ("a.csv", "class_index,name\n", "no class_index 0"),
+        ("a.csv", "index,name\n0,a\n", "no column 'class_index'"),
+        ("a.csv", "class_index,name\nzero,a\n", "line 2: class_index 'zero'"),
+        ("a.names", "cat\n\ndog\n", "empty line 2"),
+        ("a.txt", "", "is empty"),
+        ("a.json", "[]", "'.json'"),
+    ],
+)
+def test_a_faulty_labels_file_is_named_with_its_fault(tmp_path, name, text, words):
+    with pytest.raises(BadInput) as caught:
+        read_labels(write(tmp_path / name, text))
+    assert words in str(caught.value)
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("labels: gone.names\n", ["gone.names", "labels"]),
+        ("labels: [1, 2]\n", ["m.card.yaml", "`labels` entry 0", "Quote"]),
+        ("labels: [yes, no]\n", ["`labels` entry 0 is bool"]),
+        ("labels: 3\n", ["m.card.yaml", "$.labels"]),
+        ("lables: [a]\n", ["m.card.yaml", "lables", "Did you mean 'labels'?"]),
+        ("labels: [a\n", ["m.card.yaml, line 6", "YAML"]),
+        ("labels: !!python/object/apply:os.getcwd []\n", ["m.card.yaml", "YAML"]),
+    ],
+)
+def test_a_faulty_card_is_named_with_its_fault(tmp_path, text, words):
+    path = write(tmp_path / "m.card.yaml", BODY + text)
+    with pytest.raises(BadInput) as caught:
+        read_card(path)
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_a_missing_or_binary_card_is_one_sentence(tmp_path):
+    with pytest.raises(BadInput, match="gone"):
+        read_card(tmp_path / "gone.card.yaml")
+    (tmp_path / "b.card.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadInput, match="UTF-8"):
+        read_card(tmp_path / "b.card.yaml")
+
+
+def test_the_card_is_found_beside_the_model_or_in_its_folder(tmp_path):
+    assert find_card(tmp_path / "net.onnx") is None
+    path = write(tmp_path / "net.card.yaml", BODY)
+    assert find_card(tmp_path / "net.onnx") == path
+    (tmp_path / "seq").mkdir()
+    assert find_card(tmp_path / "seq") is None
+    path = write(tmp_path / "seq" / "card.yaml", BODY)
+    assert find_card(tmp_path / "seq") == path
+
+
+@given(
+    labels=st.lists(st.text(st.characters(codec="utf-8"), max_size=6), max_size=5),
+    scale=st.floats(1e-9, 10),
+    top=st.none() | st.integers(1, 64),
+)
+def test_a_dumped_card_reads_back_equal(tmp_path_factory, labels, scale, top):
+    card = ModelCard(
+        task="detection",
+        labels=tuple(labels),
+        inputs={"x": TensorCard(shape=(Axis(name="batch", max=top), 3, "h", 32), layout="NCHW")},
+        preprocess=Preprocess(size=(32, 32), resize="letterbox", scale=scale),
+        postprocess=Postprocess(decode="decoders.py:mine"),
+        provenance={"weights": "none: at all", "note": "ä # no comment"},
+    )
+    path = tmp_path_factory.mktemp("card") / "m.card.yaml"
+    path.write_text(dump_card(card), encoding="utf-8")
+    assert read_card(path) == card
+
+
+def test_options_override_the_card_and_its_sections(tmp_path):
+    card = read_card(write(tmp_path / "m.card.yaml", f"{BODY}labels: [a, b]\n"))
+    changed = override(card, confidence=0.5, size=[16, 16], labels=["c", "d"], iou=None)
+    assert changed.postprocess == Postprocess(decode="softmax", confidence=0.5)
+    assert changed.preprocess.size == (16, 16)
+    assert changed.labels == ("c", "d")
+    assert override(card) == card
+
+
+def test_an_override_that_is_wrong_is_refused(tmp_path):
+    card = read_card(write(tmp_path / "m.card.yaml", BODY))
+    with pytest.raises(BadInput, match="Did you mean 'confidence'"):
+        override(card, confidense=0.5)
+    with pytest.raises(BadInput, match="confidence"):
+        override(card, confidence=2)
+
+
+def test_labels_must_be_as_many_as_the_classes(tmp_path):
+    card = read_card(write(tmp_path / "m.card.yaml", f"{BODY}labels: [a, b]\n"))
+    check_labels(card, 2)
+    check_labels(override(card, labels=[]), 99)
+    with pytest.raises(BadInput) as caught:
+        check_labels(card, 1000, "m.card.yaml")
+    assert all(word in str(caught.value) for word in ("m.card.yaml", "`labels`", "2", "1000"))

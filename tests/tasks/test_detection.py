@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgekit.core.errors import BadInput
+from edgekit.tasks.registry import task_for
+
+
+def detector(card, labels=("cat", "dog"), resize="stretch", **rules):
+    section = {"size": [32, 64], "resize": resize}
+    return task_for(card("detection", labels, preprocess=section, postprocess=rules))
+
+
+def answer(rows, classes=2):
+    """Make a yolov8 output of (x1, y1, x2, y2, scores…) rows."""
+    array = np.zeros((1, 4 + classes, max(len(rows), 5)), np.float32)
+    for column, (x1, y1, x2, y2, *scores) in enumerate(rows):
+        array[0, :, column] = [(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1, *scores]
+    return {"output0": array}
+
+
+def detect(task, outputs, image=(64, 64), confidence=None):
+    _, fit = task.preprocess(np.zeros((*image, 3), np.uint8))
+    return task.postprocess(outputs, fit, confidence)
+
+
+def test_boxes_come_back_in_image_pixels_best_first(card):
+    rows = [(0, 0, 32, 16, 0.5, 0), (32, 16, 64, 32, 0, 0.9)]
+    found = detect(detector(card, decode="yolov8"), answer(rows), image=(64, 64))
+    assert found.boxes.tolist() == [[32, 32, 64, 64], [0, 0, 32, 32]]
+    assert found.scores.tolist() == pytest.approx([0.9, 0.5])
+    assert found.classes.tolist() == [1, 0]
+    assert found.boxes.dtype == found.scores.dtype == np.float32
+    assert found.classes.dtype == np.int64
+
+
+def test_a_letterboxed_box_comes_back_too(card):
+    # A 64 x 64 image in 32 x 64: half the size, 16 pixels of padding on the left.
+    task = detector(card, decode="yolov8", resize="letterbox")
+    found = detect(task, answer([(16, 0, 48, 32, 0.5, 0)]), image=(64, 64))
+    assert found.boxes.tolist() == [[0, 0, 64, 64]]
+
+
+def test_one_box_may_answer_with_two_classes(card):
+    found = detect(detector(card, decode="yolov8"), answer([(0, 0, 8, 8, 0.5, 0.6)]))
+    assert found.classes.tolist() == [1, 0]
+
+
+def test_duplicates_go_within_a_class_only(card):
+    rows = [(0, 0, 10, 10, 0.9, 0), (0, 0, 10, 9, 0.8, 0), (0, 0, 10, 10, 0, 0.7)]
+    found = detect(detector(card, decode="yolov8"), answer(rows))
+    assert found.classes.tolist() == [0, 1]
+    found = detect(detector(card, decode="yolov8", iou=0.95), answer(rows))
+    assert found.classes.tolist() == [0, 0, 1]
+
+
+def test_threshold_and_number_are_those_of_the_card_or_the_call(card):
+    rows = [(9 * i, 0, 9 * i + 5, 5, 0.1 * (i + 1), 0) for i in range(5)]
+    task = detector(card, decode="yolov8", confidence=0.3, max_detections=2)
+    assert detect(task, answer(rows)).scores.tolist() == pytest.approx([0.5, 0.4])
+    task = detector(card, decode="yolov8", confidence=0.25)
+    assert len(detect(task, answer(rows)).scores) == 3
+    assert len(detect(task, answer(rows), confidence=0.45).scores) == 1
+    assert len(detect(task, answer(rows), confidence=0.05).scores) == 5
+
+
+def test_nothing_found_is_empty_and_well_shaped(card):
+    found = detect(detector(card, decode="yolov8"), answer([]))
+    assert found.boxes.shape == (0, 4)
+    assert found.scores.shape == found.classes.shape == (0,)
+
+
+def test_what_is_not_finite_is_no_detection_and_no_warning(card):
+    rows = [(0, 0, 8, 8, np.nan, 0), (0, 0, np.inf, 8, 0.9, 0), (0, 0, 4, 4, 0.5, 0)]
+    found = detect(detector(card, decode="yolov8"), answer(rows))
+    assert found.boxes.tolist() == [[0, 0, 4, 8]]
+    huge = np.full((1, 42, 7), 200, np.float32)  # exp(200) overflows float32
+    assert len(detect(detector(card, decode="yolox"), {"y": huge}).scores) == 0
+
+
+def test_end2end_is_taken_without_suppression(card):
+    rows = [[0, 0, 8, 8, 0.9, 1], [0, 0, 8, 8, 0.8, 1], [0, 0, 4, 4, 0.1, 0]]
+    outputs = {"output0": np.array([rows], np.float32)}
+    found = detect(detector(card, decode="end2end"), outputs, image=(32, 64))
+    assert found.scores.tolist() == pytest.approx([0.9, 0.8])
+    assert found.classes.tolist() == [1, 1]
+    with pytest.raises(BadInput, match="class 1"):
+        detect(detector(card, labels=["cat"], decode="end2end"), outputs)
+
+
+def test_as_many_classes_as_labels(card):
+    with pytest.raises(BadInput, match="names 3 classes under `labels`, but the network answers 2"):
+        detect(detector(card, labels="abc", decode="yolov8"), answer([]))
+
+
+def test_an_unknown_head_gets_the_closest_match(card):
+    with pytest.raises(BadInput, match="Did you mean 'yolox'"):
+        detector(card, decode="yolx")
+
+
+def test_a_users_head_goes_the_same_way(card, tmp_path):
+    (tmp_path / "d.py").write_text(
+        "import numpy as np\n"
+        "def f(outputs, size):\n"
+        "    box = [[0, 0, size[1], size[0]]]\n"
+        "    return np.array(box * 2), np.array([[0.9, 0.0], [0.8, 0.0]])\n"
+    )
+    made = card("detection", ["a", "b"], postprocess={"decode": "d.py:f"})
+    with pytest.raises(BadInput, match="--trust-code"):
+        task_for(made, folder=tmp_path)
+    found = detect(task_for(made, folder=tmp_path, trust_code=True), {}, image=(10, 20))
+    assert found.boxes.tolist() == [[0, 0, 20, 10]]
