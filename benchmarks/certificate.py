@@ -43,6 +43,8 @@ _EXECUTED_PART = 0.5
 _REMAINDER = 0.01
 # Figures are sums of floats: one part in 10^9 over a limit is on the limit.
 _SLACK = 1e-9
+# The tasks whose results can be scored and compared.
+_ANSWERING = ("classification", "detection", "segmentation")
 _FLOATS = ("fp64", "fp32", "fp16", "bf16")
 _MOST_NODES = 10
 
@@ -85,7 +87,8 @@ def certify(
 ) -> Certificate:
     """Judge all figures of one entry.
 
-    A raw model has no agreement and no confidence shift, and its metric is UNVERIFIED. Where an
+    A model without answers of its own (raw, audio, text) has no agreement and no confidence shift,
+    and its metric is UNVERIFIED. Where an
     output is not finite, the figures made of it mean nothing: they are UNVERIFIED and `finite`
     alone is the FAIL.
 
@@ -115,7 +118,7 @@ def certify(
         ),
         "repeatable": check_repeatable(figures.differing, figures.difference, tolerance=tolerance),
     }
-    if task != "raw":
+    if task in _ANSWERING:
         checks["agreement"] = check_agreement(figures.agreement, limits.min_agreement)
         checks["confidence_shift"] = check_confidence_shift(figures.shift, limits.max_shift)
     if checks["finite"].verdict == "FAIL":
@@ -199,7 +202,7 @@ def check_parity(
     return Check(verdict="FAIL", value=value, limit=limit, reason=f"{reason}.", details=details)
 
 
-def check_metric(metric: Metric | None, max_drop: float, *, task: str = "") -> Check:
+def check_metric(metric: Metric | None, max_drop: float, *, task: str) -> Check:
     """Paired drop of the task metric, in points (hundredths).
 
     The verdict judges the drop itself; `proven` says whether the interval's upper end is within
@@ -211,7 +214,8 @@ def check_metric(metric: Metric | None, max_drop: float, *, task: str = "") -> C
         task: As in the card, for the reason.
     """
     if metric is None:
-        why = "a raw model has no metric" if task == "raw" else "there is no labelled data"
+        known = task in _ANSWERING
+        why = "there is no labelled data" if known else f"the task {task!r} has no metric"
         return Check(verdict="UNVERIFIED", limit=max_drop, reason=f"Not judged: {why}.")
     if metric.drop is None or metric.drop_high is None:
         return Check(
@@ -439,8 +443,8 @@ def compare_runs(first: Mapping[str, Array], second: Mapping[str, Array]) -> tup
     if first.keys() != second.keys():
         return len(first.keys() ^ second.keys()), math.inf
     differing, largest = 0, 0.0
-    for name, one in first.items():
-        other = second[name]
+    for name in first:
+        one, other = np.atleast_1d(first[name]), np.atleast_1d(second[name])
         if one.shape != other.shape or one.dtype != other.dtype:
             return max(1, differing), math.inf
         bits = f"V{one.dtype.itemsize}"

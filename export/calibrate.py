@@ -8,7 +8,7 @@ import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from edgekit.export.graph import (
     head_nodes,
     is_weighted,
     producers,
-    weight_axis,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ __all__ = [
     "float_reasons",
     "mixed_ranges",
     "run_nncf",
+    "weight_maximum",
 ]
 
 Feed = Mapping[str, "NDArray[np.generic]"]
@@ -45,6 +45,13 @@ PRESERVING = frozenset(
     (
         "DepthToSpace", "Flatten", "Gather", "Identity", "MaxPool", "Reshape", "Slice",
         "SpaceToDepth", "Split", "Squeeze", "Transpose", "Unsqueeze",
+    )
+)  # fmt: skip
+# What stands between a weighted node and the addition that follows it; SiLU is Sigmoid and Mul.
+ACTIVATIONS = frozenset(
+    (
+        "BatchNormalization", "Clip", "Elu", "Gelu", "HardSigmoid", "HardSwish", "Identity",
+        "LeakyRelu", "MaxPool", "Mul", "PRelu", "Relu", "Sigmoid", "Softplus", "Swish", "Tanh",
     )
 )  # fmt: skip
 # Engines have int8 kernels for these, so a quantized input pays.
@@ -95,13 +102,32 @@ def float_reasons(
     """
     reasons: dict[str, str] = {}
     if task != "classification":
-        reasons |= dict.fromkeys(head_nodes(model), "decoding after the last weighted node")
+        reasons |= dict.fromkeys(head_nodes(model)[0], "decoding after the last weighted node")
+    reasons |= dict.fromkeys(_loose_arithmetic(model), "joins nothing that int8 computed")
     for output, value in sqnr_db.items():
         if value < limit_db:
             reasons[output] = (
                 f"predicted SQNR of {value:.1f} dB with one scale per tensor is under {limit_db:g}"
             )
     return reasons
+
+
+def _loose_arithmetic(model: onnx.ModelProto) -> list[str]:
+    """Return additions and products none of whose operands comes from a weighted node.
+
+    A residual addition is worth int8, because a convolution beside it is. A sum of hundreds of
+    slices (how adaptive pooling is exported) is not: it would be rounded at every step.
+    """
+    values = constants(model)
+    fresh: set[str] = set()  # made by a weighted node, with activations in between at most
+    loose = []
+    for node in model.graph.node:
+        from_weighted = any(name in fresh for name in node.input)
+        if is_weighted(node, values) or (node.op_type in ACTIVATIONS and from_weighted):
+            fresh.update(node.output)
+        elif node.op_type in ("Add", "Sub", "Mul") and not from_weighted:
+            loose.append(node.output[0])
+    return loose
 
 
 def run_nncf(
@@ -131,9 +157,6 @@ def run_nncf(
     for index, node in enumerate(named.graph.node):  # NNCF needs unique names
         node.name = f"{index}:{node.op_type}"
     ignored = [node.name for node in named.graph.node if node.output[0] in kept_float]
-    parameters = nncf.AdvancedQuantizationParameters(
-        activations_quantization_params=nncf.QuantizationParameters(per_channel=False)
-    ) if hasattr(nncf, "QuantizationParameters") else _per_tensor_activations()
     try:
         with _quiet():
             quantized = nncf.quantize(
@@ -142,7 +165,7 @@ def run_nncf(
                 preset=nncf.QuantizationPreset(preset),
                 subset_size=len(feeds),
                 ignored_scope=nncf.IgnoredScope(names=ignored) if ignored else None,
-                advanced_parameters=parameters,
+                advanced_parameters=_per_tensor_activations(),
             )
     except Exception as error:  # NNCF has no base class for its errors
         first = next(iter(str(error).splitlines()), type(error).__name__)
@@ -153,7 +176,7 @@ def run_nncf(
     return _read_back(model, quantized, str(nncf.__version__))
 
 
-def _per_tensor_activations() -> object:
+def _per_tensor_activations() -> Any:
     from nncf.quantization.advanced_parameters import (
         AdvancedQuantizationParameters,
         QuantizationParameters,
@@ -199,7 +222,7 @@ def _read_back(model: onnx.ModelProto, quantized: onnx.ModelProto, version: str)
             tensor = origin(node.input[0])
             scale = values[node.input[1]].astype(np.float64)
             zero = values[node.input[2]]
-            lowest = np.iinfo(zero.dtype).min
+            lowest = 0 if zero.dtype == np.uint8 else -128
             offset = zero.astype(np.float64)
             low = float(((lowest - offset) * scale).min())
             high = float(((lowest + 255 - offset) * scale).max())
@@ -328,8 +351,3 @@ def weight_maximum(weight: NDArray[np.generic], axis: int | None) -> tuple[float
         return (float(magnitude.max(initial=0.0)),)
     rest = tuple(other for other in range(weight.ndim) if other != axis)
     return tuple(float(value) for value in magnitude.max(axis=rest, initial=0.0))
-
-
-def axis_of(node: onnx.NodeProto, weight: NDArray[np.generic]) -> int | None:
-    """Return the axis along which a node's weight is scaled by channel."""
-    return weight_axis(node, weight.ndim)

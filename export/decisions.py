@@ -55,7 +55,7 @@ class QuantizedNode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         weight: Name of the weight's initializer.
         axis: Axis of the weight that has a scale for each index; null for one scale in all.
         absolute_maximum: Largest magnitude by index of `axis`; one value where axis is null.
-        bias: The bias after bias correction; null where the node has none.
+        bias: The bias to write, in float; null where the node has none.
     """
 
     output: str
@@ -82,6 +82,8 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         preset: The preset of that method.
         samples: Number of calibration samples.
         seed: Seed of whatever was drawn at random.
+        bias: "corrected" or "trained": whichever reproduced the float outputs better.
+        bias_sqnr_db: The SQNR of the last weighted nodes' outputs on calibration samples, by bias.
         sqnr_limit_db: Nodes with a lower predicted signal to noise ratio stay in float.
         data_sha256: Over the arrays in the order in which they were fed.
         tools: Library versions.
@@ -92,6 +94,8 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     preset: str
     samples: int
     seed: int
+    bias: str
+    bias_sqnr_db: dict[str, float]
     sqnr_limit_db: float
     data_sha256: str
     tools: dict[str, str]

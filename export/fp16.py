@@ -59,7 +59,10 @@ def write_fp16(model: Path, output: Path) -> tuple[str, ...]:
     for index, node in enumerate(prepared.graph.node):  # the cast finds nodes by unique names
         node.name = f"{index}:{node.op_type}"
     kept, notes = _outside(prepared, values)
-    original_names = {f"{i}:{n.op_type}": name for i, (n, name) in enumerate(zip(prepared.graph.node, names, strict=True))}
+    original_names = {
+        f"{i}:{n.op_type}": name
+        for i, (n, name) in enumerate(zip(prepared.graph.node, names, strict=True))
+    }
     try:
         cast: onnx.ModelProto = convert_float_to_float16(
             prepared,
@@ -96,13 +99,11 @@ def _outside(
             label = node.output[0]
             if largest > LARGEST:
                 kept.append(node.name)
-                notes.append(
-                    f"{label} stays fp32: {name} holds {largest:.3g}, more than fp16 can."
-                )
+                notes.append(f"{label} stays fp32: {name} holds {largest:.3g}, more than fp16 can.")
             elif magnitude.size == 1 and small.any():
                 kept.append(node.name)
                 notes.append(f"{label} stays fp32: {name} is {largest:.3g}, which fp16 would lose.")
-            elif small.mean() > 0.5 and name not in reported:
+            elif 2 * small.sum() > magnitude.size and name not in reported:
                 notes.append(f"More than half of {name} is under 6.1e-5 and loses digits in fp16.")
                 reported.add(name)
     return list(dict.fromkeys(kept)), notes

@@ -165,8 +165,8 @@ def weight_axis(node: onnx.NodeProto, rank: int) -> int | None:
     return rank - 1 if rank >= 2 else None
 
 
-def head_nodes(model: onnx.ModelProto) -> set[str]:
-    """Return the nodes after the last weighted ones, by first output.
+def head_nodes(model: onnx.ModelProto) -> tuple[set[str], list[str]]:
+    """Return the nodes after the last weighted ones, and those last ones, by first output.
 
     Walks back from every output until a convolution or matrix product with a constant weight.
     What lies between is decoding: boxes in pixels and scores between 0 and 1 meet there, and no
@@ -174,17 +174,19 @@ def head_nodes(model: onnx.ModelProto) -> set[str]:
     """
     makers = producers(model)
     known = {tensor.name for tensor in model.graph.initializer}
-    found: set[str] = set()
+    head: set[str] = set()
+    last: set[str] = set()
     open_tensors: list[str] = [output.name for output in model.graph.output]
     while open_tensors:
         node = makers.get(open_tensors.pop())
-        if node is None or node.output[0] in found:
+        if node is None or node.output[0] in head:
             continue
         if is_weighted(node, known):
+            last.add(node.output[0])
             continue
-        found.add(node.output[0])
+        head.add(node.output[0])
         open_tensors.extend(node.input)
-    return found
+    return head, [node.output[0] for node in model.graph.node if node.output[0] in last]
 
 
 def is_weighted(node: onnx.NodeProto, initializers: Iterable[str]) -> bool:

@@ -72,9 +72,7 @@ def load_source(
     )
 
 
-def _load_state_dict(
-    source: Source, *, trust_code: bool, trust_pickle: bool
-) -> dict[str, Loaded]:
+def _load_state_dict(source: Source, *, trust_code: bool, trust_pickle: bool) -> dict[str, Loaded]:
     from torch import nn
 
     weights = read_weights(Path(source.location), trust_pickle=trust_pickle)

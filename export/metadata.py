@@ -132,7 +132,9 @@ def with_card(model: Any, card: GraphCard, where: str) -> tuple[GraphCard, list[
         BadInput: They contradict each other.
     """
     own = graph_card(model, where)
-    inputs, notes = merge_tensors(own.inputs, match_names(tuple(own.inputs), card.inputs, where), where)
+    inputs, notes = merge_tensors(
+        own.inputs, match_names(tuple(own.inputs), card.inputs, where), where
+    )
     known = {name: tensor for name, tensor in card.outputs.items() if name in own.outputs}
     if known != card.outputs:
         unknown = next(name for name in card.outputs if name not in own.outputs)
@@ -140,9 +142,7 @@ def with_card(model: Any, card: GraphCard, where: str) -> tuple[GraphCard, list[
             f"{where} has no output {unknown!r}.", hint=f"It has: {', '.join(own.outputs)}."
         )
     outputs = {
-        name: msgspec.structs.replace(
-            tensor, layout=known[name].layout if name in known else None
-        )
+        name: msgspec.structs.replace(tensor, layout=known[name].layout if name in known else None)
         for name, tensor in own.outputs.items()
     }
     for source, target in card.state.items():
@@ -197,7 +197,9 @@ def _ultralytics_card(properties: Mapping[str, str], model: Any, where: str) -> 
     if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
         raise BadInput(f"The metadata key 'imgsz' of {where} is no [height, width]: {size!r}.")
     provenance = {
-        key: properties[key] for key in ("description", "author", "version", "license") if key in properties
+        key: properties[key]
+        for key in ("description", "author", "version", "license")
+        if key in properties
     }
     kind = properties["task"]
     resize: Literal["letterbox", "crop"] = "crop" if kind == "classify" else "letterbox"
@@ -227,9 +229,7 @@ def _ultralytics_card(properties: Mapping[str, str], model: Any, where: str) -> 
     )
 
 
-def _ultralytics_head(
-    properties: Mapping[str, str], model: Any, classes: int, where: str
-) -> str:
+def _ultralytics_head(properties: Mapping[str, str], model: Any, classes: int, where: str) -> str:
     """Tell the head by the output's shape: (N, K, 6) final boxes, or (N, 4 + classes, anchors)."""
     shape = _sizes(next(iter(graph_card(model, where).outputs.values())))
     if properties.get("end2end", "").lower() == "true" or (len(shape) == 3 and shape[2] == 6):

@@ -44,7 +44,9 @@ def read_onnx(path: Path) -> Any:
         try:
             onnx.load_external_data_for_model(model, str(path.parent))
         except Exception as error:
-            raise BadInput(f"The external data of {path} cannot be read: {_line(error)}.") from error
+            raise BadInput(
+                f"The external data of {path} cannot be read: {_line(error)}."
+            ) from error
     if model.ByteSize() > _MAXIMUM_BYTES:
         raise BadInput(f"{path} exceeds the 2 GB that one ONNX file holds.")
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -127,7 +127,9 @@ class _Writer:
                 )
         for entry in self.weighted.values():
             weight = self.values.get(entry.weight)
-            count = 1 if entry.axis is None else weight.shape[entry.axis] if weight is not None else 0
+            count = (
+                1 if entry.axis is None else weight.shape[entry.axis] if weight is not None else 0
+            )
             if weight is None or len(entry.absolute_maximum) != count:
                 raise BadInput(
                     f"The quantization decisions do not fit the weight {entry.weight}.",
@@ -233,7 +235,7 @@ class _Writer:
             self._tensor(base, "zero_point", zero),
         ]
         name = self._name(base, "dequantized")
-        keywords = {} if axis is None else {"axis": axis}
+        keywords: dict[str, Any] = {} if axis is None else {"axis": axis}
         self.nodes.append(
             helper.make_node("DequantizeLinear", inputs, [name], name=name, **keywords)
         )

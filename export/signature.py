@@ -96,7 +96,9 @@ def _merge_axis(
             return own
         label = card if isinstance(card, str) else card.name
         if isinstance(card, Axis) and not card.min <= own <= (card.max or own):
-            raise BadInput(f"The card's range for {place} leaves out {own}, at which {where} is fixed.")
+            raise BadInput(
+                f"The card's range for {place} leaves out {own}, at which {where} is fixed."
+            )
         notes.append(f"{place} is {label!r} in the card, but {where} is fixed at {own} there.")
         return own
     range_ = own if isinstance(own, Axis) else Axis(own)

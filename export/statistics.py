@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-__all__ = ["predicted_sqnr_db"]
+__all__ = ["output_sqnr_db", "predicted_sqnr_db"]
 
 LEVELS = 255  # steps of an 8-bit scale
 MAX_SAMPLES = 16  # means over a few samples are steady enough to tell 10 dB from 40
@@ -62,7 +62,9 @@ def predicted_sqnr_db(
         if is_weighted(node, values) and (weight := values[node.input[1]]).dtype == np.float32
     ]
     count = 0
-    for tensors in _run(model, {name for node in nodes for name in (node.data, node.output)}, feeds):
+    for tensors in _run(
+        model, {name for node in nodes for name in (node.data, node.output)}, feeds
+    ):
         count += 1
         for node in nodes:
             data, output = tensors[node.data], tensors[node.output].astype(np.float64)
@@ -72,6 +74,36 @@ def predicted_sqnr_db(
             node.mean = node.mean + output.mean(axis=rest)
             node.square = node.square + (output**2).mean(axis=rest)
     return {node.output: _decibels(node, count) for node in nodes if count}
+
+
+def output_sqnr_db(
+    model: onnx.ModelProto,
+    other: onnx.ModelProto,
+    tensors: Sequence[str],
+    feeds: Sequence[Mapping[str, NDArray[np.generic]]],
+) -> float:
+    """Measure how well `other` reproduces some tensors of `model`.
+
+    Args:
+        model: The float model.
+        other: The same graph in int8; its tensors keep their names.
+        tensors: What to compare, all with the same weight: an output of boxes in pixels must not
+            drown one of scores.
+        feeds: Arrays by input name; at most the first 16 samples are run.
+
+    Returns:
+        The mean over the tensors of 10 log10(|x|^2 / |x - y|^2).
+    """
+    signal = dict.fromkeys(tensors, 0.0)
+    noise = dict.fromkeys(tensors, 1e-30)
+    pairs = zip(_run(model, set(tensors), feeds), _run(other, set(tensors), feeds), strict=True)
+    for ours, theirs in pairs:
+        for name in tensors:
+            wanted = ours[name].astype(np.float64)
+            signal[name] += float((wanted**2).sum())
+            noise[name] += float(((wanted - theirs[name].astype(np.float64)) ** 2).sum())
+    decibels = [10 * np.log10(max(signal[name], 1e-30) / noise[name]) for name in tensors]
+    return float(np.mean(decibels))
 
 
 def _decibels(node: _Node, count: int) -> float:
@@ -112,5 +144,7 @@ def _run(
     for index, feed in enumerate(feeds):
         if index == MAX_SAMPLES:
             return
-        tensors = dict(zip(names, session.run(names, dict(feed)), strict=True))
-        yield {**{name: np.asarray(feed[name]) for name in inputs & wanted}, **tensors}
+        tensors = {name: np.asarray(feed[name]) for name in sorted(inputs & wanted)}
+        for name, value in zip(names, session.run(names, dict(feed)), strict=True):
+            tensors[name] = np.asarray(value)
+        yield tensors

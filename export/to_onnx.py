@@ -1,4 +1,4 @@
-"""A PyTorch network becomes an ONNX model: torch.export first, TorchScript only where that fails."""
+"""A PyTorch network becomes an ONNX model; TorchScript only where torch.export fails."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ def opset_of(model: Any) -> int:
     return int(max(versions, default=0))
 
 
-def name_axes(model: Any, feeds: Sequence[Feeds], outputs: Sequence[Mapping[str, Any]]) -> list[str]:
+def name_axes(
+    model: Any, feeds: Sequence[Feeds], outputs: Sequence[Mapping[str, Any]]
+) -> list[str]:
     """Name the outputs' dynamic axes by what eager runs at several shapes show.
 
     The exporter may declare an axis fixed that is not (an RNN over a dynamic time axis), which
@@ -135,7 +137,9 @@ def _refuse_large(graph: TorchGraph) -> None:
 
 def _example(graph: TorchGraph) -> tuple[dict[str, int], Feeds]:
     """Choose sizes that torch.export cannot mistake for constants or for each other."""
-    used = {size for tensor in graph.inputs.values() for size in tensor.shape if isinstance(size, int)}
+    used = {
+        size for tensor in graph.inputs.values() for size in tensor.shape if isinstance(size, int)
+    }
     sizes = {}
     for name, axis in dynamic_axes(graph.inputs).items():
         # Sizes 0 and 1 are special to torch.export, and equal sizes may be taken for one.
@@ -227,8 +231,7 @@ def _write(export: Any) -> Any:
                 export(str(path))
         except Exception as error:
             raise _NotExportedError(_reason(error)) from error
-        model = onnx.load(path, load_external_data=False)
-    return model
+        return onnx.load(path, load_external_data=False)
 
 
 def _dynamic_shapes(graph: TorchGraph) -> dict[str, dict[int, Any] | None]:

@@ -97,9 +97,7 @@ def _of_program(program: Any, card: GraphCard, where: str) -> TorchGraph:
     if len(own) == 1 and len(card.inputs) == 1 and set(own) != set(card.inputs):
         # One input has no other to be confused with, so the card's name stands.
         renamed = {next(iter(card.inputs)): next(iter(own.values()))}
-    merged, notes = merge_tensors(
-        renamed, match_names(tuple(renamed), card.inputs, where), where
-    )
+    merged, notes = merge_tensors(renamed, match_names(tuple(renamed), card.inputs, where), where)
     _refuse_split_axes(renamed, merged, where)
     spec = program.call_spec.out_spec
     result = pytree.tree_unflatten(list(range(spec.num_leaves)), spec)
@@ -146,7 +144,7 @@ def _program_inputs(program: Any, where: str) -> dict[str, TensorCard]:
     labels: dict[str, str] = {}
     for name in names:
         value = values.get(name)
-        if not hasattr(value, "shape"):
+        if value is None or not hasattr(value, "shape"):
             raise BadInput(f"The input {name!r} of {where} is no tensor.")
         shape: list[int | Axis] = []
         for index, size in enumerate(value.shape):
@@ -194,9 +192,7 @@ def _call_order(module: Any, names: tuple[str, ...], where: str) -> tuple[tuple[
     )
 
 
-def _run(
-    module: Any, args: Sequence[Any], kwargs: Mapping[str, Any], where: str
-) -> list[Array]:
+def _run(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any], where: str) -> list[Array]:
     import torch.utils._pytree as pytree
 
     leaves, _ = pytree.tree_flatten(_call(module, args, kwargs, where))

@@ -23,9 +23,12 @@ _PICKLE_HINT = (
 )
 # Names of the object that weights_only refused, in the three forms of torch's message.
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
-# torch.export keeps sizes as sympy text, and sympy evaluates text as Python. This is all that a
-# size needs; quotes, attributes and dunders are what an attack needs.
-_PLAIN_EXPRESSION = re.compile(r"(?!.*(?:__|\.[A-Za-z_]))[\w\s+\-*/(),<>=&|~.%]*", re.ASCII)
+# torch.export keeps sizes as sympy text, "Symbol('s77', integer=True)", and sympy evaluates text
+# as Python. This is all that a size needs: quotes around anything but a plain name, attributes and
+# dunders are what an attack needs.
+_PLAIN_EXPRESSION = re.compile(
+    r"(?!.*(?:__|\.[A-Za-z_]))(?:'[A-Za-z_]\w*'|[\w\s+\-*/(),<>=&|~.%])*", re.ASCII
+)
 
 
 def read_weights(path: Path, *, trust_pickle: bool) -> Any:
@@ -45,7 +48,7 @@ def read_weights(path: Path, *, trust_pickle: bool) -> Any:
         return _read_safetensors(path)
     with requires("torch", extra="export", why=f"to read {path}"):
         import torch
-    import pickle  # noqa: S403  (only for its error class)
+    import pickle  # only for its error class
 
     try:
         with quiet():
@@ -54,9 +57,7 @@ def read_weights(path: Path, *, trust_pickle: bool) -> Any:
         if not trust_pickle:
             found = _GLOBAL.search(str(error))
             held = f"an object of {found.group(1)!r}" if found else "more than tensors"
-            raise BadInput(
-                f"{path} holds {held}, not weights only.", hint=_PICKLE_HINT
-            ) from error
+            raise BadInput(f"{path} holds {held}, not weights only.", hint=_PICKLE_HINT) from error
         content = _read_pickle(path)
     except Exception as error:
         raise _damaged(path, "PyTorch weights") from error
@@ -223,7 +224,9 @@ def _refuse_code_in(content: object, path: Path) -> None:
 
 def _damaged(path: Path, what: str) -> BadInput:
     return BadInput(
-        f"{path} is not a {what}, or it is damaged.".replace("a PyTorch weights", "PyTorch weights"),
+        f"{path} is not a {what}, or it is damaged.".replace(
+            "a PyTorch weights", "PyTorch weights"
+        ),
         hint="Copy or download it again and compare its size.",
     )
 

@@ -17,7 +17,7 @@ from edgekit.core.names import closest
 from edgekit.core.runtime import Array, Feeds
 from edgekit.core.source import Source
 from edgekit.export.builtin.catalogue import builtin_card
-from edgekit.export.cleanup import clean
+from edgekit.export.cleanup import GraphRunner, clean
 from edgekit.export.load import Loaded, load_source
 from edgekit.export.metadata import card_of, graph_card, put_card, with_card
 from edgekit.export.onnx_file import read_onnx, write_onnx
@@ -31,7 +31,7 @@ Trial = tuple[dict[str, Array], dict[str, Array]]
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What to export; plain data, so that it travels to a child process.
+    """What to export; it travels to a child process, so `runner` is a module's own function.
 
     Attributes:
         source: What the user named.
@@ -44,6 +44,7 @@ class ExportRequest:
         trust_pickle: Allow weights that only a full pickle can load.
         feeds: Real inputs of batch one, by role; where there are none they are generated.
         seed: Of generated inputs.
+        runner: Runs an ONNX file, to check the clean-up; see edgekit.export.cleanup.clean.
     """
 
     source: Source
@@ -55,6 +56,7 @@ class ExportRequest:
     trust_pickle: bool = False
     feeds: Mapping[str, Sequence[Feeds]] = field(default_factory=dict)
     seed: int = 0
+    runner: GraphRunner | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,9 @@ def export_model(request: ExportRequest) -> ExportOutcome:
         request.source, trust_code=request.trust_code, trust_pickle=request.trust_pickle
     )
     opened = {
-        role: read_onnx(network.onnx) for role, network in loaded.items() if network.onnx is not None
+        role: read_onnx(network.onnx)
+        for role, network in loaded.items()
+        if network.onnx is not None
     }
     card = _card(request, opened)
     _refuse_unknown_roles(card, loaded, request)
@@ -128,7 +132,9 @@ def export_model(request: ExportRequest) -> ExportOutcome:
     exporters = {graph.exporter for graph in graphs.values()}
     return ExportOutcome(
         graphs=paths,
-        exporter=next(name for name in ("torchscript", "torch.export", "onnx") if name in exporters),
+        exporter=next(
+            name for name in ("torchscript", "torch.export", "onnx") if name in exporters
+        ),
         opset=max(opset_of(graph.model) for graph in graphs.values()),
         ir_version=max(int(graph.model.ir_version) for graph in graphs.values()),
         card=card,
@@ -141,7 +147,8 @@ def _from_torch(
     network: Loaded, card: GraphCard, where: str, role: str, request: ExportRequest
 ) -> _Graph:
     graph = torch_graph(network, card, where)
-    feeds = trial_feeds(graph.inputs, request.feeds.get(role, ()), request.seed)
+    real = [_named_as(graph.inputs, feed, where) for feed in request.feeds.get(role, ())]
+    feeds = trial_feeds(graph.inputs, real, request.seed)
     outputs = [graph(feed) for feed in feeds]
     for run in outputs:
         for name, value in run.items():
@@ -152,10 +159,20 @@ def _from_torch(
                 )
     model, exporter, notes = export_graph(graph, request.opset)
     notes = [*graph.notes, *notes, *name_axes(model, feeds, outputs)]
-    model, more = clean(model, _smallest(feeds))
+    model, more = clean(model, _smallest(feeds), request.runner)
     full, _ = with_card(model, GraphCard(graph.inputs, card.outputs, card.state), where)
-    return _Graph(
-        model, full, exporter, list(zip(feeds, outputs, strict=True)), [*notes, *more]
+    return _Graph(model, full, exporter, list(zip(feeds, outputs, strict=True)), [*notes, *more])
+
+
+def _named_as(inputs: Mapping[str, object], feed: Feeds, where: str) -> Feeds:
+    """Give real inputs the network's names: they were made before those were known."""
+    if set(feed) == set(inputs):
+        return feed
+    if len(feed) == len(inputs) == 1:
+        return dict(zip(inputs, feed.values(), strict=True))
+    raise BadInput(
+        f"The data gives {', '.join(feed)}, but {where} takes {', '.join(inputs)}.",
+        hint="Name the arrays in the data set as the model's inputs.",
     )
 
 
@@ -169,7 +186,8 @@ def _from_onnx(model: Any, card: GraphCard, where: str, request: ExportRequest) 
     _name_unnamed_axes(model, where)
     full, notes = with_card(model, card, where)
     sizes = trial_sizes(full.inputs)[0]
-    model, more = clean(model, generate_feeds(full.inputs, sizes, request.seed))
+    feeds = generate_feeds(full.inputs, sizes, request.seed)
+    model, more = clean(model, feeds, request.runner)
     # Inputs that were initializers too (old files) are gone after the clean-up.
     full, _ = with_card(model, GraphCard(full.inputs, card.outputs, card.state), where)
     return _Graph(model, full, "onnx", [], [*notes, *more])

@@ -123,7 +123,13 @@ class OnnxRuntime:
                 # (NCHWc convolutions, QLinearConv): reloaded with optimisations off it ran bit for
                 # bit like the one in memory, fp32, fp16 and int8 alike, and loads four times as
                 # fast. Hence the checks of version and instruction set before it is opened.
-                _session(library, graph, target, options, optimize=True, save=temporary)
+                with tempfile.TemporaryDirectory() as scratch:
+                    source = graph
+                    if facts.external:
+                        # What no fusion touches would go on pointing to a file beside the graph.
+                        source = Path(scratch) / "whole.onnx"
+                        copy_graph(facts, source)
+                    _session(library, source, target, options, optimize=True, save=temporary)
             else:
                 # Other providers compile when they open, and what they compile cannot be saved.
                 copy_graph(facts, temporary)
@@ -319,7 +325,8 @@ class OrtSession:
                     continue
                 finally:
                     profile = Path(session.end_profiling())
-                return Placement(nodes=_nodes(profile.read_bytes()))
+                ours = {session.get_providers()[0]: self._target.device}
+                return Placement(nodes=_nodes(profile.read_bytes(), ours))
         raise BadInput(
             f"{self._engine} does not run on zeros of any size tried, so where its nodes run is "
             f"not known: {problem.message if problem else ''}",
@@ -473,6 +480,10 @@ def _session(
     settings.execution_mode = library.ExecutionMode.ORT_SEQUENTIAL
     settings.intra_op_num_threads = options.threads or physical_cores()
     settings.inter_op_num_threads = 1
+    # Idle workers otherwise spin on after a run and slow down whoever has the cores next: the
+    # other engine of a comparison, the decoder of a pipeline. Stopping them cost nothing
+    # measurable.
+    settings.add_session_config_entry("session.force_spinning_stop", "1")
     if save is not None:
         settings.optimized_model_filepath = str(save)
     if profile is not None:
@@ -551,8 +562,13 @@ class _Event(msgspec.Struct):
     args: _Arguments = msgspec.field(default_factory=_Arguments)
 
 
-def _nodes(profile: bytes) -> tuple[NodePlacement, ...]:
-    """Nodes of a profile in the order they ran."""
+def _nodes(profile: bytes, names: Mapping[str, str]) -> tuple[NodePlacement, ...]:
+    """Nodes of a profile in the order they ran.
+
+    Args:
+        profile: The JSON that ONNX Runtime writes.
+        names: Provider to what to call it, for the provider that was asked for.
+    """
     suffix = "_kernel_time"
     events = msgspec.json.decode(profile, type=list[_Event])
     ran = [event for event in events if event.cat == "Node" and event.name.endswith(suffix)]
@@ -560,7 +576,7 @@ def _nodes(profile: bytes) -> tuple[NodePlacement, ...]:
         NodePlacement(
             name=event.name.removesuffix(suffix),
             op=event.args.op_name,
-            device=_device(event.args.provider),
+            device=names.get(event.args.provider) or _device(event.args.provider),
             precision=_precision(event.args),
             flops=_flops(event.args),
         )

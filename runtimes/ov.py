@@ -29,7 +29,7 @@ from edgekit.core.runtime import (
 from edgekit.core.target import Target
 from edgekit.runtimes import flops
 from edgekit.runtimes.catalogue import parse_target
-from edgekit.runtimes.cpu import cpu_device, cpu_flags, cpu_name, physical_cores
+from edgekit.runtimes.cpu import cpu_device, cpu_flags, physical_cores
 from edgekit.runtimes.engines import checked_engine, finish, read_tensors
 from edgekit.runtimes.feeds import check_feeds, closed
 from edgekit.runtimes.graph import read_graph

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edgekit.cli.recipe import consent
 from edgekit.cli.types import Number, named_shapes
 
 __all__ = [
@@ -85,11 +86,15 @@ arch = click.option(
     help="The network that a state dict belongs to; file.py:factory needs --trust-code.",
 )
 trust_code = click.option(
-    "--trust-code", is_flag=True, help="Run Python code that the model brings (--arch, decoders)."
+    "--trust-code",
+    is_flag=True,
+    callback=consent,
+    help="Run Python code that the model brings (--arch, decoders).",
 )
 trust_pickle = click.option(
     "--trust-pickle",
     is_flag=True,
+    callback=consent,
     help="Load weights by a full pickle, which can run any code: only from who you trust.",
 )
 inputs = click.option(

@@ -97,7 +97,7 @@ class OnTerminal:
 
     def note(self, message: str) -> None:
         """Print the sentence above the bars; it stays."""
-        self._console.print(message, markup=False, soft_wrap=True, style="dim")
+        self._console.print(message, markup=False, highlight=False, soft_wrap=True, style="dim")
 
     def close(self) -> None:
         """Clear the bars."""

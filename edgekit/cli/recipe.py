@@ -10,10 +10,11 @@ import click
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
 
-__all__ = ["config"]
+__all__ = ["config", "consent"]
 
-# What a file may not say for whoever runs it.
+# What a file may ask for, but only whoever runs it can grant.
 _CONSENT = ("trust_code", "trust_pickle")
+_ASKED = "edgekit.recipe.consent"
 _NOT_RECIPE = ("as_json", "quiet", "debug", "config", "help")
 
 
@@ -33,6 +34,22 @@ config = click.option(
 )
 
 
+def consent(ctx: click.Context, parameter: click.Parameter, given: bool) -> bool:
+    """Return whether a --trust-… flag was given, as its callback.
+
+    Raises:
+        BadInput: A recipe asks for it and the command line does not grant it.
+    """
+    path = ctx.meta.get(_ASKED, {}).get(parameter.name)
+    if path is not None and not given:
+        flag = _key(parameter)
+        raise BadInput(
+            f"{path} needs {flag}, and a file cannot consent for you.",
+            hint=f"If you agree, give --{flag} on the command line.",
+        )
+    return given
+
+
 def _values(path: Path, ctx: click.Context) -> dict[str, Any]:
     """Read a recipe into values by parameter name."""
     parameters = {
@@ -45,12 +62,11 @@ def _values(path: Path, ctx: click.Context) -> dict[str, Any]:
         parameter = parameters.get(key)
         if parameter is None or parameter.name is None:
             raise BadInput(f"{path} has the unknown key {key!r}.", closest(str(key), parameters))
-        if parameter.name in _CONSENT:
-            raise BadInput(
-                f"{path} holds {key!r}, and a file cannot consent for you.",
-                hint=f"Take it out and, if you agree, give --{key} on the command line.",
-            )
-        values[parameter.name] = _checked(path, key, value, parameter)
+        checked = _checked(path, key, value, parameter)
+        if parameter.name not in _CONSENT:
+            values[parameter.name] = checked
+        elif checked:
+            ctx.meta.setdefault(_ASKED, {})[parameter.name] = path
     return values
 
 

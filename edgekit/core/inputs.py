@@ -141,13 +141,13 @@ def sizes_from_shapes(
             raise BadInput(f"{name!r} has {len(own)} axes, but the shape {text!r} {len(wanted)}.")
         for axis, size in zip(own, wanted, strict=True):
             if not isinstance(size, int):
-                raise BadInput(
-                    f"{size!r} in the shape {text!r} of {name!r} must be a number here."
-                )
+                raise BadInput(f"{size!r} in the shape {text!r} of {name!r} must be a number here.")
             label = axis if isinstance(axis, int | str) else axis.name
             if isinstance(label, int):
                 if size != label:
-                    raise BadInput(f"{name!r} is {label} wide where the shape {text!r} says {size}.")
+                    raise BadInput(
+                        f"{name!r} is {label} wide where the shape {text!r} says {size}."
+                    )
             elif sizes.setdefault(label, size) != size:
                 raise BadInput(f"The axis {label!r} is given both {sizes[label]} and {size}.")
     return axis_sizes(tensors, sizes)

@@ -17,6 +17,7 @@ from edgekit.core.inputs import axis_sizes, batch_axis, generate_feeds, sizes_fr
 from edgekit.core.names import closest
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions, Feeds
+from edgekit.jobs.bundle import entry_name
 from edgekit.jobs.certify import whole_placement
 from edgekit.jobs.child import Child
 from edgekit.jobs.engines import compile_graphs, open_engines, usable
@@ -112,7 +113,7 @@ def bench_entry(
     latency = stream.latency
     samples = None
     if folder is not None:
-        name = f"{target.replace(':', '-')}_{variant}_{compute}"
+        name = entry_name(target, variant, compute)
         samples = write_samples(folder / "samples" / f"{name}.npz", measured)
     return BenchEntry(
         target=target,

@@ -10,9 +10,14 @@ from edgekit.core.errors import BadInput
 from edgekit.core.files import sha256_file, write_bytes
 from edgekit.core.manifest import Manifest, ManifestFile
 
-__all__ = ["MANIFEST", "damage", "is_bundle", "read_manifest", "seal"]
+__all__ = ["MANIFEST", "damage", "entry_name", "is_bundle", "read_manifest", "seal"]
 
 MANIFEST = "manifest.json"
+
+
+def entry_name(target: str, variant: str, compute: str) -> str:
+    """The name of an entry's files in a bundle."""
+    return f"{target.replace(':', '-')}_{variant}_{compute}"
 
 
 def is_bundle(path: Path) -> bool:

@@ -25,7 +25,7 @@ from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions, Feeds
 from edgekit.core.source import Source
 from edgekit.core.variant import Variant
-from edgekit.jobs.bundle import seal
+from edgekit.jobs.bundle import entry_name, seal
 from edgekit.jobs.certify import Truths, certify_entry, reference_truths
 from edgekit.jobs.engines import CachedEngine, compile_graphs, open_engines, usable
 from edgekit.jobs.entries import Plan, plan_entries, variants_needed
@@ -478,8 +478,7 @@ def _manifest(
 
 
 def _name(plan: Plan) -> str:
-    """A file name for an entry."""
-    return f"{str(plan.target).replace(':', '-')}_{plan.variant}_{plan.compute}"
+    return entry_name(str(plan.target), plan.variant, plan.compute)
 
 
 def _engine_folder(plan: Plan, role: str) -> str:

@@ -24,7 +24,7 @@ from edgekit.core.names import closest
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Probe
 from edgekit.core.target import Target
-from edgekit.jobs.bundle import damage, read_manifest
+from edgekit.jobs.bundle import damage, entry_name, read_manifest
 from edgekit.jobs.certify import named_parity, whole_placement
 from edgekit.jobs.child import Child
 from edgekit.jobs.engines import compile_graphs, open_engines, usable
@@ -55,10 +55,16 @@ def run(
                     raise
                 skipped.append(f"{target}: {error.message}")
                 continue
-            entries += [
-                _verified(bundle, manifest, engines, where, probe, threads, progress)
-                for engines in _entries(manifest, target)
-            ]
+            for engines in _entries(manifest, target):
+                first = next(iter(engines.values()))
+                name = f"{first.variant} on {target} in {first.compute}"
+                if _certificate(bundle, first).verdict == "FAIL":
+                    skipped.append(f"{name} failed when it was certified and is not for use.")
+                    continue
+                progress.stage(name)
+                entries.append(
+                    _verified(bundle, manifest, engines, where, probe, threads, progress)
+                )
     certified = msgspec.convert(manifest.environment, Environment)
     verdicts: list[Verdict] = [entry.verdict for entry in entries]
     if damaged:
@@ -101,8 +107,6 @@ def _verified(
     progress: Progress,
 ) -> VerifyEntry:
     first = next(iter(engines.values()))
-    name = f"{first.variant} on {first.target} in {first.compute}"
-    progress.stage(name)
     try:
         checks = _checks(bundle, manifest, engines, target, probe, threads, progress)
     except EdgekitError as error:
@@ -140,14 +144,12 @@ def _checks(
         outputs = child.call("sequences", feeds)
         differing, difference = child.call("repeat", feeds)
     parity = named_parity({role: pair[1] for role, pair in golden.items()}, outputs)
-    name = f"{first.target.replace(':', '-')}_{first.variant}_{first.compute}"
-    certificate = _certificate(bundle, name)
-    quantized = certificate.checks["placement"].details.get("quantized_share")
+    quantized = _certificate(bundle, first).checks["placement"].details.get("quantized_share")
     return {
         "finite": check_finite(parity),
         "parity": _as_certified(
             check_parity(parity, variant.precision, first.compute),
-            manifest.golden_sqnr_db.get(name),
+            manifest.golden_sqnr_db.get(_name(first)),
         ),
         "placement": check_placement(
             placement,
@@ -191,8 +193,12 @@ def _folders(
     return {role: engine.folder for role, engine in made.items()}
 
 
-def _certificate(bundle: Path, name: str) -> Certificate:
-    path = bundle / "certificates" / f"{name}.json"
+def _name(engine: Engine) -> str:
+    return entry_name(engine.target, engine.variant, engine.compute)
+
+
+def _certificate(bundle: Path, engine: Engine) -> Certificate:
+    path = bundle / "certificates" / f"{_name(engine)}.json"
     try:
         return msgspec.json.decode(path.read_bytes(), type=Certificate)
     except (OSError, msgspec.MsgspecError) as error:

@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def read_card(path: Path) -> ModelCard:
@@ -67,10 +68,17 @@ def find_card(model: Path) -> Path | None:
 def dump_card(card: ModelCard) -> str:
     """Return YAML that `read_card` reads back to an equal card."""
     # Plain JSON types only: the tuples of a card would become tags that no safe reader takes.
-    content = msgspec.json.decode(msgspec.json.encode(card_to_dict(card)))
-    return yaml.safe_dump(
-        content, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100
+    text = msgspec.json.encode(card_to_dict(card)).decode()
+    dumped: str = yaml.dump(
+        msgspec.json.decode(text),
+        Dumper=_DUMPER,
+        sort_keys=False,
+        default_flow_style=None,
+        width=100,
+        # PyYAML writes U+0085 and its like bare, and reads them back as a space.
+        allow_unicode=text.isprintable(),
     )
+    return dumped
 
 
 def override(card: ModelCard, **options: Any) -> ModelCard:

@@ -40,8 +40,8 @@ def read_image(path: Path) -> Image:
         (H, W, 3) uint8, BGR.
 
     Raises:
-        UnreadableImage: The file is missing, truncated or no image. OpenCV would fill a truncated
-            picture with grey and say nothing.
+        UnreadableImage: The file is missing, truncated or no image. Older releases of OpenCV fill a
+            truncated picture with grey and say nothing, so the end is looked for here.
     """
     return _decode(_content(path), cv2.IMREAD_COLOR, path)
 

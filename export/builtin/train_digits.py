@@ -35,10 +35,10 @@ def load_digits() -> dict[str, tuple[Bytes, Bytes]]:
     """Return images (N, 8, 8) and labels (N,), uint8, by role: train, calib, eval; disjoint."""
     with requires("scikit-learn", extra="dev", why="to train on its digits"):
         from sklearn.datasets import load_digits as original
-    digits = original()
+    pixels, targets = original(return_X_y=True)
     # 17 grey levels, 0 to 16.
-    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
-    labels = digits.target.astype(np.uint8)
+    images = np.rint(np.asarray(pixels).reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    labels = np.asarray(targets).astype(np.uint8)
     order = np.random.default_rng(_SEED).permutation(len(images))
     parts, start = {}, 0
     for role, count in SPLIT.items():
@@ -97,16 +97,15 @@ def train(images: Bytes, labels: Bytes) -> Any:
     return network.eval()
 
 
-def _moved(
-    images: npt.NDArray[np.float32], random: np.random.Generator
-) -> npt.NDArray[np.float32]:
+def _moved(images: npt.NDArray[np.float32], random: np.random.Generator) -> npt.NDArray[np.float32]:
     """Turn, scale and shift every image at random; what comes in from outside is background."""
     result = np.empty_like(images)
     size = images.shape[-1]
     for index, image in enumerate(images):
         angle, scale = random.uniform(-12, 12), random.uniform(0.9, 1.1)
         matrix = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), angle, scale)
-        matrix[:, 2] += random.uniform(-2, 2, size=2)
+        matrix[0, 2] += random.uniform(-2, 2)
+        matrix[1, 2] += random.uniform(-2, 2)
         result[index, 0] = cv2.warpAffine(
             image[0], matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=-1.0
         )
@@ -143,7 +142,9 @@ def _archive(parts: dict[str, tuple[Bytes, Bytes]]) -> bytes:
         for name, array in arrays.items():
             content = io.BytesIO()
             np.save(content, array)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue(), zipfile.ZIP_DEFLATED)
+            archive.writestr(
+                zipfile.ZipInfo(f"{name}.npy"), content.getvalue(), zipfile.ZIP_DEFLATED
+            )
     return packed.getvalue()
 
 

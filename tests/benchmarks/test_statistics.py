@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.benchmarks.statistics import missing_samples, percentile, samples_needed
@@ -51,8 +51,9 @@ def test_a_percentile_with_too_few_samples_is_refused_and_says_how_many_lack():
     assert missing_samples(64, 90) == 0
 
 
+@settings(max_examples=40)
 @given(
-    st.lists(st.integers(0, 1000), min_size=64, max_size=200),
+    st.lists(st.integers(0, 1000), min_size=64, max_size=100),
     st.sampled_from([1, 7, 25, 50, 75, 90]),
 )
 def test_a_percentile_is_the_smallest_sample_that_enough_do_not_exceed(samples, percent):
@@ -63,6 +64,7 @@ def test_a_percentile_is_the_smallest_sample_that_enough_do_not_exceed(samples, 
     assert found == min(holds)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 10**9), min_size=11, max_size=50), st.randoms())
 def test_the_order_of_samples_does_not_matter_to_a_percentile(samples, random):
     shuffled = list(samples)

@@ -1,3 +1,7 @@
+from collections import namedtuple
+
+import psutil
+
 from edgekit.benchmarks.watch import Reading, disturbances, read_machine, throttle_count
 
 
@@ -43,3 +47,10 @@ def test_throttle_counters_of_all_cores_are_added(tmp_path):
     assert throttle_count(tmp_path) == 7
     (folder / "core_throttle_count").write_text("what\n")
     assert throttle_count(tmp_path) is None
+
+
+def test_guests_are_not_counted_twice_and_waiting_is_idle(monkeypatch):
+    Times = namedtuple("Times", "user system idle iowait steal guest guest_nice")
+    monkeypatch.setattr(psutil, "cpu_times", lambda: Times(10, 2, 30, 5, 1, 4, 1))
+    found = read_machine()
+    assert (found.busy_s, found.idle_s, found.steal_s) == (12, 35, 1)

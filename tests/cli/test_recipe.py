@@ -114,7 +114,7 @@ def test_a_file_cannot_consent_for_its_user(deployed, key):
     outcome, calls = deployed(f"{RECIPE}{key}: true\n")
     assert (outcome.status, calls) == (2, [])
     assert f"give --{key} on the command line" in outcome.stderr
-    outcome, calls = deployed(RECIPE, f"--{key}")
+    outcome, calls = deployed(f"{RECIPE}{key}: true\n", f"--{key}")
     assert calls[0][1][key.replace("-", "_")] is True
 
 
@@ -124,7 +124,7 @@ def test_a_recipe_that_is_not_there_is_said(invoke):
     assert "nowhere.yaml" in outcome.stderr
 
 
-def test_the_class_of_things_that_is_binary_is_said(invoke, tmp_path):
+def test_a_recipe_that_is_not_text_is_said(invoke, tmp_path):
     (tmp_path / "r.yaml").write_bytes(b"\xff\xfe\x00\x01")
     outcome = invoke("deploy", "--config", tmp_path / "r.yaml")
     assert outcome.status == 2

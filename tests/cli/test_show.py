@@ -55,7 +55,7 @@ def test_the_deploy_table_has_one_line_an_entry_and_marks_the_recommended(make):
     # metric, drop in points, agreement, p50, its interval, speed against fp32, size
     assert int8.split()[3:] == [
         "0.001",
-        "+33.9",
+        "33.9",
         "0.950",
         "24.1",
         "(23.6–26.5)",
@@ -167,7 +167,7 @@ def test_no_color_is_respected(monkeypatch, samples):
         (milliseconds(314.159), "314"),
         (interval(1.234, 1.2, 1.3), "1.23 (1.20–1.30)"),
         (interval(1.234, None, None), "1.23"),
-        (points(0.0025), "+0.25"),
+        (points(0.0025), "0.25"),
         (points(-0.339), "-33.9"),
         (size(999), "999 B"),
         (size(44_400), "44.4 kB"),

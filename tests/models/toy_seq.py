@@ -67,7 +67,9 @@ CARD = {
     "graphs": {
         "encoder": {
             "inputs": {
-                "sequence": {"shape": ["batch", {"name": "time", "typical": 6, "max": 40}, FEATURES]}
+                "sequence": {
+                    "shape": ["batch", {"name": "time", "typical": 6, "max": 40}, FEATURES]
+                }
             },
             "outputs": {"h_out": {"shape": ["batch", HIDDEN]}},
         },

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.core.card import Axis, ModelCard, Postprocess, Preprocess, TensorCard
@@ -99,6 +99,7 @@ def test_the_card_is_found_beside_the_model_or_in_its_folder(tmp_path):
     assert find_card(tmp_path / "seq") == path
 
 
+@settings(deadline=None)
 @given(
     labels=st.lists(st.text(st.characters(codec="utf-8"), max_size=6), max_size=5),
     scale=st.floats(1e-9, 10),

@@ -134,8 +134,8 @@ def test_coco_boxes_become_corners_with_area_and_crowd(card, coco):
 
 
 def test_coco_categories_are_matched_by_name_else_by_the_order_of_ids(card, coco):
-    folder = coco(names=("dog", "cat"), ids=[7, 3])
-    data = open_dataset(folder, card("detection", ["cat", "bird", "dog"]))
+    folder = coco(names=("cat", "dog"), ids=[7, 3])
+    data = open_dataset(folder, card("detection", ["dog", "bird", "cat"]))
     assert data.samples[0].truth.classes.tolist() == [2]
     data = open_dataset(folder, card("detection", ["Katze", "Hund"]))
     assert data.samples[0].truth.classes.tolist() == [1]

@@ -82,6 +82,14 @@ def test_a_faulty_answer_names_the_function_and_an_exception_its_line(file, name
     assert words in str(caught.value)
 
 
+def test_a_fault_in_a_helper_of_the_file_names_the_helpers_line(file):
+    (file / "nested.py").write_text(
+        "def helper():\n    raise ValueError('no')\ndef f(outputs, size):\n    return helper()\n"
+    )
+    with pytest.raises(BadInput, match=r"nested\.py, line 2: ValueError: no"):
+        load_decoder("nested.py:f", file, trust_code=True)({}, (1, 1))
+
+
 def test_a_fault_deep_in_a_library_names_the_users_own_line(file):
     (file / "deep.py").write_text(
         "import numpy as np\ndef f(outputs, size):\n    return np.zeros(3).reshape(2, 2)\n"

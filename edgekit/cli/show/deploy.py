@@ -174,7 +174,7 @@ def _show_choice(document: DeployDocument, console: Console) -> None:
             text = Text.assemble(
                 f"{MARK} {choice.target}: ",
                 (f"{choice.variant} in {choice.compute}", "bold"),
-                f". {choice.reason}" if choice.reason else "",
+                f": {choice.reason}" if choice.reason else "",
             )
         console.print(text)
     best = document.best

@@ -48,11 +48,11 @@ def interval(middle: float | None, low: float | None, high: float | None) -> str
 
 
 def points(fraction: float | None) -> str:
-    """Format a difference of fractions as points with its sign."""
+    """Format a difference of fractions as points."""
     if fraction is None:
         return NOTHING
     value = 100 * fraction
-    return f"{value:+.1f}" if abs(value) >= 10 else f"{value:+.2f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def size(count: int | None) -> str:

@@ -1,0 +1,69 @@
+# Needs Python 3.10 or later and make; everything else goes into .venv.
+#   make run      deploys the built-in model on both CPU engines
+#   make test     passes the tests
+# A different Python: make PYTHON=python3.12 run
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# The CPU build of torch. On macOS the plain wheel is the CPU build; elsewhere it brings CUDA.
+TORCH := torch==2.13.0
+ifneq ($(shell uname -s),Darwin)
+TORCH := $(TORCH)+cpu
+endif
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
+PIP := $(BIN)/python -m pip install --quiet --constraint $(VENV)/constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-slow check schemas clean
+
+help: ## Show these lines
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+run: $(VENV)/run.stamp ## Deploy the built-in model on both CPU engines
+	$(BIN)/edgekit data digits --output-path bundles/digits-data --force
+	$(BIN)/edgekit deploy edgekit:digits --data bundles/digits-data \
+		--target onnxruntime:cpu --target openvino:cpu --output-path bundles/digits --force
+
+test: $(VENV)/dev.stamp ## Run the tests, without the slow ones
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/dev.stamp ## Run the slow tests
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/dev.stamp ## Lint, format, types, layers, packaging
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/packaging -m "not slow"
+
+schemas: $(VENV)/dev.stamp ## Write the JSON Schemas anew from the documents' records
+	$(BIN)/python -m edgekit.benchmarks.schemas.make
+
+clean: ## Remove the virtual environment, bundles and caches
+	rm -rf $(VENV) bundles build dist edgekit.egg-info .coverage
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# The stamps make a second `make run` start at once; pyproject.toml makes it install again.
+$(VENV)/torch.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+		echo "edgekit needs Python 3.10 or later: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	echo "$(TORCH)" > $(VENV)/constraints.txt
+	$(PIP) "pip>=23"
+	$(PIP) --no-deps "$(TORCH)" || { echo "pip offers no $(TORCH): trying PyTorch's own index."; \
+		$(PIP) --no-deps --index-url $(TORCH_INDEX) "$(TORCH)"; }
+	@touch $@
+
+$(VENV)/run.stamp: $(VENV)/torch.stamp pyproject.toml
+	$(PIP) --editable ".[all]"
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp
+	$(PIP) --editable ".[all,dev]"
+	@touch $@
