@@ -124,7 +124,6 @@ def quantize(
     precision: str = "int8",
     dialect: str = "u8s8",
     card: Path | None = None,
-    trust_code: bool = False,
     seed: int = 0,
     force: bool = False,
     progress: Progress | None = None,
@@ -139,7 +138,6 @@ def quantize(
         precision: "int8" or "fp16".
         dialect: For int8: "u8s8" (CPU engines).
         card: Card file; None takes the one in the graph or beside it.
-        trust_code: Allow code of the user's to run.
         seed: Of the split and of generated inputs.
         force: Replace an existing file.
         progress: Receives what is being done.
@@ -154,7 +152,6 @@ def quantize(
         precision=precision,
         dialect=dialect,
         card=card,
-        trust_code=trust_code,
         seed=seed,
         force=force,
         progress=progress or Silent(),

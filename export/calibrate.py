@@ -14,6 +14,7 @@ import numpy as np
 
 from edgekit.core.errors import BadInput
 from edgekit.core.requires import requires
+from edgekit.core.telemetry import without_telemetry
 from edgekit.export.graph import (
     attribute,
     constants,
@@ -149,7 +150,7 @@ def run_nncf(
     """
     import onnx
 
-    with requires("nncf", extra="onnx", why="to quantize"), _quiet():
+    with requires("nncf", extra="onnx", why="to quantize"), _quiet(), without_telemetry():
         import nncf
 
     named = onnx.ModelProto()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 import threading
 import time
 import weakref
@@ -27,6 +26,7 @@ from edgekit.core.runtime import (
     TensorInfo,
 )
 from edgekit.core.target import Target
+from edgekit.core.telemetry import without_telemetry
 from edgekit.runtimes import flops
 from edgekit.runtimes.catalogue import parse_target
 from edgekit.runtimes.cpu import cpu_device, cpu_flags, physical_cores
@@ -295,25 +295,11 @@ class OpenVinoSession:
 
 
 def _library(why: str) -> Any:
-    """Import openvino without its telemetry.
+    """Import openvino without its telemetry."""
+    with requires("openvino", extra="cpu", why=why), without_telemetry():
+        import openvino
 
-    Importing openvino sends an event to its maker wherever openvino_telemetry can be imported. It
-    does without where it cannot.
-    """
-    with requires("openvino", extra="cpu", why=why):
-        if "openvino" in sys.modules:
-            import openvino
-
-            return openvino
-        hidden = "openvino_telemetry" not in sys.modules
-        if hidden:
-            sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-        try:
-            import openvino
-        finally:
-            if hidden:
-                del sys.modules["openvino_telemetry"]
-        return openvino
+    return openvino
 
 
 @functools.cache

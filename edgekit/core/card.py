@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from typing import Any, Literal
 
 import msgspec
@@ -223,8 +224,9 @@ def card_from_dict(content: object, where: str) -> ModelCard:
         message = str(error)
         hint = "See docs/card.md."
         if "unknown field" in message:
-            wrong = message.split("`")[1]
-            hint = closest(wrong, _known_keys())
+            hint = closest(message.split("`")[1], _known_keys())
+        elif "Invalid enum value" in message:
+            hint = closest(message.split("'")[1], _known_words())
         raise BadInput(f"{where} is not a valid card: {message}.", hint=hint) from error
 
 
@@ -238,3 +240,17 @@ def card_to_dict(card: ModelCard) -> dict[str, Any]:
 def _known_keys() -> list[str]:
     records = (ModelCard, Preprocess, Postprocess, GraphCard, TensorCard, Axis)
     return sorted({field for record in records for field in record.__struct_fields__})
+
+
+def _known_words() -> list[str]:
+    """Every word that some key takes as its value."""
+    fields = (typing.get_type_hints(record) for record in (ModelCard, Preprocess))
+    return sorted(
+        {
+            word
+            for hints in fields
+            for hint in hints.values()
+            if typing.get_origin(hint) is Literal
+            for word in typing.get_args(hint)
+        }
+    )

@@ -97,13 +97,13 @@ class DataDocument(_Document, frozen=True, kw_only=True):
 
 
 class OutputParity(msgspec.Struct, frozen=True, kw_only=True):
-    """One output of one graph against the reference."""
+    """One output of one graph against the reference; None where a difference is infinite."""
 
     role: str
     output: str
     shape: tuple[int, ...]
-    max_abs: float
-    max_rel: float
+    max_abs: float | None
+    max_rel: float | None
     cosine: float
     sqnr_db: float
 

@@ -15,12 +15,15 @@ class Progress(Protocol):
 
     def stage(self, name: str) -> None:
         """A new stage begins, for instance "export"."""
+        ...
 
     def track(self, items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
         """Yield the items while showing how far along they are."""
+        ...
 
     def note(self, message: str) -> None:
         """One sentence worth telling: a fallback, a cache hit, a skipped image."""
+        ...
 
 
 class Silent:

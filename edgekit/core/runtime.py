@@ -179,13 +179,16 @@ class Binding(Protocol):
     @property
     def inputs(self) -> Mapping[str, Array]:
         """The bound input buffers; write new values into them in place."""
+        ...
 
     @property
     def outputs(self) -> Mapping[str, Array]:
         """The output buffers, in host memory; valid until the next run."""
+        ...
 
     def run(self) -> None:
         """Run once. `outputs` are complete when this returns."""
+        ...
 
 
 class Session(Protocol):
@@ -194,10 +197,12 @@ class Session(Protocol):
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:
         """Inputs, in the graph's order."""
+        ...
 
     @property
     def outputs(self) -> tuple[TensorInfo, ...]:
         """Outputs, in the graph's order."""
+        ...
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         """Run once on arrays by input name; the outputs belong to the caller.
@@ -205,15 +210,19 @@ class Session(Protocol):
         Raises:
             BadInput: A name, dtype or shape is wrong; the message names it.
         """
+        ...
 
     def bind(self, feeds: Feeds) -> Binding:
         """Copy the feeds into preallocated buffers and return the reusable binding."""
+        ...
 
     def placement(self) -> Placement:
         """What ran where and in which precision, from the engine's own graph or profile."""
+        ...
 
     def close(self) -> None:
         """Free the engine; calling it twice is allowed, running afterwards raises BadInput."""
+        ...
 
     def __enter__(self) -> Session: ...
 
@@ -225,6 +234,7 @@ class Runtime(Protocol):
 
     def probe(self, target: Target) -> Probe:
         """What this machine offers, without opening a device; never raises."""
+        ...
 
     def compile(
         self, graph: Path, target: Target, options: CompileOptions, folder: Path
@@ -236,6 +246,7 @@ class Runtime(Protocol):
             Unavailable: The device is not there.
             BadInput: The graph is not valid, or the engine refuses it; names the node.
         """
+        ...
 
     def open(self, compiled: Compiled, folder: Path) -> Session:
         """Open what `compile` wrote.
@@ -243,3 +254,4 @@ class Runtime(Protocol):
         Raises:
             BadInput: The engine file is damaged or was compiled by another version.
         """
+        ...

@@ -133,13 +133,11 @@ def certify_entry(
         golden = child.call("sequences", truths.golden_feeds)
         differing, difference = child.call("repeat", truths.golden_feeds)
         if truths.evaluation is not None and data is not None:
-            evaluation = child.call("evaluate", data.samples)
-            reference: Sequences = {"main": [[one] for one in truths.evaluation.outputs]}
-            outputs = {"main": [[one] for one in evaluation.outputs]}
+            answered: Evaluation = child.call("evaluate", data.samples)
+            parity = named_parity(truths.evaluation.sequences, answered.sequences)
+            evaluation = answered
         else:
-            reference = truths.outputs
-            outputs = child.call("sequences", truths.feeds)
-    parity = named_parity(reference, outputs)
+            parity = named_parity(truths.outputs, child.call("sequences", truths.feeds))
     if evaluation is not None and evaluation.not_finite:
         # Parity looks at the first images only; finite is about all of them.
         name = next(iter(parity))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -184,10 +185,15 @@ def output_parity(reference: Runs, got: Runs) -> tuple[OutputParity, ...]:
             role=role,
             output=name,
             shape=tuple(reference[role][0][1][name].shape),
-            max_abs=one.max_abs,
-            max_rel=one.max_rel,
+            max_abs=_finite(one.max_abs),
+            max_rel=_finite(one.max_rel),
             cosine=one.cosine,
             sqnr_db=one.sqnr_db,
         )
         for (role, name), one in figures.items()
     )
+
+
+def _finite(figure: float) -> float | None:
+    """JSON knows no infinity."""
+    return figure if math.isfinite(figure) else None

@@ -53,7 +53,6 @@ def run(
     precision: str,
     dialect: str,
     card: Path | None,
-    trust_code: bool,
     seed: int,
     force: bool,
     progress: Progress,

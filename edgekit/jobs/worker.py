@@ -55,6 +55,11 @@ class Evaluation:
     not_finite: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
+    @property
+    def sequences(self) -> dict[str, list[list[Outputs]]]:
+        """The outputs in the form that `compare` takes."""
+        return {"main": [[one] for one in self.outputs]}
+
 
 @dataclass(frozen=True)
 class Measured:

@@ -47,6 +47,7 @@ class Task(Protocol):
         Returns:
             (1, C, H, W) (or NHWC, as the card says) float32, and how it was fitted.
         """
+        ...
 
     def postprocess(
         self, outputs: Mapping[str, npt.NDArray[Any]], fit: Fit, confidence: float | None = None
@@ -58,3 +59,4 @@ class Task(Protocol):
             fit: What `preprocess` returned with the image.
             confidence: Detections below it are left out; None means the card's own threshold.
         """
+        ...

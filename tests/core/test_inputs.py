@@ -67,9 +67,7 @@ def test_every_trial_lies_within_the_ranges_and_fills_every_shape(cards):
 @given(tensors.filter(consistent))
 def test_trials_are_three_where_an_axis_has_room_and_all_differ(cards):
     trials = trial_sizes(cards)
-    room = [
-        (axis.max or axis.min + 9) - axis.min for axis in dynamic_axes(cards).values()
-    ]
+    room = [(axis.max or axis.min + 9) - axis.min for axis in dynamic_axes(cards).values()]
     assert len({tuple(trial.items()) for trial in trials}) == len(trials)
     if batch_axis(cards) and max(room, default=0) >= 9:
         assert len(trials) == 3
@@ -77,7 +75,9 @@ def test_trials_are_three_where_an_axis_has_room_and_all_differ(cards):
         assert trials == ({},)
 
 
-@given(st.lists(st.integers(1, 9999) | st.from_regex(r"[A-Za-z_]\w{0,5}", fullmatch=True), max_size=5))
+@given(
+    st.lists(st.integers(1, 9999) | st.from_regex(r"[A-Za-z_]\w{0,5}", fullmatch=True), max_size=5)
+)
 def test_a_shape_survives_being_written_and_parsed(shape):
     shape = [size if isinstance(size, int) or size.isascii() else "a" for size in shape]
     assert parse_shape(",".join(map(str, shape))).shape == tuple(shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import pickle
@@ -179,13 +180,20 @@ def test_a_list_of_numbers_is_no_state_dict(tmp_path):
         read_weights(path, trust_pickle=False)
 
 
-def test_a_plain_pickle_loads_with_trust_only(tmp_path, state):
-    path = tmp_path / "plain.pth"
-    path.write_bytes(pickle.dumps(state, protocol=4))
-    with pytest.raises(BadInput) as caught:
+def test_a_checkpoint_with_other_objects_beside_its_weights_loads_with_trust_only(tmp_path, state):
+    path = tmp_path / "checkpoint.pth"
+    torch.save({"state_dict": state, "args": argparse.Namespace(lr=0.1)}, path)
+    with pytest.raises(BadInput, match=r"argparse\.Namespace") as caught:
         read_weights(path, trust_pickle=False)
     assert "--trust-pickle" in caught.value.hint
     assert torch.equal(read_weights(path, trust_pickle=True)["0.bias"], state["0.bias"])
+
+
+def test_a_pickle_that_torch_did_not_write_fails_with_trust_too(tmp_path, state):
+    path = tmp_path / "plain.pth"
+    path.write_bytes(pickle.dumps([state], protocol=4))
+    with pytest.raises(BadInput, match="even trusted"):
+        read_weights(path, trust_pickle=True)
 
 
 def rewritten(path: Path, change) -> Path:
@@ -206,7 +214,7 @@ def test_a_program_loads_and_one_that_carries_code_is_refused(tmp_path):
         text = content.decode("utf-8", "replace")
         if not name.endswith("models/model.json"):
             return content
-        at = text.index("\"expr_str\": \"") + len("\"expr_str\": \"")
+        at = text.index('"expr_str": "') + len('"expr_str": "')
         return (text[:at] + "__import__('os').abort() or " + text[at:]).encode()
 
     with pytest.raises(BadInput, match="no plain expression"):

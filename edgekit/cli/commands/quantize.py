@@ -36,7 +36,6 @@ __all__ = ["command"]
     help="For int8: how Q/DQ is written, u8s8 for CPU engines.",
 )
 @options.card
-@options.trust_code
 @options.seed
 @options.force
 @reporting

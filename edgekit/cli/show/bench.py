@@ -62,7 +62,7 @@ def _words(entry: BenchEntry) -> list[Text]:
     name = f"{entry.variant} in {entry.compute}"
     lines = []
     if not entry.valid:
-        reasons = "; ".join(entry.reasons) or "no reason given"
+        reasons = " ".join(entry.reasons) or "no reason given."
         lines.append(Text(f"INVALID {name}: {reasons}", "yellow"))
     if entry.missing:
         refused = ", ".join(f"{key} needs {count} more" for key, count in entry.missing.items())

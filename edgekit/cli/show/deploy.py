@@ -24,6 +24,8 @@ from edgekit.core.documents import DeployDocument, DeployEntry
 __all__ = ["show_deploy"]
 
 MARK = "★"
+# A busy machine spoils every measurement for the same reason: no need to say it each time.
+_MOST_INVALID = 2
 
 
 def show_deploy(document: DeployDocument, console: Console) -> None:
@@ -133,6 +135,7 @@ def _baseline(document: DeployDocument, target: str) -> float | None:
 def _words(document: DeployDocument) -> list[Text]:
     """Why what failed failed, what could not be judged, what is not proven or not valid."""
     lines: list[Text] = []
+    invalid: list[str] = []
     unverified: Counter[str] = Counter()
     unproven: Counter[str] = Counter()
     for entry in document.entries:
@@ -141,14 +144,17 @@ def _words(document: DeployDocument) -> list[Text]:
             lines.append(Text(f"FAIL {name}: {entry.error}", STYLES["FAIL"]))
         lines += check_lines(name, entry.checks, "FAIL")
         if not entry.valid:
-            reasons = "; ".join(entry.reasons) or "no reason given"
-            lines.append(Text(f"INVALID measurement of {name}: {reasons}", "yellow"))
+            invalid.append(f"{name}: {' '.join(entry.reasons) or 'no reason given.'}")
         for check_name, check in entry.checks.items():
             word = check_name.replace("_", " ")
             if check.verdict == "UNVERIFIED":
                 unverified[f"{word}: {check.reason or 'could not be judged.'}"] += 1
             elif check.verdict == "PASS" and check.proven is False:
                 unproven[word] += 1
+    lines += [Text(f"INVALID measurement of {told}", "yellow") for told in invalid[:_MOST_INVALID]]
+    if len(invalid) > _MOST_INVALID:
+        count = len(invalid) - _MOST_INVALID
+        lines.append(Text(f"INVALID measurements of {count} more; see deploy.json.", "yellow"))
     for sentence, count in unverified.items():
         entries = "every entry" if count == len(document.entries) else f"{count} entries"
         lines.append(Text(f"UNVERIFIED for {entries}: {sentence}", STYLES["UNVERIFIED"]))
@@ -171,11 +177,9 @@ def _show_choice(document: DeployDocument, console: Console) -> None:
         if choice.variant is None:
             text = Text(f"{choice.target}: no variant to ship. {choice.reason}", STYLES["FAIL"])
         else:
-            text = Text.assemble(
-                f"{MARK} {choice.target}: ",
-                (f"{choice.variant} in {choice.compute}", "bold"),
-                f": {choice.reason}" if choice.reason else "",
-            )
+            name = f"{choice.variant} in {choice.compute}"
+            reason = choice.reason.removeprefix(name).strip()
+            text = Text.assemble(f"{MARK} {choice.target}: ", (name, "bold"), f" {reason}")
         console.print(text)
     best = document.best
     if best is not None and best.variant is not None and len(document.recommended) > 1:
