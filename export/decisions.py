@@ -82,7 +82,8 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         preset: The preset of that method.
         samples: Number of calibration samples.
         seed: Seed of whatever was drawn at random.
-        bias: "corrected" or "trained": whichever reproduced the float outputs better.
+        bias: "mean", "nncf" (corrected by either) or "trained": what reproduced the float outputs
+            best.
         bias_sqnr_db: The SQNR of the last weighted nodes' outputs on calibration samples, by bias.
         sqnr_limit_db: Nodes with a lower predicted signal to noise ratio stay in float.
         data_sha256: Over the arrays in the order in which they were fed.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-__all__ = ["DIALECTS", "Dialect", "write_qdq"]
+__all__ = ["DIALECTS", "Dialect", "rounded_weight", "weight_levels", "write_qdq"]
 
 # Smallest scale written: ONNX Runtime and TensorRT divide by it.
 SMALLEST_SCALE = 1e-12
@@ -77,6 +77,38 @@ def write_qdq(model: onnx.ModelProto, decisions: Decisions, dialect: Dialect) ->
     known = {name for node in writer.nodes for name in node.output}
     result.graph.value_info.extend(v for v in model.graph.value_info if v.name in known)
     return result
+
+
+def weight_levels(
+    weight: NDArray[np.generic], entry: QuantizedNode
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Round a weight to -127..127.
+
+    Returns:
+        The levels in the weight's shape, and the scales: (channels,), or () for one in all.
+    """
+    maximum = np.asarray(entry.absolute_maximum, np.float64)
+    scales = np.maximum(maximum / 127, SMALLEST_SCALE).astype(np.float32)
+    if entry.axis is None:
+        scales = scales.reshape(())
+    shaped = _along(scales, entry.axis, weight.ndim)
+    levels = np.clip(np.rint(weight.astype(np.float64) / shaped), -127, 127)
+    return levels.astype(np.int8), scales
+
+
+def rounded_weight(weight: NDArray[np.generic], entry: QuantizedNode) -> NDArray[np.float64]:
+    """Return the values that a weight has after rounding, in its own shape."""
+    levels, scales = weight_levels(weight, entry)
+    return levels * _along(scales.astype(np.float64), entry.axis, weight.ndim)
+
+
+def _along(scales: NDArray[Any], axis: int | None, rank: int) -> NDArray[Any]:
+    """Shape scales so that they broadcast along one axis of a weight."""
+    if axis is None:
+        return scales
+    shape = [1] * rank
+    shape[axis] = -1
+    return scales.reshape(shape)
 
 
 class _Writer:
@@ -195,17 +227,7 @@ class _Writer:
             node.input[2] = self._tensor(node.output[0], "bias", bias.astype(np.float32))
 
     def _weight_tensors(self, entry: QuantizedNode) -> tuple[str, NDArray[np.float32]]:
-        weight = self.values[entry.weight].astype(np.float64)
-        maximum = np.asarray(entry.absolute_maximum, np.float64)
-        scales = np.maximum(maximum / 127, SMALLEST_SCALE).astype(np.float32)
-        if entry.axis is None:
-            scales = scales.reshape(())
-            shaped = scales
-        else:
-            shape = [1] * weight.ndim
-            shape[entry.axis] = -1
-            shaped = scales.reshape(shape)
-        levels = np.clip(np.rint(weight / shaped), -127, 127).astype(np.int8)
+        levels, scales = weight_levels(self.values[entry.weight], entry)
         zero = np.zeros(scales.shape, np.int8)
         return self._dequantized(entry.weight, levels, scales, zero, entry.axis), scales
 

@@ -9,16 +9,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgekit.core.requires import requires
-from edgekit.export.graph import constants, is_weighted, weight_axis
+from edgekit.export.graph import attribute, constants, is_weighted
 
 if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-__all__ = ["output_sqnr_db", "predicted_sqnr_db"]
+__all__ = ["Expected", "expected", "mean_corrections", "output_sqnr_db"]
 
 LEVELS = 255  # steps of an 8-bit scale
 MAX_SAMPLES = 16  # means over a few samples are steady enough to tell 10 dB from 40
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What is expected of one weighted node when it is quantized.
+
+    Attributes:
+        sqnr_db: Predicted SQNR of its output if its input gets one 8-bit scale.
+        input_mean: (C,) float64, mean of its input by channel.
+    """
+
+    sqnr_db: float
+    input_mean: NDArray[np.float64]
 
 
 @dataclass
@@ -28,16 +41,24 @@ class _Node:
     data: str
     output: str
     weight: NDArray[np.generic]
-    axis: int | None
+    input_axis: int
+    output_axis: int
     span: float = 0.0
+    input_mean: NDArray[np.float64] | float = 0.0
     mean: NDArray[np.float64] | float = 0.0
     square: NDArray[np.float64] | float = 0.0
 
+    def add(self, data: NDArray[np.float64], output: NDArray[np.float64]) -> None:
+        self.span += max(float(data.max()), 0.0) - min(float(data.min()), 0.0)
+        self.input_mean = self.input_mean + _by_channel(data, self.input_axis)
+        self.mean = self.mean + _by_channel(output, self.output_axis)
+        self.square = self.square + _by_channel(output**2, self.output_axis)
 
-def predicted_sqnr_db(
+
+def expected(
     model: onnx.ModelProto, feeds: Iterable[Mapping[str, NDArray[np.generic]]]
-) -> dict[str, float]:
-    """Predict each weighted node's output SQNR if its input gets one 8-bit scale.
+) -> dict[str, Expected]:
+    """Predict how each weighted node fares with one 8-bit scale for its input.
 
     Rounding with step d adds white noise of variance d^2/12 (Widrow and Kollar, Quantization
     Noise, 2008), which a weight w turns into |w|^2 d^2/12 at the output. The signal is the
@@ -50,30 +71,92 @@ def predicted_sqnr_db(
         feeds: Arrays by input name; at most the first 16 samples are run.
 
     Returns:
-        Decibels by the node's first output.
+        By the node's first output.
 
     Raises:
         MissingLibrary: onnxruntime is not installed.
     """
     values = constants(model)
-    nodes = [
-        _Node(node.input[0], node.output[0], weight, weight_axis(node, weight.ndim))
-        for node in model.graph.node
-        if is_weighted(node, values) and (weight := values[node.input[1]]).dtype == np.float32
-    ]
+    nodes = []
+    for node in model.graph.node:
+        if is_weighted(node, values) and values[node.input[1]].dtype == np.float32:
+            spatial = node.op_type in ("Conv", "ConvTranspose")
+            channel = 1 if spatial else -1
+            input_axis = 0 if node.op_type == "Gemm" and attribute(node, "transA", 0) else channel
+            nodes.append(
+                _Node(node.input[0], node.output[0], values[node.input[1]], input_axis, channel)
+            )
     count = 0
     for tensors in _run(
         model, {name for node in nodes for name in (node.data, node.output)}, feeds
     ):
         count += 1
         for node in nodes:
-            data, output = tensors[node.data], tensors[node.output].astype(np.float64)
-            node.span += max(float(data.max()), 0.0) - min(float(data.min()), 0.0)
-            channel = 1 if output.ndim > 2 else output.ndim - 1
-            rest = tuple(axis for axis in range(output.ndim) if axis != channel)
-            node.mean = node.mean + output.mean(axis=rest)
-            node.square = node.square + (output**2).mean(axis=rest)
-    return {node.output: _decibels(node, count) for node in nodes if count}
+            node.add(tensors[node.data].astype(np.float64), tensors[node.output].astype(np.float64))
+    if not count:
+        return {}
+    return {
+        node.output: Expected(_decibels(node, count), np.atleast_1d(node.input_mean) / count)
+        for node in nodes
+    }
+
+
+def mean_corrections(
+    model: onnx.ModelProto,
+    expectations: Mapping[str, Expected],
+    rounded: Mapping[str, NDArray[np.float64]],
+) -> dict[str, NDArray[np.float32]]:
+    """Return biases that undo the mean shift of rounded weights.
+
+    A weight w stored as w' shifts the output's mean by (w' - w) E[x], which the bias takes back
+    (Nagel et al., Data-Free Quantization, arXiv:1906.04721, section 4.2; the mean is measured
+    here). Padding is ignored.
+
+    Args:
+        model: The float model.
+        expectations: From `expected`.
+        rounded: What each convolution's weight becomes, by first output.
+
+    Returns:
+        Corrected biases by first output, for the convolutions and Gemm nodes that have one.
+    """
+    values = constants(model)
+    corrected = {}
+    for node in model.graph.node:
+        output = node.output[0]
+        if output not in rounded or output not in expectations or len(node.input) < 3:
+            continue
+        bias = values.get(node.input[2])
+        if bias is None:
+            continue
+        mean = expectations[output].input_mean
+        lost = values[node.input[1]].astype(np.float64) - rounded[output]
+        if node.op_type == "Conv":
+            group = _int(attribute(node, "group", 1))
+            by_input = lost.reshape(*lost.shape[:2], -1).sum(axis=2)
+            means = np.repeat(mean.reshape(group, -1), lost.shape[0] // group, axis=0)
+            shift = (by_input * means).sum(axis=1)
+        elif node.op_type == "Gemm" and not attribute(node, "transA", 0):
+            shift = (lost if attribute(node, "transB", 0) else lost.T) @ mean
+        else:
+            continue
+        if shift.shape == bias.shape:
+            corrected[output] = (bias.astype(np.float64) + shift).astype(np.float32)
+    return corrected
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 1
+
+
+def _by_channel(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    if values.ndim < 2:
+        return values
+    kept = axis % values.ndim
+    mean: NDArray[np.float64] = values.mean(
+        axis=tuple(other for other in range(values.ndim) if other != kept)
+    )
+    return mean
 
 
 def output_sqnr_db(

@@ -180,7 +180,8 @@ def _by_torch_export(graph: TorchGraph, opset: int | None) -> Any:
             dynamo=True,
             external_data=False,
             verbose=False,
-        )
+        ),
+        graph,
     )
     _rename_axes(model, graph)
     for tensor in model.graph.input:
@@ -216,12 +217,13 @@ def _by_torchscript(graph: TorchGraph, opset: int | None) -> Any:
             },
             opset_version=opset,
             dynamo=False,
-        )
+        ),
+        graph,
     )
 
 
-def _write(export: Any) -> Any:
-    """Run an exporter into a temporary file and read the model back."""
+def _write(export: Any, graph: TorchGraph) -> Any:
+    """Run an exporter into a temporary file, read the model back and compare its interface."""
     import onnx
 
     with tempfile.TemporaryDirectory(prefix="edgekit-export-") as folder:
@@ -231,7 +233,13 @@ def _write(export: Any) -> Any:
                 export(str(path))
         except Exception as error:
             raise _NotExportedError(_reason(error)) from error
-        return onnx.load(path, load_external_data=False)
+        model = onnx.load(path, load_external_data=False)
+    present = {tensor.name for tensor in model.graph.input}
+    for name in graph.inputs:
+        if name not in present:
+            # Tracing takes for a constant what leaves PyTorch on the way (numpy, plain numbers).
+            raise _NotExportedError(f"its graph does not depend on the input {name!r}")
+    return model
 
 
 def _dynamic_shapes(graph: TorchGraph) -> dict[str, dict[int, Any] | None]:

@@ -183,5 +183,5 @@ def test_without_a_batch_axis_real_inputs_run_as_they_are():
 
 
 def test_a_dynamic_axis_without_a_size_is_named():
-    with pytest.raises(BadInput, match="'height'.*'x'"):
+    with pytest.raises(BadInput, match=r"'height'.*'x'"):
         generate_feeds({"x": IMAGE}, {"batch": 1}, 0)

@@ -176,7 +176,7 @@ def test_truncated_weights_are_said_to_be_damaged(tmp_path, state, name, capfd):
 def test_a_list_of_numbers_is_no_state_dict(tmp_path):
     path = tmp_path / "list.pth"
     torch.save([1, 2], path)
-    with pytest.raises(BadInput, match="holds no state dict.*'list'"):
+    with pytest.raises(BadInput, match=r"holds no state dict.*'list'"):
         read_weights(path, trust_pickle=False)
 
 

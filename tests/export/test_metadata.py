@@ -122,7 +122,7 @@ def test_malformed_ultralytics_metadata_names_the_key(tmp_path, key, value):
 
 
 def test_a_detector_whose_output_fits_no_head_asks_for_a_card(tmp_path):
-    with pytest.raises(BadInput, match="3 classes.*9, 84") as caught:
+    with pytest.raises(BadInput, match=r"3 classes.*9, 84") as caught:
         read_card(detector(tmp_path / "y.onnx", [1, 9, 84]))
     assert "--card" in caught.value.hint
 

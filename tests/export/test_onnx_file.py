@@ -44,7 +44,7 @@ def test_external_data_outside_the_folder_is_refused_and_not_read(tmp_path, line
     location = {"parent": "../secret.bin", "absolute": str(outside), "link": "link.bin"}[kind]
     if kind == "link":
         (folder / "link.bin").symlink_to(outside)
-    with pytest.raises(BadInput, match="points outside its folder.*'w'"):
+    with pytest.raises(BadInput, match=r"points outside its folder.*'w'"):
         read_onnx(external(linear_model, location, folder))
 
 
@@ -95,7 +95,7 @@ def test_an_invalid_graph_says_why(tmp_path, linear_model):
     linear_model.graph.node[0].op_type = "MatMull"
     path = tmp_path / "bad.onnx"
     path.write_bytes(linear_model.SerializeToString())
-    with pytest.raises(BadInput, match="not a valid ONNX graph: .*MatMull"):
+    with pytest.raises(BadInput, match=r"not a valid ONNX graph: .*MatMull"):
         read_onnx(path)
 
 

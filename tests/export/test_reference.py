@@ -10,6 +10,7 @@ from edgekit.core.card import ModelCard, card_from_dict
 from edgekit.core.errors import BadInput
 from edgekit.core.runtime import TensorInfo
 from edgekit.core.source import Source
+from edgekit.export.builtin.catalogue import builtin_card
 from edgekit.export.reference import open_reference
 
 
@@ -87,7 +88,7 @@ def test_a_closed_reference_says_so(toy):
 
 
 def test_threads_hold_while_it_runs_and_are_given_back(monkeypatch):
-    session = open_reference(Source.parse("edgekit:digits"), ModelCard(), threads=1)
+    session = open_reference(Source.parse("edgekit:digits"), builtin_card("digits"), threads=1)
     seen = []
     graph = session["main"]._graph
     monkeypatch.setattr(

@@ -190,6 +190,7 @@ def test_torchscript_is_the_fallback_and_the_result_says_so(request_of):
 def test_what_neither_exporter_takes_is_one_sentence_and_writes_nothing(request_of, tmp_path):
     with pytest.raises(BadInput, match="net cannot be exported to ONNX") as caught:
         export_model(request_of(Neither()))
+    assert "does not depend on the input 'x'" in caught.value.hint
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -197,7 +198,7 @@ def test_what_neither_exporter_takes_is_one_sentence_and_writes_nothing(request_
 def test_the_opset_asked_for_is_read_back(request_of, monkeypatch):
     assert export_model(request_of(net(), opset=18)).opset == 18
     monkeypatch.setattr(to_onnx, "opset_of", lambda _: 19)
-    with pytest.raises(BadInput, match="Opset 18 was asked for net, but .* wrote 19"):
+    with pytest.raises(BadInput, match=r"Opset 18 was asked for net, but .* wrote 19"):
         export_model(request_of(net(), opset=18))
 
 
@@ -281,7 +282,7 @@ def test_a_program_keeps_its_dynamic_batch_under_the_cards_name(tmp_path):
     assert outcome.card.inputs["x"].shape[0] == Axis("batch", max=16)
     assert worst_sqnr(outcome) > 100
     wide = ModelCard(inputs={"x": TensorCard(shape=(Axis("batch", max=64), 3))})
-    with pytest.raises(BadInput, match="asks for 1 to 64 on axis 0 of 'x'.*exported for 1 to 16"):
+    with pytest.raises(BadInput, match=r"asks for 1 to 64 on axis 0 of 'x'.*exported for 1 to 16"):
         export_model(replace(request, card=wide))
     with pytest.raises(BadInput, match="says 4 for axis 1"):
         export_model(replace(request, card=ModelCard(inputs={"x": TensorCard(shape=("batch", 4))})))
@@ -315,7 +316,7 @@ def test_an_onnx_file_keeps_its_opset_and_gets_its_card(tmp_path, linear_model):
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize("name", ["darknet_tiny.pt2", "yolox_nano.pt2", "fastestdet.pt2"])
+@pytest.mark.parametrize("name", ["darknet_tiny.pt2", "fastestdet.pt2"])
 def test_real_programs_equal_pytorch_at_three_batch_sizes(realdata, tmp_path, name):
     request = ExportRequest(
         source=Source.parse(str(realdata / "models" / name)), folder=tmp_path, runner=run_file

@@ -12,7 +12,7 @@ from edgekit.core.progress import Silent
 from edgekit.jobs.child import Child, ChildDied, run_in_child
 
 sys.path.insert(0, str(Path(__file__).parent))
-from children import Counter  # noqa: E402
+from children import Counter
 
 
 class Recorder(Silent):

@@ -1,0 +1,75 @@
+"""Bundles that several tests look at; made once."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from edgekit import api
+
+TARGETS = ("onnxruntime:cpu", "openvino:cpu")
+MODELS = Path(__file__).parent.parent / "models"
+
+
+def load_module(name: str):
+    spec = importlib.util.spec_from_file_location(name, MODELS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    patch = pytest.MonkeyPatch()
+    patch.setenv("EDGEKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory) -> Path:
+    """The built-in data set on disk."""
+    folder = tmp_path_factory.mktemp("data") / "digits"
+    api.data("digits", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digits_onnx(tmp_path_factory) -> Path:
+    """The built-in model as an ONNX file with its card inside."""
+    path = tmp_path_factory.mktemp("onnx") / "digits.onnx"
+    api.export("edgekit:digits", path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory, digits):
+    """(document, bundle) of the built-in model on both CPU engines."""
+    bundle = tmp_path_factory.mktemp("bundles") / "digits"
+    document = api.deploy(
+        "edgekit:digits", bundle, targets=TARGETS, data=digits, compute=("fp32",), time=0.5
+    )
+    return document, bundle
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory) -> Path:
+    """Weights, card and arrays of a model of two graphs, the second with state."""
+    module = load_module("toy_seq")
+    folder = tmp_path_factory.mktemp("toy")
+    module.write_weights(str(folder / "toy.pth"))
+    (folder / "toy.card.yaml").write_text(yaml.safe_dump(module.CARD))
+    random = np.random.default_rng(0)
+    (folder / "data").mkdir()
+    sequence = random.normal(size=(24, 6, module.FEATURES)).astype(np.float32)
+    np.savez(folder / "data" / "encoder.npz", sequence=sequence)
+    np.savez(
+        folder / "data" / "step.npz",
+        x=random.normal(size=(24, module.FEATURES)).astype(np.float32),
+        h_in=np.tanh(random.normal(size=(24, module.HIDDEN))).astype(np.float32),
+    )
+    return folder
