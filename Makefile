@@ -15,7 +15,9 @@ ifneq ($(shell uname -s),Darwin)
 TORCH := $(TORCH)+cpu
 endif
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
-PIP := $(BIN)/python -m pip install --quiet --constraint $(VENV)/constraints.txt
+PIP := $(BIN)/python -m pip install --quiet
+# Whatever else is installed, another torch is refused and not fetched.
+PIP_KEEP_TORCH := $(PIP) --constraint $(VENV)/constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-slow check schemas clean
@@ -54,16 +56,16 @@ $(VENV)/torch.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 		echo "edgekit needs Python 3.10 or later: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	echo "$(TORCH)" > $(VENV)/constraints.txt
 	$(PIP) "pip>=23"
 	$(PIP) --no-deps "$(TORCH)" || { echo "pip offers no $(TORCH): trying PyTorch's own index."; \
 		$(PIP) --no-deps --index-url $(TORCH_INDEX) "$(TORCH)"; }
+	echo "$(TORCH)" > $(VENV)/constraints.txt
 	@touch $@
 
 $(VENV)/run.stamp: $(VENV)/torch.stamp pyproject.toml
-	$(PIP) --editable ".[all]"
+	$(PIP_KEEP_TORCH) --editable ".[all]"
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp
-	$(PIP) --editable ".[all,dev]"
+	$(PIP_KEEP_TORCH) --editable ".[all,dev]"
 	@touch $@

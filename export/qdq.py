@@ -99,7 +99,10 @@ def weight_levels(
 def rounded_weight(weight: NDArray[np.generic], entry: QuantizedNode) -> NDArray[np.float64]:
     """Return the values that a weight has after rounding, in its own shape."""
     levels, scales = weight_levels(weight, entry)
-    return levels * _along(scales.astype(np.float64), entry.axis, weight.ndim)
+    rounded: NDArray[np.float64] = levels.astype(np.float64) * _along(
+        scales.astype(np.float64), entry.axis, weight.ndim
+    )
+    return rounded
 
 
 def _along(scales: NDArray[Any], axis: int | None, rank: int) -> NDArray[Any]:

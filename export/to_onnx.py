@@ -15,6 +15,7 @@ from edgekit.core.requires import requires
 from edgekit.core.runtime import Feeds
 from edgekit.export.quiet import quiet
 from edgekit.export.torch_graph import TorchGraph
+from edgekit.export.translations import translations
 
 __all__ = ["MAXIMUM_BYTES", "export_graph", "name_axes"]
 
@@ -178,6 +179,7 @@ def _by_torch_export(graph: TorchGraph, opset: int | None) -> Any:
             output_names=list(graph.outputs),
             opset_version=opset,
             dynamo=True,
+            custom_translation_table=translations(),
             external_data=False,
             verbose=False,
         ),

@@ -56,7 +56,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Parse what the user typed; the file must exist.
 
         Raises:
-            BadInput: Unknown scheme or file ending, missing file, or a state dict without `arch`.
+            BadInput: Unknown scheme or file ending, or a missing file.
         """
         scheme, colon, name = text.partition(":")
         if colon and "/" not in scheme and not Path(text).exists() and len(scheme) > 1:
@@ -81,10 +81,5 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise BadInput(
                 f"{text} ends in {path.suffix or 'nothing'!r}, which is no known model format.",
                 hint=f"Known: {', '.join(KINDS_BY_SUFFIX)}.",
-            )
-        if kind == "state-dict" and arch is None:
-            raise BadInput(
-                f"{text} holds weights only, so the network that they belong to must be named.",
-                hint="Give --arch module:factory, or --arch file.py:factory with --trust-code.",
             )
         return cls(text=text, kind=kind, location=text, arch=arch)

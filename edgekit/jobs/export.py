@@ -22,7 +22,7 @@ from edgekit.jobs.child import run_in_child
 from edgekit.jobs.delivery import deliver_graphs, refuse_existing
 from edgekit.jobs.feeds import Data, generated_feeds, open_data
 from edgekit.jobs.models import choose_card
-from edgekit.jobs.plain import Runs, run_plain
+from edgekit.jobs.plain import Runs, plain_is_usable, run_file, run_plain
 from edgekit.jobs.sequences import compare
 
 __all__ = ["Exported", "export_graphs", "original_graphs", "output_parity", "run", "source_card"]
@@ -144,6 +144,7 @@ def export_graphs(
         trust_pickle=trust_pickle,
         feeds=feeds,
         seed=seed,
+        runner=run_file if plain_is_usable() else None,
     )
     # One export a process: the exporter keeps state that spoils the next model's.
     outcome = run_in_child(

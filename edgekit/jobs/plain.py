@@ -15,9 +15,9 @@ from edgekit.core.target import Target
 from edgekit.jobs.child import run_in_child
 from edgekit.jobs.engines import usable
 from edgekit.jobs.sequences import Outputs
-from edgekit.runtimes.catalogue import load_runtime
+from edgekit.runtimes.catalogue import load_runtime, parse_target
 
-__all__ = ["PLAIN", "PLAIN_OPTIONS", "Runs", "run_plain"]
+__all__ = ["PLAIN", "PLAIN_OPTIONS", "Runs", "plain_is_usable", "run_file", "run_plain"]
 
 PLAIN = "onnxruntime:cpu"
 PLAIN_OPTIONS = CompileOptions(optimize=False)
@@ -34,6 +34,17 @@ def run_plain(graphs: Mapping[str, Path], feeds: Mapping[str, Sequence[Feeds]]) 
     """
     target, _ = usable(PLAIN)
     return run_in_child(_run, dict(graphs), target, dict(feeds), what="the unoptimized graphs")
+
+
+def plain_is_usable() -> bool:
+    """Whether ONNX Runtime is installed here."""
+    target = parse_target(PLAIN)
+    return load_runtime(target.runtime).probe(target).usable
+
+
+def run_file(graph: Path, feeds: Feeds) -> Outputs:
+    """Run one graph once in the current process."""
+    return _run({"main": graph}, parse_target(PLAIN), {"main": [feeds]})["main"][0][1]
 
 
 def _run(graphs: dict[str, Path], target: Target, feeds: dict[str, Sequence[Feeds]]) -> Runs:

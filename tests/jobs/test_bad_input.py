@@ -86,9 +86,7 @@ def test_a_pickle_with_code_in_it_does_not_run(output, tmp_path):
     torch.save({"weight": _Evil()}, tmp_path / "evil2.pth")
     for name in ("evil.pth", "evil2.pth"):
         arch = f"{SOURCE}:squeezenet1_1"
-        result = edgekit(
-            "export", tmp_path / name, "--arch", arch, "--trust-code", "-o", output
-        )
+        result = edgekit("export", tmp_path / name, "--arch", arch, "--trust-code", "-o", output)
         refused(result, 2, name, "--trust-pickle")
     assert not marker.exists()
 
@@ -182,12 +180,6 @@ def test_an_engine_that_is_not_installed_gets_the_pip_command(digits_onnx, tmp_p
         if not entry.name.lower().startswith("openvino"):
             (shadow / entry.name).symlink_to(entry)
     root = Path(__file__).resolve().parents[2]
-    result = subprocess.run(
-        [sys.executable, "-S", "-m", "edgekit", "compile", str(digits_onnx), "-t", "x"],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": f"{shadow}{os.pathsep}{root}"},
-    )
     result = subprocess.run(
         [
             sys.executable,
@@ -317,5 +309,7 @@ def _digits_card(folder: Path, **changes) -> Path:
     from edgekit.export.builtin.catalogue import builtin_card
 
     path = folder / "digits.card.yaml"
-    path.write_text(yaml.safe_dump({**json.loads(json.dumps(card_to_dict(builtin_card("digits")))), **changes}))
+    path.write_text(
+        yaml.safe_dump({**json.loads(json.dumps(card_to_dict(builtin_card("digits")))), **changes})
+    )
     return path

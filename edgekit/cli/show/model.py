@@ -107,7 +107,9 @@ def show_inspect(document: InspectDocument, console: Console) -> None:
     for name in ("preprocess", "postprocess"):
         steps = card.get(name)
         if isinstance(steps, Mapping):
-            rows.append((name, ", ".join(f"{key} {value}" for key, value in steps.items())))
+            rows.append(
+                (name, ", ".join(_step(*item) for item in steps.items() if item[1] is not None))
+            )
     if document.bundle:
         rows += [
             (str(key), str(value))
@@ -171,3 +173,7 @@ def _files(graphs: Mapping[str, str]) -> list[tuple[str, str | Text]]:
 
 def _tensor(dtype: str, shape: Sequence[int | str]) -> str:
     return f"{dtype} [{', '.join(str(length) for length in shape)}]"
+
+
+def _step(key: str, value: object) -> str:
+    return f"{key} {list(value) if isinstance(value, tuple) else value}"
