@@ -19,6 +19,9 @@ from edgekit.core.measurement import Latency
 
 __all__ = ["SingleStream", "SingleStreamRule", "SingleStreamSummary", "summarise"]
 
+# A model too slow for a median in the time asked for gets so many times as much.
+_PATIENCE = 5
+
 _PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0}
 
 
@@ -26,7 +29,8 @@ class SingleStreamRule(msgspec.Struct, frozen=True, kw_only=True):
     """When sampling ends.
 
     Attributes:
-        seconds: Time of sampling at most, blocks added up.
+        seconds: Time of sampling at most, blocks added up; up to five times as long where that is
+            what a median (11 samples) takes.
         half_width: Half of the median's 95 % interval over the median, at most, to end before.
         samples: At least so many samples to end before; the default supports a p99.
         rewarm_runs: Runs that a block discards at its start, at least,
@@ -145,7 +149,7 @@ class SingleStream:
         if self._warm is None:
             raise BadInput("A block was asked for before the warm-up.", hint="Call warm() first.")
         clock, samples, before = self._clock, self._samples, len(self._samples)
-        left_ns = round(self._rule.seconds * 1e9) - self._elapsed_ns
+        left_ns = round(self._limit * 1e9) - self._elapsed_ns
         length_ns = max(0, min(round(seconds * 1e9), left_ns))
         with _no_collection():
             self._rewarm(run)
@@ -204,8 +208,14 @@ class SingleStream:
             if width is not None and width <= self._rule.half_width:
                 self._stopped_by = "interval"
                 return
-        if self._elapsed_ns >= round(self._rule.seconds * 1e9):
+        if self._elapsed_ns >= round(self._limit * 1e9):
             self._stopped_by = "time"
+
+    @property
+    def _limit(self) -> float:
+        """Seconds of sampling at most: more than asked for, within reason, to have a median."""
+        enough = len(self._samples) >= samples_needed(50)
+        return self._rule.seconds * (1 if enough else _PATIENCE)
 
     def _reasons(self, warm: WarmUp, latency: Latency, missing: dict[str, int]) -> list[str]:
         reasons = []

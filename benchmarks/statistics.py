@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edgekit.core.errors import BadInput
 
-__all__ = ["Samples", "missing_samples", "percentile", "samples_needed"]
+__all__ = ["Samples", "missing_samples", "nearest_rank", "percentile", "samples_needed"]
 
 Samples = Sequence[int] | Sequence[float] | npt.NDArray[np.generic]
 

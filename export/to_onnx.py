@@ -17,7 +17,7 @@ from edgekit.export.quiet import quiet
 from edgekit.export.torch_graph import TorchGraph
 from edgekit.export.translations import translations
 
-__all__ = ["MAXIMUM_BYTES", "export_graph", "name_axes"]
+__all__ = ["MAXIMUM_BYTES", "export_graph", "name_axes", "opset_of"]
 
 # A protobuf message ends here, and with it what fits into one .onnx file.
 MAXIMUM_BYTES = 2**31 - 1

@@ -26,7 +26,7 @@ from edgekit.runtimes.engines import checked_engine, finish, read_tensors
 from edgekit.runtimes.feeds import check_feeds, closed
 from edgekit.runtimes.graph import read_graph
 
-__all__ = ["METADATA_KEY", "RUNTIME", "NullBehaviour", "NullRuntime"]
+__all__ = ["METADATA_KEY", "RUNTIME", "NullBehaviour", "NullBinding", "NullRuntime", "NullSession"]
 
 # A graph's metadata may hold a NullBehaviour as JSON under this key.
 METADATA_KEY = "edgekit.null"

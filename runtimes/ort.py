@@ -37,7 +37,7 @@ from edgekit.runtimes.feeds import check_feeds, closed, placeholder_feeds
 from edgekit.runtimes.graph import copy_graph, read_graph
 from edgekit.runtimes.installed import files_present, installed
 
-__all__ = ["DISTRIBUTIONS", "RUNTIME", "OnnxRuntime"]
+__all__ = ["DISTRIBUTIONS", "RUNTIME", "OnnxRuntime", "OrtBinding", "OrtSession"]
 
 # All of them install the one package "onnxruntime".
 DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu")

@@ -35,7 +35,7 @@ from edgekit.runtimes.feeds import check_feeds, closed
 from edgekit.runtimes.graph import read_graph
 from edgekit.runtimes.installed import files_present, installed
 
-__all__ = ["DISTRIBUTIONS", "RUNTIME", "OpenVino"]
+__all__ = ["DISTRIBUTIONS", "RUNTIME", "OpenVino", "OpenVinoBinding", "OpenVinoSession"]
 
 DISTRIBUTIONS = ("openvino",)
 

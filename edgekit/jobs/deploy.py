@@ -25,6 +25,7 @@ from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions, Feeds
 from edgekit.core.source import Source
 from edgekit.core.variant import Variant
+from edgekit.jobs.bench import write_samples
 from edgekit.jobs.bundle import entry_name, seal
 from edgekit.jobs.certify import Truths, certify_entry, reference_truths
 from edgekit.jobs.engines import CachedEngine, compile_graphs, open_engines, usable
@@ -423,7 +424,7 @@ def _write_measurements(
 ) -> None:
     for one, figures in zip(made, measured, strict=True):
         if figures is not None:
-            write_bytes(folder / "measurements" / f"{_name(one.plan)}.json", _json(figures.stream))
+            write_samples(folder / "measurements" / f"{_name(one.plan)}.npz", figures)
 
 
 def _manifest(

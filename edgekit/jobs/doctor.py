@@ -18,7 +18,7 @@ from edgekit.jobs.child import run_in_child
 from edgekit.runtimes.catalogue import load_runtime, parse_target
 from edgekit.runtimes.probes import probe_all, problems
 
-__all__ = ["run"]
+__all__ = ["known_answer", "run"]
 
 
 def run(*, deep: bool, progress: Progress) -> DoctorDocument:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -83,16 +83,3 @@ def read_golden(path: Path) -> tuple[list[dict[str, np.ndarray]], list[list[Outp
         [feeds[case] for case in cases],
         [[outputs[case][step] for step in sorted(outputs[case])] for case in cases],
     )
-
-
-def by_role(
-    feeds: Mapping[str, Sequence[Feeds]],
-    outputs: Mapping[str, Sequence[list[Outputs]]],
-    folder: Path,
-) -> dict[str, str]:
-    """Write one golden file a role into `folder`/golden; return role to relative path."""
-    folder.joinpath("golden").mkdir(exist_ok=True)
-    names = {role: f"golden/{role}.npz" for role in feeds}
-    for role, name in names.items():
-        write_golden(folder / name, feeds[role], outputs[role])
-    return names

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from edgekit.core.card import card_to_dict
 from edgekit.core.documents import InspectDocument
+from edgekit.core.manifest import Manifest
 from edgekit.export.facts import graph_facts
 from edgekit.jobs.bundle import is_bundle, read_manifest
 from edgekit.jobs.models import resolve_model
@@ -17,31 +19,45 @@ __all__ = ["run"]
 
 def run(model: str) -> InspectDocument:
     """See edgekit.api.inspect."""
-    resolved = resolve_model(model)
-    bundle = None
-    if is_bundle(Path(model)):
-        manifest = read_manifest(Path(model))
-        whole = msgspec.to_builtins(manifest)
-        bundle = {
-            "created": whole["created"],
-            "edgekit": whole["edgekit"],
-            "source": whole["source"],
-            "reference": whole["reference"],
-            "variants": [variant.id for variant in manifest.variants],
-            "engines": sorted(
-                {
-                    f"{engine.target} {engine.variant} {engine.compute}"
-                    for engine in manifest.engines
-                }
+    path = Path(model)
+    if is_bundle(path):
+        manifest = read_manifest(path)
+        graphs = [
+            (role, path / file)
+            for variant in manifest.variants
+            for role, file in variant.graphs.items()
+        ]
+        return InspectDocument(
+            model=model,
+            card=manifest.card,
+            graphs=tuple(
+                msgspec.structs.replace(
+                    graph_facts(file, role), file=file.relative_to(path).as_posix()
+                )
+                for role, file in graphs
             ),
-            "files": len(manifest.files),
-            "size_bytes": sum(file.size_bytes for file in manifest.files.values()),
-        }
+            bundle=_summary(manifest),
+        )
+    resolved = resolve_model(model)
     return InspectDocument(
         model=model,
         card=card_to_dict(resolved.card),
         graphs=tuple(
-            graph_facts(Path(path), role) for role, path in resolved.variant.graphs.items()
+            graph_facts(Path(file), role) for role, file in resolved.variant.graphs.items()
         ),
-        bundle=bundle,
     )
+
+
+def _summary(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "created": manifest.created,
+        "edgekit": manifest.edgekit,
+        "source": manifest.source,
+        "reference": manifest.reference,
+        "variants": [variant.id for variant in manifest.variants],
+        "engines": sorted(
+            {f"{engine.target} {engine.variant} {engine.compute}" for engine in manifest.engines}
+        ),
+        "files": len(manifest.files),
+        "size_bytes": sum(file.size_bytes for file in manifest.files.values()),
+    }

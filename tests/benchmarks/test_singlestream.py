@@ -64,14 +64,27 @@ def test_too_few_samples_refuse_percentiles_and_say_how_many_lack(clock, model, 
 
 def test_fewer_samples_than_a_median_needs_are_not_valid(clock, model, idle):
     stream = SingleStream(SingleStreamRule(seconds=2), steady=STEADY, clock=clock, watch=idle)
-    run = model(400)
+    run = model(2500)
     stream.warm(run)
     while not stream.done:
         stream.block(run, 2)
     found = stream.summary()
+    assert found.latency.n == 4
     assert found.latency.p50_ms is None
     assert not found.valid
-    assert "too few for a median: 6 are missing" in " ".join(found.reasons)
+    assert "too few for a median: 7 are missing" in " ".join(found.reasons)
+
+
+def test_a_slow_model_gets_more_time_for_a_median(clock, model, idle):
+    stream = SingleStream(SingleStreamRule(seconds=2), steady=STEADY, clock=clock, watch=idle)
+    run = model(400)
+    stream.warm(run)
+    while not stream.done:
+        stream.block(run, 0.5)
+    found = stream.summary()
+    assert 11 <= found.latency.n <= 13
+    assert found.stopped_by == "time"
+    assert found.latency.p50_ms == pytest.approx(400, rel=0.01)
 
 
 def test_each_block_discards_its_own_warm_up_and_counts_it(clock, model, idle):

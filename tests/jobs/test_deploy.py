@@ -1,0 +1,240 @@
+"""The road on the built-in model: what a bundle holds, and what each verb says of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import msgspec
+import numpy as np
+import pytest
+from jsonschema import validate
+
+from edgekit import api
+from edgekit.benchmarks.schemas import load_schema
+from edgekit.cli.main import run as command
+from edgekit.core.certificate import CHECKS, Limits
+from edgekit.core.errors import BadInput
+from edgekit.core.files import sha256_file
+from edgekit.jobs import deploy as deploy_job
+
+
+def test_every_target_has_a_recommended_entry_that_passes(deployed):
+    document, _ = deployed
+    verdicts = {(e.target, e.variant, e.compute): e.verdict for e in document.entries}
+    assert {one.target for one in document.recommended} == {"onnxruntime:cpu", "openvino:cpu"}
+    for one in document.recommended:
+        assert verdicts[one.target, one.variant, one.compute] == "PASS"
+    assert document.best in document.recommended
+    assert document.verdict == "PASS"
+
+
+def test_all_seven_checks_are_judged_with_figure_and_limit(deployed):
+    document, _ = deployed
+    for entry in document.entries:
+        assert tuple(entry.checks) == CHECKS
+        for name, check in entry.checks.items():
+            assert check.limit is not None, name
+            assert check.value is not None, name
+
+
+def test_the_built_in_model_reads_unseen_digits(deployed):
+    document, _ = deployed
+    assert document.reference.startswith("torch")
+    assert document.reference_metric.name == "top1"
+    assert document.reference_metric.value >= 0.97
+    assert document.reference_metric.n == 500
+
+
+def test_fp32_runs_in_fp32_and_loses_nothing(deployed):
+    document, _ = deployed
+    for entry in document.entries:
+        if entry.variant == "fp32":
+            assert entry.executed_precision == "fp32"
+            assert entry.metric.drop == 0
+            assert entry.checks["parity"].value >= 80
+
+
+def test_int8_takes_about_a_quarter_of_the_space(deployed):
+    document, _ = deployed
+    sizes = {entry.variant: entry.size_bytes for entry in document.entries}
+    assert sizes["int8-u8s8"] < 0.35 * sizes["fp32"]
+
+
+def test_the_document_keeps_to_its_schema(deployed):
+    document, bundle = deployed
+    validate(json.loads(msgspec.json.encode(document)), load_schema("deploy"))
+    assert json.loads((bundle / "deploy.json").read_text())["schema"] == "edgekit.deploy/1"
+
+
+def test_the_manifest_holds_the_sha256_of_every_file(deployed):
+    _, bundle = deployed
+    files = json.loads((bundle / "manifest.json").read_text())["files"]
+    on_disk = {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()}
+    assert set(files) == on_disk - {"manifest.json"}
+    for name, file in files.items():
+        assert sha256_file(bundle / name) == file["sha256"]
+
+
+def test_raw_samples_are_kept(deployed):
+    document, bundle = deployed
+    for entry in document.entries:
+        name = f"{entry.target.replace(':', '-')}_{entry.variant}_{entry.compute}.npz"
+        with np.load(bundle / "measurements" / name) as file:
+            samples = file["samples_ns"]
+        assert len(samples) == entry.latency.n
+        assert np.median(samples) / 1e6 == pytest.approx(entry.latency.p50_ms, rel=0.05)
+
+
+def test_the_recipe_repeats_the_deploy(deployed, tmp_path, capsys):
+    first, bundle = deployed
+    recipe = bundle / "recipe.yaml"
+    output = tmp_path / "again"
+    arguments = ["deploy", "--config", recipe, "-o", output, "--time", "0.2", "--json", "--quiet"]
+    assert command([str(argument) for argument in arguments]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert len(again["entries"]) == len(first.entries)
+    assert again["reference_metric"]["value"] == first.reference_metric.value
+    for name in ("variants/fp32/main.onnx", "variants/int8-u8s8/main.onnx", "golden/main.npz"):
+        assert sha256_file(output / name) == sha256_file(bundle / name), name
+
+
+def test_an_existing_bundle_is_refused_before_any_work(deployed):
+    _, bundle = deployed
+    with pytest.raises(BadInput, match="not empty"):
+        api.deploy("edgekit:digits", bundle, targets=["onnxruntime:cpu"])
+
+
+def test_without_data_the_verdict_is_unverified_and_int8_is_left_out(tmp_path):
+    document = api.deploy(
+        "edgekit:digits", tmp_path / "bundle", targets=["onnxruntime:cpu"], time=0.2
+    )
+    assert document.verdict == "UNVERIFIED"
+    assert [entry.variant for entry in document.entries] == ["fp32"]
+    assert any("int8 was left out" in note for note in document.notes)
+    assert document.recommended[0].variant == "fp32"
+
+
+def test_a_budget_that_nothing_meets_recommends_nothing(tmp_path, digits):
+    document = api.deploy(
+        "edgekit:digits",
+        tmp_path / "bundle",
+        targets=["onnxruntime:cpu"],
+        data=digits,
+        precision=["fp32"],
+        limits=Limits(min_agreement=1.5),
+        time=0.2,
+    )
+    assert document.verdict == "FAIL"
+    assert document.recommended[0].variant is None
+    # What failed stays in the bundle, marked.
+    assert (tmp_path / "bundle" / "variants" / "fp32" / "main.onnx").exists()
+
+
+def test_an_interrupted_deploy_keeps_what_is_finished(tmp_path, monkeypatch):
+    def interrupted(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(deploy_job, "measure_in_turns", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        api.deploy("edgekit:digits", tmp_path / "bundle", targets=["onnxruntime:cpu"], time=0.2)
+    assert not (tmp_path / "bundle").exists()
+    kept = tmp_path / "bundle.partial"
+    assert (kept / "variants" / "fp32" / "main.onnx").exists()
+    assert (kept / "certificates" / "onnxruntime-cpu_fp32_fp32.json").exists()
+
+
+def test_verify_passes_on_arrival(deployed):
+    _, bundle = deployed
+    document = api.verify(bundle)
+    assert document.verdict == "PASS"
+    assert document.damaged == ()
+    assert document.differences == ()
+    assert set(document.entries[0].checks) == {"finite", "parity", "placement", "repeatable"}
+    validate(json.loads(msgspec.json.encode(document)), load_schema("verify"))
+
+
+@pytest.mark.parametrize(
+    "name", ["variants/int8-u8s8/main.onnx", "golden/main.npz", "card.yaml", "deploy.json"]
+)
+def test_a_flipped_byte_is_named(deployed, tmp_path, name):
+    _, bundle = deployed
+    copy = tmp_path / "bundle"
+    shutil.copytree(bundle, copy)
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+    document = api.verify(copy)
+    assert document.verdict == "FAIL"
+    assert any(name in sentence for sentence in document.damaged)
+
+
+def test_missing_and_foreign_files_are_named(deployed, tmp_path):
+    _, bundle = deployed
+    copy = tmp_path / "bundle"
+    shutil.copytree(bundle, copy)
+    (copy / "recipe.yaml").unlink()
+    (copy / "stowaway.txt").write_text("hello")
+    damaged = " ".join(api.verify(copy).damaged)
+    assert "recipe.yaml is missing" in damaged
+    assert "stowaway.txt does not belong" in damaged
+
+
+def test_another_golden_output_fails_parity(deployed, tmp_path):
+    """The reference's outputs decide: an engine that answers otherwise is found out."""
+    from edgekit.jobs.bundle import read_manifest, seal
+    from edgekit.jobs.golden import read_golden, write_golden
+
+    _, bundle = deployed
+    copy = tmp_path / "bundle"
+    shutil.copytree(bundle, copy)
+    feeds, outputs = read_golden(copy / "golden" / "main.npz")
+    broken = [
+        [{name: array[..., ::-1] for name, array in step.items()} for step in case]
+        for case in outputs
+    ]
+    write_golden(copy / "golden" / "main.npz", feeds, broken)
+    seal(copy, read_manifest(copy))
+    document = api.verify(copy)
+    assert document.damaged == ()
+    assert {entry.checks["parity"].verdict for entry in document.entries} == {"FAIL"}
+    assert {entry.checks["repeatable"].verdict for entry in document.entries} == {"PASS"}
+
+
+def test_an_engine_of_another_version_is_compiled_again(deployed, tmp_path):
+    from edgekit.jobs.bundle import read_manifest, seal
+
+    _, bundle = deployed
+    copy = tmp_path / "bundle"
+    shutil.copytree(bundle, copy)
+    manifest = read_manifest(copy)
+    old = tuple(
+        msgspec.structs.replace(
+            engine, compiled=msgspec.structs.replace(engine.compiled, runtime_version="0.0.1")
+        )
+        for engine in manifest.engines
+    )
+    seal(copy, msgspec.structs.replace(manifest, engines=old))
+    assert api.verify(copy).verdict == "PASS"
+
+
+def test_a_variant_of_a_bundle_can_be_used_by_every_verb(deployed, digits):
+    _, bundle = deployed
+    document = api.evaluate(f"{bundle}@int8", data=digits, target="openvino:cpu")
+    assert document.variant == "int8-u8s8"
+    assert document.metric.value >= 0.97
+    compiled = api.compile(f"{bundle}@fp32", target="onnxruntime:cpu")
+    assert compiled.executed_precision == "fp32"
+
+
+def test_inspect_lists_every_graph_of_a_bundle(deployed):
+    _, bundle = deployed
+    document = api.inspect(str(bundle))
+    assert {fact.file: fact.precision for fact in document.graphs} == {
+        "variants/fp32/main.onnx": "fp32",
+        "variants/int8-u8s8/main.onnx": "int8",
+    }
+    fp32 = document.graphs[0]
+    # LeNet-5 as LeCun et al. (1998) count it: 61,706 parameters with full connections in C3.
+    assert fp32.parameters == 61_706
+    assert document.card["task"] == "classification"
