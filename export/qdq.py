@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-__all__ = ["DIALECTS", "Dialect", "rounded_weight", "weight_levels", "write_qdq"]
+__all__ = [
+    "DIALECTS",
+    "Dialect",
+    "rounded_weight",
+    "weight_levels",
+    "write_activations",
+    "write_qdq",
+]
 
 # Smallest scale written: ONNX Runtime and TensorRT divide by it.
 SMALLEST_SCALE = 1e-12
@@ -61,9 +69,25 @@ def write_qdq(model: onnx.ModelProto, decisions: Decisions, dialect: Dialect) ->
     Raises:
         BadInput: The decisions name a tensor or weight that the model does not have.
     """
+    return _written(model, decisions.activations, decisions.nodes, dialect)
+
+
+def write_activations(
+    model: onnx.ModelProto, activations: Sequence[Activation], dialect: Dialect
+) -> onnx.ModelProto:
+    """Return the model with some tensors rounded and every weight in float."""
+    return _written(model, activations, (), dialect)
+
+
+def _written(
+    model: onnx.ModelProto,
+    activations: Sequence[Activation],
+    nodes: Sequence[QuantizedNode],
+    dialect: Dialect,
+) -> onnx.ModelProto:
     import onnx
 
-    writer = _Writer(model, decisions, dialect)
+    writer = _Writer(model, activations, nodes, dialect)
     writer.write()
     result = onnx.ModelProto()
     result.CopyFrom(model)
@@ -117,12 +141,18 @@ def _along(scales: NDArray[Any], axis: int | None, rank: int) -> NDArray[Any]:
 class _Writer:
     """Walks the graph once, in order, and collects the new nodes and tensors."""
 
-    def __init__(self, model: onnx.ModelProto, decisions: Decisions, dialect: Dialect) -> None:
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        activations: Sequence[Activation],
+        nodes: Sequence[QuantizedNode],
+        dialect: Dialect,
+    ) -> None:
         self.model = model
         self.dialect = dialect
         self.values = constants(model)
-        self.activations = {entry.tensor: entry for entry in decisions.activations}
-        self.weighted = {entry.output: entry for entry in decisions.nodes}
+        self.activations = {entry.tensor: entry for entry in activations}
+        self.weighted = {entry.output: entry for entry in nodes}
         self.taken = set(self.values) | {entry.name for entry in model.graph.input}
         self.taken |= {name for node in model.graph.node for name in node.output}
         self.nodes: list[onnx.NodeProto] = []

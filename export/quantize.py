@@ -33,13 +33,14 @@ from edgekit.export.decisions import (
 from edgekit.export.graph import (
     at_least_opset,
     constants,
+    consumers,
     head_nodes,
     is_weighted,
     load,
     weight_axis,
     with_initializers,
 )
-from edgekit.export.qdq import DIALECTS, rounded_weight, write_qdq
+from edgekit.export.qdq import DIALECTS, rounded_weight, write_activations, write_qdq
 from edgekit.export.statistics import expected, mean_corrections, output_sqnr_db
 
 if TYPE_CHECKING:
@@ -50,9 +51,10 @@ __all__ = ["SQNR_LIMIT_DB", "calibrate", "write_int8"]
 
 # QuantizeLinear has an axis from opset 13 on.
 OPSET = 13
-# Measured on the models of docs/quantization.md: nodes of healthy int8 models lie above 32 dB,
-# the depthwise convolutions that make yolox_nano collapse lie below 30.
+# Nodes of squeezenet1_1 and fastestdet, which int8 serves well, are predicted above 32 dB; the
+# depthwise convolutions that make yolox_nano collapse lie below 30.
 SQNR_LIMIT_DB = 30.0
+SENSITIVITY_SAMPLES = 2  # one run by tensor and sample; decibels agree within 1 between samples
 
 
 def calibrate(
@@ -76,7 +78,8 @@ def calibrate(
         seed: For whatever the quantizer draws at random.
         progress: Hears of the stages.
         preset: "mixed" (asymmetric activation ranges) or "performance" (symmetric).
-        sqnr_limit_db: Nodes for which a lower output SQNR is predicted stay in float.
+        sqnr_limit_db: Nodes for which a lower output SQNR is predicted stay in float, and so do
+            tensors that, rounded alone, leave less at the model's last weighted nodes.
 
     Returns:
         The decisions; the same model, samples and library versions give the same ones.
@@ -105,6 +108,17 @@ def calibrate(
     listen.stage("calibration")
     found = run_nncf(prepared, samples, set(reasons), preset)
     ranges, weighted = carry_ranges(prepared, found, set(reasons))
+    listen.stage("sensitivity")
+    for tensor, value in _alone_sqnr_db(prepared, ranges, samples, listen).items():
+        if value < sqnr_limit_db:
+            del ranges[tensor]
+            for reader in consumers(prepared)[tensor]:
+                if reader.input[0] == tensor and reader.output[0] in weighted:
+                    weighted.discard(reader.output[0])
+                    reasons[reader.output[0]] = (
+                        f"rounding its input alone leaves {value:.1f} dB at the output, "
+                        f"under {sqnr_limit_db:g}"
+                    )
     kept_float = _kept_float(prepared, weighted, reasons)
     if not weighted:
         reason = kept_float[0].reason if kept_float else "none was found"
@@ -236,6 +250,30 @@ def _kept_float(
         for node in model.graph.node
         if is_weighted(node, values) and node.output[0] not in weighted
     )
+
+
+def _alone_sqnr_db(
+    model: onnx.ModelProto,
+    ranges: Mapping[str, tuple[float, float]],
+    samples: list[Mapping[str, NDArray[np.generic]]],
+    progress: Progress,
+) -> dict[str, float]:
+    """Measure the SQNR of the last weighted nodes' outputs with one tensor quantized at a time.
+
+    What the prediction by node cannot see: how much the rest of the network amplifies the noise.
+    """
+    last = head_nodes(model)[1]
+    few = samples[:SENSITIVITY_SAMPLES]
+    return {
+        tensor: output_sqnr_db(
+            model,
+            write_activations(model, [Activation(tensor, *ranges[tensor])], DIALECTS["u8s8"]),
+            last,
+            few,
+        )
+        for tensor in progress.track(list(ranges), "tensors", len(ranges))
+        if tensor not in last
+    }
 
 
 def _best_bias(

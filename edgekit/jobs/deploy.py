@@ -109,6 +109,7 @@ def run(
         )
         full = exported.outcome.card
         notes += exported.notes
+        notes += images.dataset.notes if images is not None else ()
         if images is not None:
             images = Data(images.dataset, full)
         decode_folder = _keep_card(folder, full, card_folder)
@@ -139,7 +140,7 @@ def run(
         for role, feeds in golden_inputs.items():
             write_golden(folder / "golden" / f"{role}.npz", feeds, truths.golden[role])
         variants = _make_variants(
-            exported.outcome.graphs, plans, full, images, folder, seed, progress
+            exported.outcome.graphs, plans, full, images, folder, seed, notes, progress
         )
         made = [
             _make_entry(
@@ -278,6 +279,7 @@ def _make_variants(
     data: Data | None,
     folder: Path,
     seed: int,
+    notes: list[str],
     progress: Progress,
 ) -> dict[str, Variant]:
     """Write every variant that a plan uses; one calibration serves all dialects."""
@@ -292,7 +294,9 @@ def _make_variants(
             fp32, card, data, folder / "quantization", seed, progress
         ).decisions
     for name in needed:
-        variants[name] = write_variant(fp32, name, decisions, folder / "variants" / name, progress)
+        place = folder / "variants" / name
+        variants[name], more = write_variant(fp32, name, decisions, place, progress)
+        notes += more
     return variants
 
 

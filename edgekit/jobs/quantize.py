@@ -86,8 +86,8 @@ def run(
                 )
             quantized = calibrate_graphs(before, resolved.card, images, work, seed, progress)
             decisions, count = quantized.decisions, quantized.images
-        variant = write_variant(before, identifier, decisions, work / "graphs", progress)
-        parity, verdict, notes = _checked(before, variant, images, progress)
+        variant, notes = write_variant(before, identifier, decisions, work / "graphs", progress)
+        parity, verdict, more = _checked(before, variant, images, progress)
         facts = [graph_facts(Path(path), role) for role, path in variant.graphs.items()]
         flops = sum(fact.flops for fact in facts)
         share = sum(fact.quantized_share * fact.flops for fact in facts) / flops if flops else 0.0
@@ -109,7 +109,7 @@ def run(
         size_bytes_before=sum(Path(path).stat().st_size for path in before.graphs.values()),
         quantized_share=share if precision == "int8" else None,
         images=count,
-        notes=tuple(notes),
+        notes=(*notes, *more),
     )
 
 
@@ -157,15 +157,20 @@ def write_variant(
     decisions: dict[str, Path],
     folder: Path,
     progress: Progress,
-) -> Variant:
-    """Write every graph of a variant: "fp16" by a cast, "int8-DIALECT" from decisions."""
+) -> tuple[Variant, list[str]]:
+    """Write every graph of a variant: "fp16" by a cast, "int8-DIALECT" from decisions.
+
+    Returns:
+        The variant, and a sentence for everything that a user should know of the cast.
+    """
     progress.stage(identifier)
     folder.mkdir(parents=True, exist_ok=True)
     graphs: dict[str, str] = {}
+    notes: list[str] = []
     for role, path in variant.graphs.items():
         output = folder / f"{role}.onnx"
         if identifier == "fp16":
-            run_in_child(write_fp16, Path(path), output, what=f"casting {role} to fp16")
+            notes += run_in_child(write_fp16, Path(path), output, what=f"casting {role} to fp16")
         else:
             content = read_decisions(decisions[role])
             dialect = identifier.partition("-")[2]
@@ -173,7 +178,8 @@ def write_variant(
                 write_int8, Path(path), content, dialect, output, what=f"writing {identifier}"
             )
         graphs[role] = str(output)
-    return Variant(id=identifier, precision=identifier.partition("-")[0], graphs=graphs)
+    made = Variant(id=identifier, precision=identifier.partition("-")[0], graphs=graphs)
+    return made, notes
 
 
 def _calibrate(

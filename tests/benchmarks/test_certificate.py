@@ -153,7 +153,7 @@ def test_no_output_is_no_proof():
     ("precision", "compute", "judged_by", "limit"),
     [
         ("fp32", "fp32", "fp32", 80),
-        ("fp32", "bf16", "bf16", 30),
+        ("fp32", "bf16", "bf16", 20),
         ("fp16", "fp32", "fp16", 30),
         ("int8", "fp32", "int8", 10),
         ("int8", "bf16", "int8", 10),
