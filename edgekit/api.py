@@ -199,13 +199,33 @@ def evaluate(
     target: str,
     compute: str = "fp32",
     card: Path | None = None,
+    calibration: Path | None = None,
     threads: int | None = None,
     trust_code: bool = False,
     allow_fallback: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> EvalDocument:
-    """Score a model on labelled data with a confidence interval (`edgekit eval`)."""
+    """Score a model on labelled data with a confidence interval (`edgekit eval`).
+
+    Args:
+        model: An ONNX file, a bundle, or BUNDLE@VARIANT.
+        data: Labelled data. Where it names no roles, an int8 variant is scored on the part that
+            `quantize` would not calibrate on with the same seed; a float variant on all of it.
+        target: "openvino:cpu".
+        compute: Float precision the engine may compute in.
+        card: Card file that overrides every other.
+        calibration: The data that was calibrated on, if it was another: then all of `data` scores.
+        threads: Threads of a CPU engine; None means all physical cores.
+        trust_code: Allow code of the user's (a decoder) to run.
+        allow_fallback: Whether nodes may run on another device.
+        seed: Of the split and of the bootstrap.
+        progress: Receives what is being done.
+
+    Raises:
+        BadInput: No labelled images, or labels that do not fit the model.
+        Unavailable: The target is not here.
+    """
     from edgekit.jobs import evaluate as job
 
     return job.run(
@@ -214,6 +234,7 @@ def evaluate(
         target=target,
         compute=compute,
         card=card,
+        calibration=calibration,
         threads=threads,
         trust_code=trust_code,
         allow_fallback=allow_fallback,

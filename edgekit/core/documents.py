@@ -175,7 +175,11 @@ class CompileDocument(_Document, frozen=True, kw_only=True):
 
 
 class EvalDocument(_Document, frozen=True, kw_only=True):
-    """The task metric of one entry."""
+    """The task metric of one entry.
+
+    Attributes:
+        split: How the images that score were chosen: "all", "role", "folder", or the seeded draw.
+    """
 
     schema: Literal["edgekit.eval/1"] = "edgekit.eval/1"
     model: str
@@ -184,6 +188,7 @@ class EvalDocument(_Document, frozen=True, kw_only=True):
     compute: str
     metric: Metric
     n: int
+    split: str = "all"
     skipped: tuple[str, ...] = ()
 
 

@@ -12,9 +12,10 @@ from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions
 from edgekit.jobs.child import Child
 from edgekit.jobs.engines import compile_graphs, open_engines, usable
-from edgekit.jobs.feeds import open_data
+from edgekit.jobs.feeds import Data, open_data
 from edgekit.jobs.models import resolve_model
 from edgekit.jobs.worker import Evaluation, Worker
+from edgekit.tasks.samples import Sample
 
 __all__ = ["run"]
 
@@ -26,6 +27,7 @@ def run(
     target: str,
     compute: str,
     card: Path | None,
+    calibration: Path | None,
     threads: int | None,
     trust_code: bool,
     allow_fallback: bool,
@@ -35,8 +37,9 @@ def run(
     """See edgekit.api.evaluate."""
     where, probe = usable(target)
     resolved = resolve_model(model, card=card, probe=probe)
-    images = open_data(data, resolved.card, seed=seed)
-    if not images.samples or not images.dataset.labelled:
+    images = open_data(data, resolved.card, calibration=calibration, seed=seed)
+    samples, split = _scored(images, resolved.variant.precision)
+    if not samples or not images.dataset.labelled:
         raise BadInput(
             f"{data} holds no labelled images to score on.",
             hint="See docs/data.md for the forms of a data set.",
@@ -55,7 +58,7 @@ def run(
         what=f"{resolved.name} on {where}",
         progress=progress,
     ) as child:
-        evaluation: Evaluation = child.call("evaluate", images.samples)
+        evaluation: Evaluation = child.call("evaluate", samples)
     metric = score(
         resolved.card.task,
         evaluation.results,
@@ -73,5 +76,18 @@ def run(
         compute=compute,
         metric=metric,
         n=metric.n,
+        split=split,
         skipped=evaluation.skipped,
     )
+
+
+def _scored(data: Data, precision: str) -> tuple[tuple[Sample, ...], str]:
+    """The images that score, and how they were chosen.
+
+    Only an int8 variant was calibrated, perhaps on a part of these very images: the same draw keeps
+    that part out. A float variant scores on all of them.
+    """
+    drawn = data.dataset.split.startswith("seeded")
+    if drawn and precision != "int8":
+        return tuple(one for one in data.dataset.samples if one.answer is not None), "all"
+    return data.samples, data.dataset.split

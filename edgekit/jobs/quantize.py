@@ -19,6 +19,7 @@ from edgekit.core.variant import Variant
 from edgekit.export.decisions import Decisions, read_decisions, write_decisions
 from edgekit.export.facts import graph_facts
 from edgekit.export.fp16 import write_fp16
+from edgekit.export.metadata import write_card
 from edgekit.export.quantize import calibrate, write_int8
 from edgekit.jobs.child import run_in_child
 from edgekit.jobs.delivery import deliver_graphs, refuse_existing
@@ -87,6 +88,9 @@ def run(
             quantized = calibrate_graphs(before, resolved.card, images, work, seed, progress)
             decisions, count = quantized.decisions, quantized.images
         variant, notes = write_variant(before, identifier, decisions, work / "graphs", progress)
+        for role, graph in variant.graphs.items():
+            # The card may have come from a file beside the model; one file must be enough.
+            write_card(Path(graph), resolved.card, role)
         parity, verdict, more = _checked(before, variant, images, progress)
         facts = [graph_facts(Path(path), role) for role, path in variant.graphs.items()]
         flops = sum(fact.flops for fact in facts)
