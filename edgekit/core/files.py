@@ -27,7 +27,16 @@ _WRITING_FAILED = {
     errno.EROFS,
 }
 
-__all__ = ["atomic_folder", "atomic_path", "sha256_file", "write_bytes", "write_text"]
+__all__ = [
+    "atomic_folder",
+    "atomic_path",
+    "refuse_used_folder",
+    "replace_folder",
+    "sha256_file",
+    "write_bytes",
+    "write_text",
+    "writing",
+]
 
 
 @contextmanager
@@ -39,7 +48,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         BadInput: The folder cannot be made or written, or the disk is full.
     """
-    with _sentences(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
             prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent
@@ -47,7 +56,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.close(handle)
     temporary = Path(name)
     try:
-        with _sentences(path):
+        with writing(path):
             yield temporary
             with open(temporary, "rb") as written:
                 os.fsync(written.fileno())
@@ -68,27 +77,43 @@ def atomic_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     Raises:
         BadInput: `path` exists and `force` is not given, or it cannot be written.
     """
+    refuse_used_folder(path, force=force)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        with writing(path):
+            yield temporary
+            temporary.chmod(0o755)
+            replace_folder(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def refuse_used_folder(path: Path, *, force: bool) -> None:
+    """Refuse to write into a folder that holds something.
+
+    Raises:
+        BadInput: `path` is no folder, or it is not empty and `force` is not given.
+    """
     if path.exists() and not path.is_dir():
         raise BadInput(f"{path} exists and is not a folder.", hint="Choose another path.")
     if path.is_dir() and any(path.iterdir()) and not force:
         raise BadInput(f"{path} exists and is not empty.", hint="Use --force or another path.")
-    with _sentences(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        with _sentences(path):
-            yield temporary
-            temporary.chmod(0o755)
-            if path.exists():
-                # The old folder moves aside first, so that a crash leaves one of the two whole.
-                aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-                path.replace(aside)
-                temporary.replace(path)
-                shutil.rmtree(aside, ignore_errors=True)
-            else:
-                temporary.replace(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace_folder(new: Path, path: Path) -> None:
+    """Rename a finished folder to `path`; what was there goes.
+
+    The old folder moves aside first, so that a crash leaves one of the two whole.
+    """
+    if not path.exists():
+        new.replace(path)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+    path.replace(aside)
+    new.replace(path)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -112,10 +137,19 @@ def sha256_file(path: Path) -> str:
 
 
 @contextmanager
-def _sentences(path: Path) -> Iterator[None]:
-    """Turn an operating-system error of writing into one sentence."""
+def writing(path: Path) -> Iterator[None]:
+    """Turn an operating system's error of writing into one sentence.
+
+    Raises:
+        BadInput: No space, no permission, a file where a folder should be.
+    """
     try:
         yield
+    except shutil.Error as error:  # copying a folder: one line for every file
+        raise BadInput(
+            f"{path} cannot be written: {error.args[0][0][2]}.",
+            hint="Free some space or choose another path with -o.",
+        ) from error
     except OSError as error:
         if error.errno not in _WRITING_FAILED:
             raise

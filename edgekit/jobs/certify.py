@@ -23,12 +23,19 @@ from edgekit.core.variant import Entry, Variant
 from edgekit.export.facts import graph_facts
 from edgekit.jobs.child import Child
 from edgekit.jobs.entries import Plan
-from edgekit.jobs.feeds import Data
 from edgekit.jobs.reference import Reference
 from edgekit.jobs.sequences import Outputs, compare
 from edgekit.jobs.worker import Evaluation, Worker
+from edgekit.tasks.samples import Sample
 
-__all__ = ["Truths", "certify_entry", "named_parity", "reference_truths", "whole_placement"]
+__all__ = [
+    "Basis",
+    "Truths",
+    "certify_entry",
+    "named_parity",
+    "reference_truths",
+    "whole_placement",
+]
 
 Feeding = Mapping[str, Sequence[Feeds]]
 Sequences = Mapping[str, Sequence[list[Outputs]]]
@@ -39,7 +46,8 @@ class Truths:
     """What the reference answered.
 
     Attributes:
-        evaluation: On the evaluation images; None without a data set of images.
+        samples: The evaluation images.
+        evaluation: On these images; None where there are none.
         feeds: Inputs by role for the parity check and for measuring.
         outputs: The reference's answers to `feeds`; empty where `evaluation` holds them.
         golden_feeds: Golden inputs by role.
@@ -47,6 +55,7 @@ class Truths:
         metric: The reference's own score.
     """
 
+    samples: Sequence[Sample]
     evaluation: Evaluation | None
     feeds: Feeding
     outputs: Sequences
@@ -55,11 +64,32 @@ class Truths:
     metric: Metric | None
 
 
+@dataclass(frozen=True)
+class Basis:
+    """What every entry of a model is judged on.
+
+    Attributes:
+        card: The model's.
+        folder: Where a user's decoder is looked for.
+        truths: What the reference answered.
+        limits: The budget.
+        trust_code: Whether that decoder may run.
+        seed: Of the bootstrap.
+    """
+
+    card: ModelCard
+    folder: Path
+    truths: Truths
+    limits: Limits
+    trust_code: bool = False
+    seed: int = 0
+
+
 def reference_truths(
     reference: Reference,
     card: ModelCard,
     folder: Path,
-    data: Data | None,
+    samples: Sequence[Sample],
     feeds: Feeding,
     golden_feeds: Feeding,
     *,
@@ -73,7 +103,7 @@ def reference_truths(
         reference: How to open it.
         card: The model's.
         folder: Where a user's decoder is looked for.
-        data: Evaluation images or arrays; None without.
+        samples: Evaluation images; may be empty.
         feeds: Inputs by role for the parity check.
         golden_feeds: Golden inputs by role.
         trust_code: Whether that decoder may run.
@@ -93,28 +123,21 @@ def reference_truths(
         progress=progress,
     ) as child:
         golden = child.call("sequences", golden_feeds)
-        if data is not None and data.samples:
-            evaluation = child.call("evaluate", data.samples)
+        if samples:
+            evaluation = child.call("evaluate", samples)
         else:
             outputs = child.call("sequences", feeds)
     metric = None
     if evaluation is not None:
         metric = _score(card, evaluation, None, seed)
-    return Truths(evaluation, feeds, outputs, golden_feeds, golden, metric)
+    return Truths(samples, evaluation, feeds, outputs, golden_feeds, golden, metric)
 
 
 def certify_entry(
     plan: Plan,
     variant: Variant,
     opener: Callable[[], dict[str, Session]],
-    card: ModelCard,
-    folder: Path,
-    truths: Truths,
-    data: Data | None,
-    limits: Limits,
-    *,
-    trust_code: bool,
-    seed: int,
+    basis: Basis,
     progress: Progress,
 ) -> tuple[Certificate, float]:
     """Run one entry in a process of its own and judge what it did.
@@ -125,15 +148,22 @@ def certify_entry(
     Raises:
         EdgekitError: The engine refuses the graph, or its process died.
     """
+    card, truths = basis.card, basis.truths
     evaluation: Evaluation | None = None
     with Child(
-        Worker, opener, card, folder, trust_code, what=str(plan), progress=progress
+        Worker,
+        opener,
+        card,
+        basis.folder,
+        basis.trust_code,
+        what=str(plan),
+        progress=progress,
     ) as child:
         placement = whole_placement(child.call("placement"))
         golden = child.call("sequences", truths.golden_feeds)
         differing, difference = child.call("repeat", truths.golden_feeds)
-        if truths.evaluation is not None and data is not None:
-            answered: Evaluation = child.call("evaluate", data.samples)
+        if truths.evaluation is not None:
+            answered: Evaluation = child.call("evaluate", truths.samples)
             parity = named_parity(truths.evaluation.sequences, answered.sequences)
             evaluation = answered
         else:
@@ -143,7 +173,7 @@ def certify_entry(
         name = next(iter(parity))
         parity[name] = msgspec.structs.replace(parity[name], finite=False)
     figures = dataclasses.replace(
-        _against(card, truths.evaluation, evaluation, seed),
+        _against(card, truths.evaluation, evaluation, basis.seed),
         outputs=parity,
         placement=placement,
         differing=differing,
@@ -152,7 +182,7 @@ def certify_entry(
     certificate = certify(
         Entry(str(plan.target), plan.variant, plan.compute),
         figures,
-        limits,
+        basis.limits,
         task=card.task,
         precision=plan.precision,
         devices=(plan.target.device,),

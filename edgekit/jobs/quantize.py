@@ -39,10 +39,17 @@ _PARITY_IMAGES = 4
 
 @dataclass(frozen=True)
 class Quantized:
-    """Decisions by role, as files."""
+    """Decisions by role, as files.
+
+    Attributes:
+        decisions: A graph that stays in float has none.
+        images: Calibration inputs used.
+        notes: Why a graph stays in float.
+    """
 
     decisions: dict[str, Path]
     images: int
+    notes: list[str]
 
 
 def run(
@@ -78,6 +85,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="edgekit-quantize-") as name:
         work = Path(name)
         decisions: dict[str, Path] = {}
+        stayed: list[str] = []
         count = 0
         if precision == "int8":
             if images is None:
@@ -87,6 +95,7 @@ def run(
                 )
             quantized = calibrate_graphs(before, resolved.card, images, work, seed, progress)
             decisions, count = quantized.decisions, quantized.images
+            stayed = quantized.notes
         variant, notes = write_variant(before, identifier, decisions, work / "graphs", progress)
         for role, graph in variant.graphs.items():
             # The card may have come from a file beside the model; one file must be enough.
@@ -113,7 +122,7 @@ def run(
         size_bytes_before=sum(Path(path).stat().st_size for path in before.graphs.values()),
         quantized_share=share if precision == "int8" else None,
         images=count,
-        notes=(*notes, *more),
+        notes=(*stayed, *notes, *more),
     )
 
 
@@ -136,23 +145,31 @@ def calibrate_graphs(
     progress.stage("calibrate")
     folder.mkdir(parents=True, exist_ok=True)
     written: dict[str, Path] = {}
+    refusals: list[BadInput] = []
     images = 0
     for role, path in variant.graphs.items():
         # NNCF patches what it imports and keeps memory: it gets a process of its own.
-        count, decisions = run_in_child(
-            _calibrate,
-            Path(path),
-            role,
-            data,
-            card.task,
-            seed,
-            what=f"calibrating {role}",
-            progress=progress,
-        )
+        try:
+            count, decisions = run_in_child(
+                _calibrate,
+                Path(path),
+                role,
+                data,
+                card.task,
+                seed,
+                what=f"calibrating {role}",
+                progress=progress,
+            )
+        except BadInput as error:
+            refusals.append(error)
+            continue
         images = max(images, count)
         written[role] = folder / f"{role}.quantization.json"
         write_decisions(decisions, written[role])
-    return Quantized(written, images)
+    if not written:
+        raise refusals[0]
+    # Of several graphs, one that cannot be quantized stays in float.
+    return Quantized(written, images, [error.message for error in refusals])
 
 
 def write_variant(
@@ -175,6 +192,8 @@ def write_variant(
         output = folder / f"{role}.onnx"
         if identifier == "fp16":
             notes += run_in_child(write_fp16, Path(path), output, what=f"casting {role} to fp16")
+        elif role not in decisions:
+            shutil.copyfile(path, output)
         else:
             content = read_decisions(decisions[role])
             dialect = identifier.partition("-")[2]

@@ -14,7 +14,7 @@ from edgekit.core.certificate import Limits
 from edgekit.core.progress import Silent
 from edgekit.core.runtime import CompileOptions
 from edgekit.core.variant import Variant
-from edgekit.jobs.certify import certify_entry, reference_truths
+from edgekit.jobs.certify import Basis, certify_entry, reference_truths
 from edgekit.jobs.engines import compile_graphs, open_engines, usable
 from edgekit.jobs.entries import plan_entries
 from edgekit.jobs.feeds import generated_feeds, open_data
@@ -40,7 +40,7 @@ def judge(digits, digits_onnx):
         Reference("the graph itself", opener(digits_onnx, PLAIN_OPTIONS)),
         model.card,
         Path(),
-        data,
+        data.samples,
         feeds,
         feeds,
         trust_code=False,
@@ -55,14 +55,8 @@ def judge(digits, digits_onnx):
             plan,
             variant,
             opener(path, CompileOptions()),
-            model.card,
-            Path(),
-            truths,
-            data,
-            Limits(**limits),
-            trust_code=False,
-            seed=0,
-            progress=progress,
+            Basis(model.card, Path(), truths, Limits(**limits)),
+            progress,
         )
         return found
 
