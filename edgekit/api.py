@@ -370,6 +370,7 @@ def verify(
     *,
     targets: Sequence[str] = (),
     threads: int | None = None,
+    trust_engine: bool = False,
     progress: Progress | None = None,
 ) -> VerifyDocument:
     """Check a bundle on arrival: checksums, golden outputs, placement, repeatability.
@@ -380,11 +381,19 @@ def verify(
         bundle: The bundle's folder.
         targets: Only these; empty means every target of the bundle that is usable here.
         threads: Threads of a CPU engine; None means as certified.
+        trust_engine: Open the bundle's own engines where they fit this machine, instead of
+            compiling its graphs here.
         progress: Receives what is being done.
     """
     from edgekit.jobs import verify as job
 
-    return job.run(bundle, targets=targets, threads=threads, progress=progress or Silent())
+    return job.run(
+        bundle,
+        targets=targets,
+        threads=threads,
+        trust_engine=trust_engine,
+        progress=progress or Silent(),
+    )
 
 
 def inspect(model: str) -> InspectDocument:

@@ -67,6 +67,7 @@ class OpenVino:
         """What this machine offers, from metadata and device files; never raises."""
         version = installed(DISTRIBUTIONS).get("openvino", "")
         reason, fix = _why_not(target, version)
+        computes = _computes(target)
         return Probe(
             target=str(target),
             usable=not reason,
@@ -74,8 +75,9 @@ class OpenVino:
             fix=fix,
             version=version,
             device=_device_identity(target),
-            precisions=("fp32", "int8") if target.device == "cpu" else ("fp32", "fp16", "int8"),
-            computes=_computes(target),
+            # A graph of fp16 weights is worth its loss only where fp16 is computed too.
+            precisions=("fp32", "fp16", "int8") if "fp16" in computes else ("fp32", "int8"),
+            computes=computes,
             dialect="u8s8",
         )
 

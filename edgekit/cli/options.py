@@ -35,6 +35,7 @@ __all__ = [
     "threads",
     "time",
     "trust_code",
+    "trust_engine",
     "trust_pickle",
 ]
 
@@ -96,6 +97,11 @@ trust_pickle = click.option(
     is_flag=True,
     callback=consent,
     help="Load weights by a full pickle, which can run any code: only from who you trust.",
+)
+trust_engine = click.option(
+    "--trust-engine",
+    is_flag=True,
+    help="Open the bundle's own engines, which are native code: only from who you trust.",
 )
 inputs = click.option(
     "--input",

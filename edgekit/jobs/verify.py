@@ -38,7 +38,12 @@ _MARGIN_DB = 1.0
 
 
 def run(
-    bundle: Path, *, targets: Sequence[str], threads: int | None, progress: Progress
+    bundle: Path,
+    *,
+    targets: Sequence[str],
+    threads: int | None,
+    trust_engine: bool,
+    progress: Progress,
 ) -> VerifyDocument:
     """See edgekit.api.verify."""
     manifest = read_manifest(bundle)
@@ -63,7 +68,9 @@ def run(
                     continue
                 progress.stage(name)
                 entries.append(
-                    _verified(bundle, manifest, engines, where, probe, threads, progress)
+                    _verified(
+                        bundle, manifest, engines, where, probe, threads, trust_engine, progress
+                    )
                 )
     certified = msgspec.convert(manifest.environment, Environment)
     verdicts: list[Verdict] = [entry.verdict for entry in entries]
@@ -104,11 +111,12 @@ def _verified(
     target: Target,
     probe: Probe,
     threads: int | None,
+    trust_engine: bool,
     progress: Progress,
 ) -> VerifyEntry:
     first = next(iter(engines.values()))
     try:
-        checks = _checks(bundle, manifest, engines, target, probe, threads, progress)
+        checks = _checks(bundle, manifest, engines, target, probe, threads, trust_engine, progress)
     except EdgekitError as error:
         checks = {"finite": Check(verdict="FAIL", reason=str(error))}
     return VerifyEntry(
@@ -127,6 +135,7 @@ def _checks(
     target: Target,
     probe: Probe,
     threads: int | None,
+    trust_engine: bool,
     progress: Progress,
 ) -> dict[str, Check]:
     """Repeat the four checks that need no data set."""
@@ -134,7 +143,7 @@ def _checks(
     variant = manifest.variant(first.variant)
     assert variant is not None, "an engine belongs to a variant"
     card = card_from_dict(manifest.card, str(bundle / "manifest.json"))
-    folders = _folders(bundle, engines, target, probe, threads, progress)
+    folders = _folders(bundle, engines, target, probe, threads, trust_engine, progress)
     golden = {role: read_golden(bundle / path) for role, path in manifest.golden.items()}
     feeds = {role: pair[0] for role, pair in golden.items()}
     with Child(
@@ -169,22 +178,28 @@ def _folders(
     target: Target,
     probe: Probe,
     threads: int | None,
+    trust_engine: bool,
     progress: Progress,
 ) -> dict[str, Path]:
-    """The bundle's own engines where they were made for this machine, else compiled here."""
-    fitting = all(
-        engine.compiled.runtime_version == probe.version
-        and engine.compiled.device == probe.device
-        and threads in (None, engine.compiled.options.threads)
-        for engine in engines.values()
-    )
-    if fitting:
-        return {role: bundle / engine.folder for role, engine in engines.items()}
+    """Compile the bundle's graphs here, or use its own engines where the user trusts them.
+
+    An engine is native code for its library to load: one that was made elsewhere is not opened
+    unasked. On the machine that made the bundle the engine is in the cache anyway.
+    """
     first = next(iter(engines.values())).compiled
-    progress.note(
-        f"The bundle's engine was built by {first.runtime_version} for {first.device}; this is "
-        f"{probe.version} on {probe.device}: compiled again from the bundle's graph."
-    )
+    if trust_engine:
+        fitting = all(
+            engine.compiled.runtime_version == probe.version
+            and engine.compiled.device == probe.device
+            and threads in (None, engine.compiled.options.threads)
+            for engine in engines.values()
+        )
+        if fitting:
+            return {role: bundle / engine.folder for role, engine in engines.items()}
+        progress.note(
+            f"The bundle's engine was built by {first.runtime_version} for {first.device}; this is "
+            f"{probe.version} on {probe.device}: compiled again from the bundle's graph."
+        )
     options = first.options
     if threads is not None:
         options = msgspec.structs.replace(options, threads=threads)

@@ -215,7 +215,21 @@ def test_an_engine_of_another_version_is_compiled_again(deployed, tmp_path):
         for engine in manifest.engines
     )
     seal(copy, msgspec.structs.replace(manifest, engines=old))
+    assert api.verify(copy, trust_engine=True).verdict == "PASS"
+
+
+def test_an_engine_from_elsewhere_is_opened_only_on_trust(deployed, tmp_path):
+    from edgekit.jobs.bundle import read_manifest, seal
+
+    _, bundle = deployed
+    copy = tmp_path / "bundle"
+    shutil.copytree(bundle, copy)
+    for engine in (*copy.rglob("engine.onnx"), *copy.rglob("engine.blob")):
+        engine.write_bytes(b"not what was certified")
+    seal(copy, read_manifest(copy))
     assert api.verify(copy).verdict == "PASS"
+    trusting = api.verify(copy, trust_engine=True)
+    assert {entry.verdict for entry in trusting.entries} == {"FAIL"}
 
 
 def test_a_variant_of_a_bundle_can_be_used_by_every_verb(deployed, digits):

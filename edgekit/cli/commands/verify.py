@@ -20,6 +20,7 @@ __all__ = ["command"]
 @click.argument("bundle", type=click.Path(path_type=Path))
 @options.targets(required=False, help="Only this target; default: all of the bundle usable here.")
 @options.threads
+@options.trust_engine
 @options.require_verified
 @reporting
 def command(*, bundle: Path, **rest: Any) -> VerifyDocument:
