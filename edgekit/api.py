@@ -68,6 +68,7 @@ def export(
     *,
     arch: str | None = None,
     card: Path | None = None,
+    options: Mapping[str, str] | None = None,
     inputs: Mapping[str, str] | None = None,
     data: Path | None = None,
     opset: int | None = None,
@@ -84,6 +85,7 @@ def export(
         output: The .onnx file; for a model of several graphs, a folder.
         arch: "module:factory" or "file.py:factory" for a state dict.
         card: Card file; None looks for NAME.card.yaml beside the model.
+        options: Keys of the card to values as YAML would give them, put over it.
         inputs: Name to shape as text, "x" to "batch,3,224,224", for a model without a card.
         data: Images to check parity on; None uses generated inputs.
         opset: ONNX operator set; None means the exporter's own.
@@ -104,6 +106,7 @@ def export(
         output,
         arch=arch,
         card=card,
+        options=options,
         inputs=inputs,
         data=data,
         opset=opset,
@@ -124,6 +127,7 @@ def quantize(
     precision: str = "int8",
     dialect: str = "u8s8",
     card: Path | None = None,
+    options: Mapping[str, str] | None = None,
     seed: int = 0,
     force: bool = False,
     progress: Progress | None = None,
@@ -138,6 +142,7 @@ def quantize(
         precision: "int8" or "fp16".
         dialect: For int8: "u8s8" (CPU engines).
         card: Card file; None takes the one in the graph or beside it.
+        options: Keys of the card to values as YAML would give them, put over it.
         seed: Of the split and of generated inputs.
         force: Replace an existing file.
         progress: Receives what is being done.
@@ -152,6 +157,7 @@ def quantize(
         precision=precision,
         dialect=dialect,
         card=card,
+        options=options,
         seed=seed,
         force=force,
         progress=progress or Silent(),
@@ -199,6 +205,7 @@ def evaluate(
     target: str,
     compute: str = "fp32",
     card: Path | None = None,
+    options: Mapping[str, str] | None = None,
     calibration: Path | None = None,
     threads: int | None = None,
     trust_code: bool = False,
@@ -215,6 +222,7 @@ def evaluate(
         target: "openvino:cpu".
         compute: Float precision the engine may compute in.
         card: Card file that overrides every other.
+        options: Keys of the card to values as YAML would give them, put over it.
         calibration: The data that was calibrated on, if it was another: then all of `data` scores.
         threads: Threads of a CPU engine; None means all physical cores.
         trust_code: Allow code of the user's (a decoder) to run.
@@ -234,6 +242,7 @@ def evaluate(
         target=target,
         compute=compute,
         card=card,
+        options=options,
         calibration=calibration,
         threads=threads,
         trust_code=trust_code,
@@ -304,6 +313,7 @@ def deploy(
     limits: Limits | None = None,
     arch: str | None = None,
     card: Path | None = None,
+    options: Mapping[str, str] | None = None,
     inputs: Mapping[str, str] | None = None,
     opset: int | None = None,
     threads: int | None = None,
@@ -328,6 +338,7 @@ def deploy(
         limits: The budget; None means the defaults.
         arch: As for `export`.
         card: As for `export`.
+        options: Keys of the card to values as YAML would give them, put over it.
         inputs: As for `export`.
         opset: As for `export`.
         threads: Threads of a CPU engine; None means all physical cores.
@@ -352,6 +363,7 @@ def deploy(
         limits=limits or Limits(),
         arch=arch,
         card=card,
+        options=options,
         inputs=inputs,
         opset=opset,
         threads=threads,

@@ -10,7 +10,7 @@ from edgekit.core.errors import BadInput
 from edgekit.core.files import atomic_path
 from edgekit.core.requires import requires
 
-__all__ = ["read_onnx", "write_onnx"]
+__all__ = ["external_files", "read_onnx", "write_onnx"]
 
 _MAXIMUM_BYTES = 2**31 - 1
 
@@ -25,18 +25,9 @@ def read_onnx(path: Path) -> Any:
             missing, damaged, outside the folder, or too large for one file.
         MissingLibrary: onnx is not installed.
     """
-    with requires("onnx", extra="onnx", why=f"to read {path}"):
-        import onnx
-        from google.protobuf.message import DecodeError
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except FileNotFoundError as error:
-        raise BadInput(f"{path} does not exist.") from error
-    except (DecodeError, OSError, ValueError) as error:
-        raise _damaged(path) from error
-    if not model.graph.node and not model.graph.output:
-        # Some bytes parse as an empty message.
-        raise _damaged(path)
+    model = _parse(path)
+    import onnx
+
     external = [tensor for tensor in _tensors(model.graph) if tensor.data_location == 1]
     for tensor in external:
         _check_external(tensor, path)
@@ -59,6 +50,21 @@ def read_onnx(path: Path) -> Any:
     return model
 
 
+def external_files(path: Path) -> list[Path]:
+    """Return the files beside an ONNX file that hold its weights, each once, by name.
+
+    Raises:
+        BadInput: Missing, damaged, or data that lies outside the file's folder or is not there.
+    """
+    model = _parse(path)
+    names = set()
+    for tensor in _tensors(model.graph):
+        if tensor.external_data:
+            _check_external(tensor, path)
+            names |= {entry.value for entry in tensor.external_data if entry.key == "location"}
+    return [path.parent / name for name in sorted(names)]
+
+
 def write_onnx(model: Any, path: Path) -> None:
     """Write a model as one file, whole or not at all.
 
@@ -69,6 +75,23 @@ def write_onnx(model: Any, path: Path) -> None:
         raise BadInput(f"{path.name} would exceed the 2 GB that one ONNX file holds.")
     with atomic_path(path) as temporary:
         temporary.write_bytes(model.SerializeToString())
+
+
+def _parse(path: Path) -> Any:
+    """Read the file itself, without external data."""
+    with requires("onnx", extra="onnx", why=f"to read {path}"):
+        import onnx
+        from google.protobuf.message import DecodeError
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except FileNotFoundError as error:
+        raise BadInput(f"{path} does not exist.") from error
+    except (DecodeError, OSError, ValueError) as error:
+        raise _damaged(path) from error
+    if not model.graph.node and not model.graph.output:
+        # Some bytes parse as an empty message.
+        raise _damaged(path)
+    return model
 
 
 def _tensors(graph: Any) -> Iterator[Any]:

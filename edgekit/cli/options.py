@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from edgekit.cli.recipe import consent
-from edgekit.cli.types import Number, named_shapes
+from edgekit.cli.types import Number, named_shapes, named_values
 
 __all__ = [
     "allow_fallback",
@@ -17,6 +17,7 @@ __all__ = [
     "batch",
     "calibration",
     "card",
+    "card_options",
     "compute",
     "computes",
     "data",
@@ -110,6 +111,14 @@ inputs = click.option(
     multiple=True,
     callback=named_shapes,
     help="An input's shape for a model without a card, x=batch,3,224,224; repeatable.",
+)
+card_options = click.option(
+    "--set",
+    "options",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=named_values,
+    help="A key of the card put over it, for instance confidence=0.4; repeatable.",
 )
 opset = click.option(
     "--opset", type=click.IntRange(min=1), help="ONNX operator set; default: the exporter's own."

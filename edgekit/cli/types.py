@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 
-__all__ = ["Number", "named_shapes"]
+__all__ = ["Number", "named_shapes", "named_values"]
 
 
 class Number(click.FloatRange):
@@ -36,12 +36,26 @@ def named_shapes(
     Raises:
         click.BadParameter: One holds no "=", or a name stands twice.
     """
-    shapes: dict[str, str] = {}
-    for value in values:
-        name, equals, shape = value.rpartition("=")
-        if not (equals and name and shape):
-            raise click.BadParameter(f"{value!r} is not of the form NAME=SHAPE, x=batch,3,224,224.")
-        if name in shapes:
+    return _named((value.rpartition("=") for value in values), "NAME=SHAPE, x=batch,3,224,224")
+
+
+def named_values(
+    _ctx: click.Context, _parameter: click.Parameter, values: Sequence[str]
+) -> dict[str, str]:
+    """Split every KEY=VALUE into key and value, as an option's callback.
+
+    Raises:
+        click.BadParameter: One holds no "=", or a key stands twice.
+    """
+    return _named((value.partition("=") for value in values), "KEY=VALUE, confidence=0.4")
+
+
+def _named(pairs: Iterable[tuple[str, str, str]], form: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, equals, value in pairs:
+        if not (equals and name and value):
+            raise click.BadParameter(f"{name + equals + value!r} is not of the form {form}.")
+        if name in found:
             raise click.BadParameter(f"{name!r} is given twice.")
-        shapes[name] = shape
-    return shapes
+        found[name] = value
+    return found

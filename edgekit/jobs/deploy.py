@@ -52,6 +52,7 @@ def run(
     limits: Limits,
     arch: str | None,
     card: Path | None,
+    options: Mapping[str, str] | None,
     inputs: Mapping[str, str] | None,
     opset: int | None,
     threads: int | None,
@@ -69,7 +70,7 @@ def run(
     if not targets:
         raise BadInput("No target was given.", hint="For instance --target openvino:cpu.")
     plans = plan_entries([usable(target) for target in dict.fromkeys(targets)], precision, compute)
-    found, card_folder = source_card(parsed, card)
+    found, card_folder = source_card(parsed, card, options)
     images = None
     if data is not None or calibration is not None:
         images = open_data(data, found, calibration=calibration, seed=seed)
@@ -191,6 +192,7 @@ def run(
                 "allow-fallback": limits.allow_fallback or None,
                 "arch": arch,
                 "card": card,
+                "set": dict(options or {}),
                 "input": dict(inputs or {}),
                 "opset": opset,
                 "threads": threads,

@@ -17,6 +17,7 @@ from edgekit.core.files import atomic_folder, sha256_file, write_bytes
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Compiled, CompileOptions, Probe, Session
 from edgekit.core.target import Target
+from edgekit.export.onnx_file import external_files
 from edgekit.jobs.child import run_in_child
 from edgekit.runtimes.catalogue import load_runtime, parse_target
 
@@ -127,8 +128,7 @@ def _cached(
     force: bool,
     progress: Progress,
 ) -> CachedEngine:
-    graph_sha256 = sha256_file(graph)
-    key = _key(graph_sha256, target, probe, options)
+    key = _key(graph, target, probe, options)
     folder = cache_root() / "engines" / key
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Two jobs that want the same engine: the second waits and then finds it.
@@ -155,15 +155,10 @@ def _cached(
     return CachedEngine(folder, compiled, hit=False)
 
 
-def _key(graph_sha256: str, target: Target, probe: Probe, options: CompileOptions) -> str:
-    """Content only: the graph, the runtime's full version, the device, the options."""
-    parts = (
-        graph_sha256,
-        str(target),
-        probe.version,
-        probe.device,
-        msgspec.json.encode(options).hex(),
-    )
+def _key(graph: Path, target: Target, probe: Probe, options: CompileOptions) -> str:
+    """Content only: the graph and its data files, the runtime's full version, device, options."""
+    files = [sha256_file(file) for file in (graph, *external_files(graph))]
+    parts = (*files, str(target), probe.version, probe.device, msgspec.json.encode(options).hex())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def run(
     target: str,
     compute: str,
     card: Path | None,
+    options: Mapping[str, str] | None,
     calibration: Path | None,
     threads: int | None,
     trust_code: bool,
@@ -36,7 +38,7 @@ def run(
 ) -> EvalDocument:
     """See edgekit.api.evaluate."""
     where, probe = usable(target)
-    resolved = resolve_model(model, card=card, probe=probe)
+    resolved = resolve_model(model, card=card, options=options, probe=probe)
     images = open_data(data, resolved.card, calibration=calibration, seed=seed)
     samples, split = _scored(images, resolved.variant.precision)
     if not samples or not images.dataset.labelled:
@@ -44,10 +46,10 @@ def run(
             f"{data} holds no labelled images to score on.",
             hint="See docs/data.md for the forms of a data set.",
         )
-    options = CompileOptions(compute=compute, threads=threads, allow_fallback=allow_fallback)
+    how = CompileOptions(compute=compute, threads=threads, allow_fallback=allow_fallback)
     progress.stage("compile")
     graphs = {role: Path(path) for role, path in resolved.variant.graphs.items()}
-    engines = compile_graphs(graphs, where, probe, options, progress=progress)
+    engines = compile_graphs(graphs, where, probe, how, progress=progress)
     progress.stage("evaluate")
     with Child(
         Worker,

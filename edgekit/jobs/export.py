@@ -21,7 +21,7 @@ from edgekit.export.worker import ExportOutcome, ExportRequest, export_model
 from edgekit.jobs.child import run_in_child
 from edgekit.jobs.delivery import deliver_graphs, refuse_existing
 from edgekit.jobs.feeds import Data, generated_feeds, open_data
-from edgekit.jobs.models import choose_card
+from edgekit.jobs.models import choose_card, with_options
 from edgekit.jobs.plain import Runs, plain_is_usable, run_file, run_plain
 from edgekit.jobs.sequences import compare
 
@@ -54,6 +54,7 @@ def run(
     *,
     arch: str | None,
     card: Path | None,
+    options: Mapping[str, str] | None,
     inputs: Mapping[str, str] | None,
     data: Path | None,
     opset: int | None,
@@ -66,7 +67,7 @@ def run(
     """See edgekit.api.export."""
     parsed = Source.parse(source, arch)
     refuse_existing(output, force=force)
-    found, _ = source_card(parsed, card)
+    found, _ = source_card(parsed, card, options)
     images = open_data(data, found, seed=seed) if data is not None else None
     with tempfile.TemporaryDirectory(prefix="edgekit-export-") as name:
         exported = export_graphs(
@@ -100,12 +101,14 @@ def run(
     )
 
 
-def source_card(source: Source, card: Path | None) -> tuple[ModelCard, Path]:
+def source_card(
+    source: Source, card: Path | None, options: Mapping[str, str] | None = None
+) -> tuple[ModelCard, Path]:
     """The card of a source, and the folder where a user's decoder is looked for."""
     if source.kind == "edgekit" and card is None:
-        return builtin_card(source.location), Path()
+        return with_options(builtin_card(source.location), options), Path()
     graph = source.path if source.kind == "onnx" else None
-    return choose_card(source.path, graph, card)
+    return choose_card(source.path, graph, card, options)
 
 
 def original_graphs(source: Source) -> dict[str, Path]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import yaml
 
 from edgekit.core.card import ModelCard, card_from_dict
 from edgekit.core.errors import BadInput
@@ -18,7 +21,7 @@ from edgekit.export.onnx_file import read_onnx
 from edgekit.jobs.bundle import is_bundle, read_manifest
 from edgekit.tasks import cards
 
-__all__ = ["Model", "choose_card", "resolve_model"]
+__all__ = ["Model", "choose_card", "resolve_model", "with_options"]
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,19 @@ class Model:
     bundle: Path | None = None
 
 
-def resolve_model(text: str, *, card: Path | None = None, probe: Probe | None = None) -> Model:
+def resolve_model(
+    text: str,
+    *,
+    card: Path | None = None,
+    options: Mapping[str, str] | None = None,
+    probe: Probe | None = None,
+) -> Model:
     """Find the model that the user named.
 
     Args:
         text: MODEL as typed.
         card: Card file that overrides every other.
+        options: Keys of the card to values, put over it.
         probe: The target's, so that BUNDLE@int8 picks its dialect.
 
     Raises:
@@ -56,7 +66,8 @@ def resolve_model(text: str, *, card: Path | None = None, probe: Probe | None = 
     place, _, wanted = text.rpartition("@") if "@" in text else (text, "", "")
     path = Path(text) if Path(text).exists() else Path(place)
     if is_bundle(path):
-        return _from_bundle(text, path, "" if path == Path(text) else wanted, probe)
+        model = _from_bundle(text, path, "" if path == Path(text) else wanted, probe)
+        return dataclasses.replace(model, card=with_options(model.card, options))
     if not path.exists() or path != Path(text):
         raise BadInput(
             f"{text} does not exist.", hint="Give an ONNX file, a bundle, or BUNDLE@VARIANT."
@@ -64,7 +75,7 @@ def resolve_model(text: str, *, card: Path | None = None, probe: Probe | None = 
     graphs = _graph_files(path)
     facts = {role: graph_facts(file, role) for role, file in graphs.items()}
     precision = next(iter(facts.values())).precision
-    found, folder = choose_card(path, next(iter(graphs.values())), card)
+    found, folder = choose_card(path, next(iter(graphs.values())), card, options)
     return Model(
         text=text,
         name=path.stem if path.is_file() else path.name,
@@ -84,18 +95,42 @@ def resolve_model(text: str, *, card: Path | None = None, probe: Probe | None = 
 
 
 def choose_card(
-    model: Path | None, graph: Path | None, card: Path | None
+    model: Path | None,
+    graph: Path | None,
+    card: Path | None,
+    options: Mapping[str, str] | None = None,
 ) -> tuple[ModelCard, Path]:
     """Take the card from the option, the sidecar, or the graph's metadata; else a raw one.
 
     Args:
         model: The model's file or folder, for the sidecar; None for a built-in.
         graph: An ONNX file that may hold a card; None where there is none.
-        card: The option.
+        card: The option --card.
+        options: Keys of the card to values as YAML would give them (--set), put over it.
 
     Returns:
         The card, and the folder where a user's decoder that it names is looked for.
     """
+    found, folder = _find_card(model, graph, card)
+    return with_options(found, options), folder
+
+
+def with_options(card: ModelCard, options: Mapping[str, str] | None) -> ModelCard:
+    """Put --set NAME=VALUE over a card.
+
+    Raises:
+        BadInput: No such key, a value that does not fit, or one that is no YAML.
+    """
+    try:
+        values = {name: yaml.safe_load(text) for name, text in (options or {}).items()}
+    except yaml.YAMLError as error:
+        raise BadInput(
+            f"The values of --set are not all YAML: {options}.", hint="Quote what is a text."
+        ) from error
+    return cards.override(card, **values) if values else card
+
+
+def _find_card(model: Path | None, graph: Path | None, card: Path | None) -> tuple[ModelCard, Path]:
     if card is not None:
         return cards.read_card(card), card.resolve().parent
     if model is not None:

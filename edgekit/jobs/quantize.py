@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,7 @@ def run(
     precision: str,
     dialect: str,
     card: Path | None,
+    options: Mapping[str, str] | None,
     seed: int,
     force: bool,
     progress: Progress,
@@ -70,7 +72,7 @@ def run(
         raise BadInput(f"{precision!r} is not a precision.", closest(precision, ("int8", "fp16")))
     if dialect not in DIALECTS:
         raise BadInput(f"{dialect!r} is not a dialect.", closest(dialect, DIALECTS))
-    resolved = resolve_model(model, card=card)
+    resolved = resolve_model(model, card=card, options=options)
     if resolved.variant.precision != "fp32":
         raise BadInput(
             f"{model} holds {resolved.variant.precision} already.", hint="Give the fp32 graph."

@@ -34,6 +34,7 @@ __all__ = ["command"]
 @options.allow_fallback
 @options.arch
 @options.card
+@options.card_options
 @options.inputs
 @options.opset
 @options.threads

@@ -21,6 +21,7 @@ __all__ = ["command"]
 @options.target()
 @options.compute
 @options.card
+@options.card_options
 @options.calibration
 @options.threads
 @options.trust_code

@@ -21,6 +21,7 @@ __all__ = ["command"]
 @options.output(required=True, help="The .onnx file; a folder for a model of several graphs.")
 @options.arch
 @options.card
+@options.card_options
 @options.inputs
 @options.data(help="Images to check parity on; without it, generated inputs.")
 @options.opset

@@ -36,6 +36,7 @@ __all__ = ["command"]
     help="For int8: how Q/DQ is written, u8s8 for CPU engines.",
 )
 @options.card
+@options.card_options
 @options.seed
 @options.force
 @reporting
