@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from edgekit.core.errors import BadInput, Unavailable
@@ -23,19 +22,18 @@ from edgekit.core.runtime import (
     Compiled,
     CompileOptions,
     Feeds,
-    NodePlacement,
     Placement,
     Probe,
     TensorInfo,
 )
 from edgekit.core.target import Target
-from edgekit.runtimes import flops
 from edgekit.runtimes.catalogue import parse_target
 from edgekit.runtimes.cpu import cpu_device, cpu_name, physical_cores
 from edgekit.runtimes.engines import checked_engine, finish, read_tensors
 from edgekit.runtimes.feeds import check_feeds, closed, placeholder_feeds
 from edgekit.runtimes.graph import copy_graph, read_graph
 from edgekit.runtimes.installed import files_present, installed
+from edgekit.runtimes.ort_profile import profiled_nodes
 
 __all__ = ["DISTRIBUTIONS", "RUNTIME", "OnnxRuntime", "OrtBinding", "OrtSession"]
 
@@ -48,39 +46,6 @@ _CPU = "CPUExecutionProvider"
 
 # Severity 4 lets only fatal messages through: whatever goes wrong is raised, and said once.
 _QUIET = 4
-
-_PRECISION = {
-    "float": "fp32",
-    "float16": "fp16",
-    "bfloat16": "bf16",
-    "double": "fp64",
-    "int8": "int8",
-    "uint8": "int8",
-}
-# Integer operands only in storage: the arithmetic of these is in float.
-_FLOAT_ARITHMETIC = frozenset({"DequantizeLinear", "QuantizeLinear", "MatMulNBits"})
-_CONVOLUTION_WEIGHT = {
-    "Conv": 1,
-    "FusedConv": 1,
-    "NhwcFusedConv": 1,
-    "ConvInteger": 1,
-    "QLinearConv": 3,
-}
-_MATMULS = frozenset(
-    {
-        "DynamicQuantizeMatMul",
-        "FusedGemm",
-        "FusedMatMul",
-        "Gemm",
-        "MatMul",
-        "MatMulInteger",
-        "MatMulIntegerToFloat",
-        "MatMulNBits",
-        "QGemm",
-        "QLinearMatMul",
-    }
-)
-_RECURRENT = frozenset({"DynamicQuantizeLSTM", "GRU", "LSTM", "RNN"})
 
 
 class OnnxRuntime:
@@ -326,7 +291,7 @@ class OrtSession:
                 finally:
                     profile = Path(session.end_profiling())
                 ours = {session.get_providers()[0]: self._target.device}
-                return Placement(nodes=_nodes(profile.read_bytes(), ours))
+                return Placement(nodes=profiled_nodes(profile.read_bytes(), ours))
         raise BadInput(
             f"{self._engine} does not run on zeros of any size tried, so where its nodes run is "
             f"not known: {problem.message if problem else ''}",
@@ -544,74 +509,3 @@ def _sentence(error: Exception) -> str:
     text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
     text = re.sub(r"/onnxruntime_src/\S+ (?:\w[^()]*\([^)]*\)\s*(?:const\s*)?)?", "", text)
     return text if len(text) <= 300 else f"{text[:297]}..."
-
-
-class _Arguments(msgspec.Struct):
-    """The part of a profile event's arguments that we read; shapes are {dtype: shape}."""
-
-    op_name: str = ""
-    provider: str = ""
-    input_type_shape: list[dict[str, list[int]]] = []
-    output_type_shape: list[dict[str, list[int]]] = []
-
-
-class _Event(msgspec.Struct):
-    name: str = ""
-    cat: str = ""
-    ts: int = 0
-    args: _Arguments = msgspec.field(default_factory=_Arguments)
-
-
-def _nodes(profile: bytes, names: Mapping[str, str]) -> tuple[NodePlacement, ...]:
-    """Nodes of a profile in the order they ran.
-
-    Args:
-        profile: The JSON that ONNX Runtime writes.
-        names: Provider to what to call it, for the provider that was asked for.
-    """
-    suffix = "_kernel_time"
-    events = msgspec.json.decode(profile, type=list[_Event])
-    ran = [event for event in events if event.cat == "Node" and event.name.endswith(suffix)]
-    return tuple(
-        NodePlacement(
-            name=event.name.removesuffix(suffix),
-            op=event.args.op_name,
-            device=names.get(event.args.provider) or _device(event.args.provider),
-            precision=_precision(event.args),
-            flops=_flops(event.args),
-        )
-        for event in sorted(ran, key=lambda event: event.ts)
-    )
-
-
-def _device(provider: str) -> str:
-    """The word that a target would use: "cpu", "cuda" or "ep=NAME"."""
-    name = provider.removesuffix("ExecutionProvider")
-    return name.lower() if name in ("CPU", "CUDA") else f"ep={name}"
-
-
-def _precision(node: _Arguments) -> str:
-    dtypes = [dtype for tensor in node.input_type_shape for dtype in tensor]
-    if node.op_name not in _FLOAT_ARITHMETIC and {"int8", "uint8"} & set(dtypes[:2]):
-        return "int8"
-    floats = [dtype for dtype in dtypes if _PRECISION.get(dtype, "int8") != "int8"]
-    if floats:
-        return _PRECISION[floats[0]]
-    return _PRECISION.get(dtypes[0], dtypes[0]) if dtypes else "none"
-
-
-def _flops(node: _Arguments) -> int:
-    inputs = [shape for tensor in node.input_type_shape for shape in tensor.values()]
-    outputs = [shape for tensor in node.output_type_shape for shape in tensor.values()]
-    if not inputs or not outputs:
-        return 0
-    weight = _CONVOLUTION_WEIGHT.get(node.op_name)
-    if weight is not None and len(inputs) > weight:
-        return flops.convolution(outputs[0], inputs[weight])
-    if node.op_name == "ConvTranspose":
-        return flops.transposed_convolution(inputs[0], inputs[1])
-    if node.op_name in _MATMULS:
-        return flops.matmul(inputs[0], outputs[0])
-    if node.op_name in _RECURRENT:
-        return flops.recurrent(inputs[0], inputs[1], inputs[2])
-    return 0
