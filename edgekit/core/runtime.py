@@ -72,6 +72,7 @@ class Probe(msgspec.Struct, frozen=True):
         device: The device's own name, "Intel(R) Xeon(R) …".
         precisions: Variant precisions worth running here, most faithful first: ("fp32", "int8").
         computes: Float precisions the engine can compute in: ("fp32", "bf16").
+        int8_computes: Those worth trying beside int8; empty means all of `computes`.
         dialect: The dialect of int8 graphs that this engine wants: "u8s8" or "s8s8".
     """
 
@@ -83,6 +84,7 @@ class Probe(msgspec.Struct, frozen=True):
     device: str = ""
     precisions: tuple[str, ...] = ()
     computes: tuple[str, ...] = ()
+    int8_computes: tuple[str, ...] = ()
     dialect: str = ""
 
 

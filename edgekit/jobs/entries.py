@@ -87,4 +87,6 @@ def _computes(precision: str, probe: Probe, asked: Sequence[str], target: str) -
     if precision == "fp16":
         # Weights of fp16 in an engine that computes in anything else only lose accuracy.
         return [word for word in offered if word == "fp16"]
+    if precision == "int8" and not asked and probe.int8_computes:
+        return [word for word in offered if word in probe.int8_computes]
     return offered

@@ -1,4 +1,4 @@
-"""A device has neither torch nor the quantizer: running, measuring and verifying never import them."""
+"""A device has neither torch nor the quantizer: what runs there never imports them."""
 
 from __future__ import annotations
 
