@@ -88,7 +88,7 @@ def _outside(
 ) -> tuple[list[str], list[str]]:
     """Return the names of nodes that must stay in fp32, and sentences on what fp16 changes."""
     kept, notes = [], []
-    reported: set[str] = set()
+    small_weights: list[str] = []
     for node in model.graph.node:
         for name in node.input:
             if name not in values or node.op_type in BOUNDS:
@@ -103,7 +103,10 @@ def _outside(
             elif magnitude.size == 1 and small.any():
                 kept.append(node.name)
                 notes.append(f"{label} stays fp32: {name} is {largest:.3g}, which fp16 would lose.")
-            elif 2 * small.sum() > magnitude.size and name not in reported:
-                notes.append(f"More than half of {name} is under 6.1e-5 and loses digits in fp16.")
-                reported.add(name)
+            elif 2 * small.sum() > magnitude.size and name not in small_weights:
+                small_weights.append(name)
+    if small_weights:
+        count = len(small_weights)
+        which = small_weights[0] if count == 1 else f"{small_weights[0]} and {count - 1} more"
+        notes.append(f"More than half of {which} is under 6.1e-5 and loses digits in fp16.")
     return list(dict.fromkeys(kept)), notes
