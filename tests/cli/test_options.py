@@ -22,7 +22,14 @@ CONTRACT = {
     "--min-agreement", "--time", "--seed", "--output-path", "-o", "--force", "--json", "--quiet",
     "--debug",
 }  # fmt: skip
-OWN = {"doctor": {"--deep"}, "deploy": {"--golden"}}
+# The issue asks for the card "by option": --set is that option, beside the contract's own.
+OWN = {
+    "doctor": {"--deep"},
+    "deploy": {"--golden", "--set"},
+    "eval": {"--set"},
+    "export": {"--set"},
+    "quantize": {"--set"},
+}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -66,6 +73,7 @@ def test_deploy_passes_everything_on(invoke, answer, samples):
         *("--data", "d", "--calibration", "c", "--precision", "fp32", "--precision", "int8"),
         *("--compute", "bf16", "--max-drop", "0.5", "--min-agreement", "0.9", "--max-shift", "0.1"),
         *("--require-proven", "--allow-fallback", "--arch", "net.py:make", "--card", "c.yaml"),
+        *("--set", "confidence=0.4", "--set", "labels=[a=b]"),
         *("--input", "x=batch,3,8,8", "--input", "state=1,4", "--opset", "18", "--threads", "2"),
         *("--time", "2.5", "--golden", "g", "--trust-code", "--trust-pickle", "--seed", "7"),
         *("--force", "--require-verified", "--quiet"),
@@ -89,6 +97,7 @@ def test_deploy_passes_everything_on(invoke, answer, samples):
         ),
         "arch": "net.py:make",
         "card": Path("c.yaml"),
+        "options": {"confidence": "0.4", "labels": "[a=b]"},
         "inputs": {"x": "batch,3,8,8", "state": "1,4"},
         "opset": 18,
         "threads": 2,
