@@ -22,6 +22,11 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     precision: str
     graphs: dict[str, str]
 
+    @property
+    def paths(self) -> dict[str, Path]:
+        """Role to path of every graph."""
+        return {role: Path(path) for role, path in self.graphs.items()}
+
     def path(self, role: str = "main") -> Path:
         """Path of one graph."""
         return Path(self.graphs[role])

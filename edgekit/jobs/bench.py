@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -20,7 +19,7 @@ from edgekit.core.runtime import CompileOptions, Feeds
 from edgekit.jobs.bundle import entry_name
 from edgekit.jobs.certify import whole_placement
 from edgekit.jobs.child import Child
-from edgekit.jobs.engines import compile_graphs, open_engines, usable
+from edgekit.jobs.engines import compile_graphs, opener, usable
 from edgekit.jobs.feeds import generated_feeds, roles
 from edgekit.jobs.models import Model, resolve_model
 from edgekit.jobs.turns import Contestant, measure_in_turns
@@ -62,15 +61,13 @@ def run(
         feeds = _feeds(resolved, batch, shapes or {}, seed)
         for word in compute or ("fp32",):
             options = CompileOptions(compute=word, threads=threads, allow_fallback=allow_fallback)
-            graphs = {role: Path(path) for role, path in resolved.variant.graphs.items()}
+            graphs = resolved.variant.paths
             engines = compile_graphs(graphs, target, probe, options, progress=progress)
-            opener = partial(
-                open_engines, {role: engine.folder for role, engine in engines.items()}
-            )
+            opened = opener(engines)
             name = f"{resolved.variant.id} on {target} in {word}"
-            with Child(Worker, opener, resolved.card, Path(), False, what=name) as child:
+            with Child(Worker, opened, resolved.card, Path(), False, what=name) as child:
                 executed = whole_placement(child.call("placement")).executed_precision
-            contestants.append(Contestant(name, opener, resolved.card, feeds))
+            contestants.append(Contestant(name, opened, resolved.card, feeds))
             entries.append((str(target), resolved.variant.id, word, executed))
     measured = measure_in_turns(contestants, seconds=time, seed=seed, progress=progress)
     document = BenchDocument(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
-
 from edgekit.core.documents import CompileDocument
 from edgekit.core.progress import Progress
-from edgekit.core.runtime import CompileOptions, Placement
+from edgekit.core.runtime import CompileOptions
+from edgekit.jobs.certify import whole_placement
 from edgekit.jobs.child import Child
-from edgekit.jobs.engines import compile_graphs, open_engines, usable
+from edgekit.jobs.engines import compile_graphs, opener, usable
 from edgekit.jobs.models import resolve_model
 from edgekit.jobs.worker import Worker
 
@@ -30,21 +28,21 @@ def run(
     where, probe = usable(target)
     resolved = resolve_model(model, probe=probe)
     options = CompileOptions(compute=compute, threads=threads, allow_fallback=allow_fallback)
-    graphs = {role: Path(path) for role, path in resolved.variant.graphs.items()}
     progress.stage("compile")
-    engines = compile_graphs(graphs, where, probe, options, force=force, progress=progress)
+    engines = compile_graphs(
+        resolved.variant.paths, where, probe, options, force=force, progress=progress
+    )
     folders = {role: engine.folder for role, engine in engines.items()}
     with Child(
         Worker,
-        partial(open_engines, folders),
+        opener(engines),
         resolved.card,
         resolved.folder,
         False,
         what=f"{resolved.name} on {where}",
         progress=progress,
     ) as child:
-        placements: dict[str, Placement] = child.call("placement")
-    whole = Placement(tuple(node for one in placements.values() for node in one.nodes))
+        whole = whole_placement(child.call("placement"))
     return CompileDocument(
         model=model,
         target=str(where),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from edgekit.benchmarks.environment import environment
@@ -21,7 +20,7 @@ from edgekit.core.source import Source
 from edgekit.core.variant import Variant
 from edgekit.jobs.bundling import Made, deploy_entry, finish_bundle, keep_card, keep_entry
 from edgekit.jobs.certify import Basis, Truths, certify_entry, reference_truths
-from edgekit.jobs.engines import CachedEngine, compile_graphs, open_engines, usable
+from edgekit.jobs.engines import CachedEngine, compile_graphs, opener, usable
 from edgekit.jobs.entries import Plan, plan_entries, variants_needed
 from edgekit.jobs.export import export_graphs, original_graphs, source_card
 from edgekit.jobs.feeds import Data, generated_feeds, golden_feeds, open_data
@@ -269,15 +268,13 @@ def _make_entry(
 ) -> Made:
     """Compile and certify one entry; what fails ends this entry only."""
     progress.stage(str(plan))
-    graphs = {role: Path(path) for role, path in variant.graphs.items()}
     options = CompileOptions(
         compute=plan.compute, threads=threads, allow_fallback=basis.limits.allow_fallback
     )
     engines: dict[str, CachedEngine] = {}
     try:
-        engines = compile_graphs(graphs, plan.target, plan.probe, options, progress=progress)
-        opener = partial(open_engines, {role: one.folder for role, one in engines.items()})
-        certificate, sqnr = certify_entry(plan, variant, opener, basis, progress)
+        engines = compile_graphs(variant.paths, plan.target, plan.probe, options, progress=progress)
+        certificate, sqnr = certify_entry(plan, variant, opener(engines), basis, progress)
     except EdgekitError as error:
         return Made(plan, engines, error=str(error))
     made = Made(plan, engines, certificate, sqnr)
@@ -298,9 +295,7 @@ def _measure(
     contestants = [
         Contestant(
             name=str(one.plan),
-            opener=partial(
-                open_engines, {role: engine.folder for role, engine in one.engines.items()}
-            ),
+            opener=opener(one.engines),
             card=card,
             feeds=feeds,
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,7 @@ __all__ = [
     "compile_graph",
     "compile_graphs",
     "open_engines",
+    "opener",
     "usable",
 ]
 
@@ -117,6 +119,11 @@ def open_engines(folders: Mapping[str, Path]) -> dict[str, Session]:
         runtime = load_runtime(parse_target(compiled.target).runtime)
         sessions[role] = runtime.open(compiled, folder)
     return sessions
+
+
+def opener(engines: Mapping[str, CachedEngine]) -> Callable[[], dict[str, Session]]:
+    """Return a call that opens these engines by role; it travels to a child process."""
+    return partial(open_engines, {role: engine.folder for role, engine in engines.items()})
 
 
 def _cached(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 from edgekit.benchmarks.metrics.registry import score
@@ -12,7 +11,7 @@ from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions
 from edgekit.jobs.child import Child
-from edgekit.jobs.engines import compile_graphs, open_engines, usable
+from edgekit.jobs.engines import compile_graphs, opener, usable
 from edgekit.jobs.feeds import Data, open_data
 from edgekit.jobs.models import resolve_model
 from edgekit.jobs.worker import Evaluation, Worker
@@ -48,12 +47,11 @@ def run(
         )
     how = CompileOptions(compute=compute, threads=threads, allow_fallback=allow_fallback)
     progress.stage("compile")
-    graphs = {role: Path(path) for role, path in resolved.variant.graphs.items()}
-    engines = compile_graphs(graphs, where, probe, how, progress=progress)
+    engines = compile_graphs(resolved.variant.paths, where, probe, how, progress=progress)
     progress.stage("evaluate")
     with Child(
         Worker,
-        partial(open_engines, {role: engine.folder for role, engine in engines.items()}),
+        opener(engines),
         resolved.card,
         resolved.folder,
         trust_code,

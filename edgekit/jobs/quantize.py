@@ -106,8 +106,7 @@ def run(
         facts = [graph_facts(Path(path), role) for role, path in variant.graphs.items()]
         flops = sum(fact.flops for fact in facts)
         share = sum(fact.quantized_share * fact.flops for fact in facts) / flops if flops else 0.0
-        made = {role: Path(path) for role, path in variant.graphs.items()}
-        written = deliver_graphs(made, destination, force=force)
+        written = deliver_graphs(variant.paths, destination, force=force)
         kept = {}
         for role, path in decisions.items():
             kept[role] = destination.parent / f"{destination.stem}.{path.name}"
@@ -225,8 +224,8 @@ def _checked(
         return (), "UNVERIFIED", ["Parity was not checked: there are no images for it."]
     progress.stage("parity")
     try:
-        reference = run_plain({r: Path(p) for r, p in before.graphs.items()}, feeds)
-        got = run_plain({r: Path(p) for r, p in after.graphs.items()}, feeds)
+        reference = run_plain(before.paths, feeds)
+        got = run_plain(after.paths, feeds)
     except Unavailable as error:
         return (), "UNVERIFIED", [f"Parity was not checked: {error.message}"]
     parity = output_parity(reference, got)
