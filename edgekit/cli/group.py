@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from edgekit import __version__
 from edgekit.cli.catalogue import COMMANDS
 from edgekit.core.names import closest
+from edgekit.core.version import __version__
 
 __all__ = ["LazyGroup", "edgekit"]
 

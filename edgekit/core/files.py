@@ -67,22 +67,23 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
+def atomic_folder(path: Path, *, force: bool = False, hint: str = "") -> Iterator[Path]:
     """Yield a temporary folder beside `path`; rename it to `path` when the block succeeds.
 
     Args:
         path: The folder to make.
         force: Replace an existing folder; otherwise a folder that is not empty is refused.
+        hint: What to do where it cannot be written; empty means to choose another path.
 
     Raises:
         BadInput: `path` exists and `force` is not given, or it cannot be written.
     """
     refuse_used_folder(path, force=force)
-    with writing(path):
+    with writing(path, hint=hint):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        with writing(path):
+        with writing(path, hint=hint):
             yield temporary
             temporary.chmod(0o755)
             replace_folder(temporary, path)
@@ -137,8 +138,12 @@ def sha256_file(path: Path) -> str:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path, *, hint: str = "") -> Iterator[None]:
     """Turn an operating system's error of writing into one sentence.
+
+    Args:
+        path: What is written.
+        hint: What to do about it; empty means to free space or choose another path.
 
     Raises:
         BadInput: No space, no permission, a file where a folder should be.
@@ -148,7 +153,7 @@ def writing(path: Path) -> Iterator[None]:
     except shutil.Error as error:  # copying a folder: one line for every file
         raise BadInput(
             f"{path} cannot be written: {error.args[0][0][2]}.",
-            hint="Free some space or choose another path with -o.",
+            hint=hint or "Free some space or choose another path with -o.",
         ) from error
     except OSError as error:
         if error.errno not in _WRITING_FAILED:
@@ -156,5 +161,5 @@ def writing(path: Path) -> Iterator[None]:
         reason = error.strerror or str(error)
         raise BadInput(
             f"{path} cannot be written: {reason.lower()}.",
-            hint="Free some space or choose another path with -o.",
+            hint=hint or "Free some space or choose another path with -o.",
         ) from error

@@ -1,0 +1,142 @@
+"""The JSON documents that commands print and other tools may rely on.
+
+Every document begins with `schema`. The JSON Schemas in edgekit/benchmarks/schemas are made from
+these records (`make schemas`), and a test holds the two together. Keys may be added, never removed.
+"""
+
+from __future__ import annotations
+
+from edgekit.core.documents.answers import (
+    PredictDocument,
+    PredictedClass,
+    PredictedImage,
+    PredictedObject,
+    PredictedRegion,
+    StageTime,
+)
+from edgekit.core.documents.arrival import (
+    BundleSignature,
+    InstructionSets,
+    PackDocument,
+    PackedFile,
+    PackedGraph,
+    VerifyDocument,
+    VerifyEntry,
+)
+from edgekit.core.documents.comparing import (
+    Change,
+    DiffDocument,
+    EntryDiff,
+    GraphDiff,
+    NodeChange,
+    WeightChange,
+)
+from edgekit.core.documents.debugging import (
+    DebugParityDocument,
+    ParityNode,
+    ParityValue,
+    TappedTensor,
+)
+from edgekit.core.documents.deployment import (
+    DeployDocument,
+    DeployEntry,
+    DeployStage,
+    PlanDocument,
+    PlannedStage,
+    Recommendation,
+)
+from edgekit.core.documents.document import Document, Environment, ErrorDocument, OutputParity
+from edgekit.core.documents.explaining import (
+    AxisFacts,
+    GraphFacts,
+    InspectDocument,
+    NodeWork,
+    OperatorWork,
+    RoundTrip,
+    RuntimeLimit,
+)
+from edgekit.core.documents.machine import (
+    CacheDocument,
+    CacheEntry,
+    DataDocument,
+    DoctorDocument,
+    DoctorTarget,
+)
+from edgekit.core.documents.making import CompileDocument, ExportDocument, QuantizeDocument
+from edgekit.core.documents.measuring import BenchDocument, BenchEntry, EvalDocument
+
+__all__ = [
+    "DOCUMENTS",
+    "AxisFacts",
+    "BenchDocument",
+    "BenchEntry",
+    "BundleSignature",
+    "CacheDocument",
+    "CacheEntry",
+    "Change",
+    "CompileDocument",
+    "DataDocument",
+    "DebugParityDocument",
+    "DeployDocument",
+    "DeployEntry",
+    "DeployStage",
+    "DiffDocument",
+    "DoctorDocument",
+    "DoctorTarget",
+    "Document",
+    "EntryDiff",
+    "Environment",
+    "ErrorDocument",
+    "EvalDocument",
+    "ExportDocument",
+    "GraphDiff",
+    "GraphFacts",
+    "InspectDocument",
+    "InstructionSets",
+    "NodeChange",
+    "NodeWork",
+    "OperatorWork",
+    "OutputParity",
+    "PackDocument",
+    "PackedFile",
+    "PackedGraph",
+    "ParityNode",
+    "ParityValue",
+    "PlanDocument",
+    "PlannedStage",
+    "PredictDocument",
+    "PredictedClass",
+    "PredictedImage",
+    "PredictedObject",
+    "PredictedRegion",
+    "QuantizeDocument",
+    "Recommendation",
+    "RoundTrip",
+    "RuntimeLimit",
+    "StageTime",
+    "TappedTensor",
+    "VerifyDocument",
+    "VerifyEntry",
+    "WeightChange",
+]
+
+# Kind to record: what `make schemas` writes and `--json` prints.
+DOCUMENTS: dict[str, type[Document]] = {
+    "bench": BenchDocument,
+    "cache": CacheDocument,
+    "compile": CompileDocument,
+    "data": DataDocument,
+    "deploy": DeployDocument,
+    "diff": DiffDocument,
+    "doctor": DoctorDocument,
+    "error": ErrorDocument,
+    "eval": EvalDocument,
+    "export": ExportDocument,
+    "inspect": InspectDocument,
+    "plan": PlanDocument,
+    "parity": DebugParityDocument,
+    "pack": PackDocument,
+    "predict": PredictDocument,
+    "quantize": QuantizeDocument,
+    "verify": VerifyDocument,
+}

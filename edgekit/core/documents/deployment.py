@@ -1,0 +1,136 @@
+"""`deploy`: a bundle made, or planned."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from edgekit.core.certificate import Check, Metric, Verdict
+from edgekit.core.documents.document import Document, Environment
+from edgekit.core.measurement import Latency
+
+__all__ = [
+    "DeployDocument",
+    "DeployEntry",
+    "DeployStage",
+    "PlanDocument",
+    "PlannedStage",
+    "Recommendation",
+]
+
+
+class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
+    """The entry to ship on one target, or the reason why there is none."""
+
+    target: str
+    variant: str | None
+    compute: str | None
+    reason: str
+
+
+class DeployEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One (target, variant, compute) with its certificate and its measurement.
+
+    Attributes:
+        measured_at: When it was measured, UTC, ISO 8601; before this deployment where the
+            measurement was taken from the cache.
+    """
+
+    target: str
+    variant: str
+    compute: str
+    verdict: Verdict
+    executed_precision: str
+    checks: dict[str, Check]
+    metric: Metric | None
+    latency: Latency | None
+    throughput_per_s: float | None
+    size_bytes: int
+    load_ms: float | None
+    first_ms: float | None
+    rss_peak_bytes: int | None
+    energy_j: float | None
+    valid: bool = True
+    reasons: tuple[str, ...] = ()
+    error: str = ""
+    measured_at: str = ""
+
+
+class DeployStage(msgspec.Struct, frozen=True, kw_only=True):
+    """One stage of a deployment.
+
+    Attributes:
+        stage: "export", "reference", "calibration", "variant", "engine", "certificate",
+            "measurement".
+        subject: What it was made for.
+        key: sha256 over everything it depends on; the same key, the same result.
+        hit: Whether it was taken from the cache.
+        reason: Why it was taken or made.
+        seconds: Time it took when it was made.
+        created: When it was made, UTC, ISO 8601.
+    """
+
+    stage: str
+    subject: str
+    key: str
+    hit: bool
+    reason: str
+    seconds: float
+    size_bytes: int
+    created: str
+
+
+class DeployDocument(Document, frozen=True, kw_only=True):
+    """A bundle made."""
+
+    schema: Literal["edgekit.deploy/1"] = "edgekit.deploy/1"
+    bundle: str
+    source: str
+    recommended: tuple[Recommendation, ...]
+    best: Recommendation | None
+    verdict: Verdict
+    entries: tuple[DeployEntry, ...]
+    reference: str
+    reference_metric: Metric | None
+    environment: Environment
+    notes: tuple[str, ...] = ()
+    stages: tuple[DeployStage, ...] = ()
+
+
+class PlannedStage(msgspec.Struct, frozen=True, kw_only=True):
+    """One stage that a deployment would go through.
+
+    Attributes:
+        cached: Whether it is in the cache.
+        seconds: Estimate; what the cached one took, where it is cached.
+        size_bytes: Likewise.
+        basis: What the estimate rests on, a sentence.
+    """
+
+    stage: str
+    subject: str
+    cached: bool
+    seconds: float
+    size_bytes: int
+    basis: str
+
+
+class PlanDocument(Document, frozen=True, kw_only=True):
+    """What a deployment would do (`deploy --dry-run`).
+
+    Attributes:
+        seconds: Estimate of the time, cached stages left out.
+        size_bytes: Estimate of the size of what would be made, cached stages left out.
+        cache_bytes: Size of the cache now.
+    """
+
+    schema: Literal["edgekit.plan/1"] = "edgekit.plan/1"
+    source: str
+    bundle: str
+    entries: tuple[str, ...]
+    stages: tuple[PlannedStage, ...]
+    seconds: float
+    size_bytes: int
+    cache_bytes: int
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,78 @@
+"""`export`, `quantize` and `compile`: graphs and engines made."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from edgekit.core.certificate import Verdict
+from edgekit.core.documents.document import Document, OutputParity
+
+__all__ = ["CompileDocument", "ExportDocument", "QuantizeDocument"]
+
+
+class ExportDocument(Document, frozen=True, kw_only=True):
+    """A graph written and checked against the reference.
+
+    Attributes:
+        exporter: "torch.export", "torchscript" (the fallback) or "onnx" (it was one already).
+        opset: Read back from the written file.
+        parity: The worst case of every output over all shapes tried.
+        shapes: Input shapes the written file was run at, by role.
+        bake: What was put into the graph: "preprocess", "nms".
+        size_bytes: Size of all graphs together.
+    """
+
+    schema: Literal["edgekit.export/1"] = "edgekit.export/1"
+    source: str
+    graphs: dict[str, str]
+    exporter: str
+    opset: int
+    verdict: Verdict
+    parity: tuple[OutputParity, ...]
+    shapes: dict[str, tuple[dict[str, tuple[int, ...]], ...]]
+    size_bytes: int
+    bake: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class QuantizeDocument(Document, frozen=True, kw_only=True):
+    """A quantized or cast variant.
+
+    Attributes:
+        decisions: Path of quantization.json; None for fp16.
+        quantized_share: Share of FLOPs whose node is quantized, 0 to 1; None for fp16.
+        images: Calibration images used.
+    """
+
+    schema: Literal["edgekit.quantize/1"] = "edgekit.quantize/1"
+    model: str
+    variant: str
+    graphs: dict[str, str]
+    decisions: dict[str, str]
+    verdict: Verdict
+    parity: tuple[OutputParity, ...]
+    size_bytes: int
+    size_bytes_before: int
+    quantized_share: float | None
+    images: int
+    notes: tuple[str, ...] = ()
+
+
+class CompileDocument(Document, frozen=True, kw_only=True):
+    """Engines compiled for one target.
+
+    Attributes:
+        engines: Role to the engine's folder in the cache.
+        cached: Whether all of them were in the cache already.
+    """
+
+    schema: Literal["edgekit.compile/1"] = "edgekit.compile/1"
+    model: str
+    target: str
+    compute: str
+    engines: dict[str, str]
+    cached: bool
+    compile_ms: float
+    size_bytes: int
+    executed_precision: str
+    placement: dict[str, float]
