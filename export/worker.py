@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,6 +74,8 @@ class ExportOutcome:
         reference: Role to (inputs, outputs of PyTorch eager) for every shape tried; a role that
             was an ONNX file has none.
         notes: Sentences worth telling.
+        code: Files of Python code, neither edgekit's nor an installed library's, that were loaded
+            on the way: the network's definition and what it imports.
     """
 
     graphs: dict[str, Path]
@@ -81,6 +85,7 @@ class ExportOutcome:
     card: ModelCard
     reference: dict[str, list[Trial]]
     notes: tuple[str, ...]
+    code: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,24 @@ def export_model(request: ExportRequest) -> ExportOutcome:
         card=card,
         reference={role: graph.trials for role, graph in graphs.items() if graph.trials},
         notes=tuple(note for graph in graphs.values() for note in graph.notes),
+        code=_loaded_code(),
     )
+
+
+def _loaded_code() -> tuple[str, ...]:
+    """Files of the modules that are neither edgekit's nor installed."""
+    installed = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
+    files = {
+        str(Path(file).resolve())
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] not in ("edgekit", "__main__", "__mp_main__")
+        and (file := getattr(module, "__file__", None)) is not None
+        and file.endswith(".py")
+        and Path(file).is_file()
+        and Path(file).is_file()
+        and not file.startswith(installed)
+    }
+    return tuple(sorted(files))
 
 
 def _from_torch(

@@ -9,6 +9,7 @@ import click
 
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
+from edgekit.core.version import __version__
 
 __all__ = ["config", "consent"]
 
@@ -58,16 +59,34 @@ def _values(path: Path, ctx: click.Context) -> dict[str, Any]:
         if parameter.name not in _NOT_RECIPE
     }
     values: dict[str, Any] = {}
-    for key, value in _mapping(path).items():
+    content = _mapping(path)
+    other = _other_version(path, content)
+    for key, value in content.items():
         parameter = parameters.get(key)
         if parameter is None or parameter.name is None:
-            raise BadInput(f"{path} has the unknown key {key!r}.", closest(str(key), parameters))
+            raise BadInput(
+                f"{path} has the unknown key {key!r}{other and f': {other}'}.",
+                closest(str(key), parameters),
+            )
         checked = _checked(path, key, value, parameter)
         if parameter.name not in _CONSENT:
             values[parameter.name] = checked
         elif checked:
             ctx.meta.setdefault(_ASKED, {})[parameter.name] = path
     return values
+
+
+def _other_version(path: Path, content: dict[Any, Any]) -> str:
+    """Take out the version that wrote the recipe; say so where it is not this one's."""
+    written = content.pop("edgekit", __version__)
+    if not isinstance(written, str):
+        raise BadInput(
+            f"{path}: edgekit must be a version, got {written!r}.",
+            hint="Leave it out, or write it in quotes.",
+        )
+    if written == __version__:
+        return ""
+    return f"it was written by edgekit {written}, and this is {__version__}"
 
 
 def _mapping(path: Path) -> dict[Any, Any]:

@@ -16,14 +16,14 @@ from edgekit.core.inputs import axis_sizes, batch_axis, generate_feeds, sizes_fr
 from edgekit.core.names import closest
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions, Feeds
-from edgekit.jobs.bundle import entry_name
-from edgekit.jobs.certify import whole_placement
-from edgekit.jobs.child import Child
-from edgekit.jobs.engines import compile_graphs, opener, usable
-from edgekit.jobs.feeds import generated_feeds, roles
-from edgekit.jobs.models import Model, resolve_model
-from edgekit.jobs.turns import Contestant, measure_in_turns
-from edgekit.jobs.worker import Measured, Worker
+from edgekit.jobs.bundles.bundle import entry_name
+from edgekit.jobs.running.certify import whole_placement
+from edgekit.jobs.running.child import Child
+from edgekit.jobs.running.engines import compile_graphs, opener, usable
+from edgekit.jobs.running.feeds import generated_feeds, roles
+from edgekit.jobs.running.models import Model, resolve_model
+from edgekit.jobs.running.turns import Contestant, measure_in_turns
+from edgekit.jobs.running.worker import Measured, Worker
 
 __all__ = ["SCENARIOS", "bench_entry", "run", "write_samples"]
 
@@ -54,7 +54,6 @@ def run(
         raise BadInput(f"--time and --batch must be above 0, got {time:g} and {batch}.")
     contestants: list[Contestant] = []
     entries: list[tuple[str, str, str, str]] = []
-    progress.stage("compile")
     for text in dict.fromkeys(targets):
         target, probe = usable(text)
         resolved = resolve_model(model, probe=probe)
@@ -69,6 +68,7 @@ def run(
                 executed = whole_placement(child.call("placement")).executed_precision
             contestants.append(Contestant(name, opened, resolved.card, feeds))
             entries.append((str(target), resolved.variant.id, word, executed))
+    progress.stage("measurement")
     measured = measure_in_turns(contestants, seconds=time, seed=seed, progress=progress)
     document = BenchDocument(
         model=model,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from edgekit.core.documents import CompileDocument
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions
-from edgekit.jobs.certify import whole_placement
-from edgekit.jobs.child import Child
-from edgekit.jobs.engines import compile_graphs, opener, usable
-from edgekit.jobs.models import resolve_model
-from edgekit.jobs.worker import Worker
+from edgekit.jobs.running.certify import whole_placement
+from edgekit.jobs.running.child import Child
+from edgekit.jobs.running.engines import compile_graphs, opener, usable
+from edgekit.jobs.running.models import resolve_model
+from edgekit.jobs.running.worker import Worker
 
 __all__ = ["run"]
 
@@ -28,7 +28,6 @@ def run(
     where, probe = usable(target)
     resolved = resolve_model(model, probe=probe)
     options = CompileOptions(compute=compute, threads=threads, allow_fallback=allow_fallback)
-    progress.stage("compile")
     engines = compile_graphs(
         resolved.variant.paths, where, probe, options, force=force, progress=progress
     )

@@ -1,227 +1,244 @@
-"""`edgekit deploy`: a trained model in, a certified bundle out."""
+"""`edgekit deploy`: a trained model in, a certified bundle out.
+
+Every stage is keyed by the content of what goes in, its options and its tools, and kept in the
+cache: what was made is never made twice, and a deployment that was killed goes on where it was.
+"""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit.benchmarks.environment import environment
 from edgekit.benchmarks.recommend import Candidate, best, recommend
 from edgekit.core.card import ModelCard
-from edgekit.core.certificate import Limits, Verdict, worst
+from edgekit.core.certificate import Verdict, worst
 from edgekit.core.documents import DeployDocument, DeployEntry, Recommendation
 from edgekit.core.errors import BadInput, EdgekitError
-from edgekit.core.files import refuse_used_folder, replace_folder, writing
+from edgekit.core.files import atomic_folder, refuse_used_folder
 from edgekit.core.progress import Progress
-from edgekit.core.runtime import CompileOptions, Feeds
+from edgekit.core.runtime import Feeds
 from edgekit.core.source import Source
 from edgekit.core.variant import Variant
-from edgekit.jobs.bundling import Made, deploy_entry, finish_bundle, keep_card, keep_entry
-from edgekit.jobs.certify import Basis, Truths, certify_entry, reference_truths
-from edgekit.jobs.engines import CachedEngine, compile_graphs, opener, usable
-from edgekit.jobs.entries import Plan, plan_entries, variants_needed
-from edgekit.jobs.export import export_graphs, original_graphs, source_card
-from edgekit.jobs.feeds import Data, generated_feeds, golden_feeds, open_data
-from edgekit.jobs.golden import write_golden
-from edgekit.jobs.quantize import calibrate_graphs, write_variant
-from edgekit.jobs.recipe import write_recipe
-from edgekit.jobs.reference import find_reference
-from edgekit.jobs.turns import Contestant, measure_in_turns
-from edgekit.jobs.worker import Measured
+from edgekit.jobs.bundles.signing import read_private_key, sign_bundle
+from edgekit.jobs.cache import keep_within_limit
+from edgekit.jobs.deploying.bundling import Contents, Made, deploy_entry, write_bundle
+from edgekit.jobs.deploying.making import ExportedModel, calibrated, exported, variant
+from edgekit.jobs.deploying.proving import Reference, compiled, examined, measured, reference
+from edgekit.jobs.deploying.request import DeployRequest
+from edgekit.jobs.deploying.stages import Stages
+from edgekit.jobs.export import source_card
+from edgekit.jobs.running.baking import refuse_unbakeable
+from edgekit.jobs.running.certify import Basis, judge_entry
+from edgekit.jobs.running.engines import CachedEngine, usable
+from edgekit.jobs.running.entries import Plan, plan_entries, variants_needed
+from edgekit.jobs.running.feeds import Data, generated_feeds, golden_feeds, open_data
+from edgekit.tasks.baked import parse_bake
 from edgekit.tasks.registry import task_for
 
-__all__ = ["run"]
-
+__all__ = ["Prepared", "parity_feeds", "prepare", "prove", "run", "variants_of"]
 
 # Inputs that parity is judged on where there are no images to score.
 _PARITY_CASES = 8
 
 
-def run(
-    source: str,
-    output: Path,
-    *,
-    targets: Sequence[str],
-    data: Path | None,
-    calibration: Path | None,
-    precision: Sequence[str],
-    compute: Sequence[str],
-    limits: Limits,
-    arch: str | None,
-    card: Path | None,
-    options: Mapping[str, str] | None,
-    inputs: Mapping[str, str] | None,
-    opset: int | None,
-    threads: int | None,
-    time: float,
-    golden: Path | None,
-    trust_code: bool,
-    trust_pickle: bool,
-    seed: int,
-    force: bool,
-    progress: Progress,
-) -> DeployDocument:
+@dataclass(frozen=True)
+class Prepared:
+    """A request that can be carried out: everything that can be refused was refused.
+
+    Attributes:
+        plans: The entries to make.
+        card: The user's, before the graphs fill it in.
+        card_folder: Where a user's decoder is looked for.
+        data: None where none was given.
+        notes: Sentences worth telling.
+    """
+
+    source: Source
+    plans: list[Plan]
+    card: ModelCard
+    card_folder: Path
+    data: Data | None
+    notes: list[str]
+
+
+def run(request: DeployRequest, progress: Progress) -> DeployDocument:
     """See edgekit.api.deploy."""
-    # Everything that can be refused is refused before the first minute of work.
-    parsed = Source.parse(source, arch)
-    if not targets:
+    prepared = prepare(request)
+    try:
+        return _deploy(request, prepared, Stages(progress))
+    except KeyboardInterrupt:
+        progress.note("What is finished stays in the cache; the same command goes on from there.")
+        raise
+
+
+def prepare(request: DeployRequest) -> Prepared:
+    """Refuse everything that can be refused before the first minute of work."""
+    source = request.parsed
+    refuse_used_folder(request.output, force=request.force)
+    if not request.targets:
         raise BadInput("No target was given.", hint="For instance --target openvino:cpu.")
-    plans = plan_entries([usable(target) for target in dict.fromkeys(targets)], precision, compute)
-    found, card_folder = source_card(parsed, card, options)
-    images = None
-    if data is not None or calibration is not None:
-        images = open_data(data, found, calibration=calibration, seed=seed)
-        task_for(found, folder=card_folder, trust_code=trust_code)
+    targets = [usable(target) for target in dict.fromkeys(request.targets)]
+    plans = plan_entries(targets, request.precision, request.compute)
+    card, folder = source_card(source, request.card, request.options)
+    data = None
+    if request.data is not None or request.calibration is not None:
+        data = open_data(request.data, card, calibration=request.calibration, seed=request.seed)
+        task_for(card, folder=folder, trust_code=request.trust_code)
+    refuse_unbakeable(card, parse_bake(request.bake), request.output / "main.onnx")
+    if request.sign is not None:
+        read_private_key(request.sign)
     notes: list[str] = []
-    if images is None or not images.can_calibrate:
-        plans = _without_int8(plans, precision, notes)
-    with _workspace(output, force=force) as folder:
-        exported = export_graphs(
-            parsed,
-            found,
-            folder / "variants" / "fp32",
-            inputs=inputs,
-            data=images,
-            opset=opset,
-            trust_code=trust_code,
-            trust_pickle=trust_pickle,
-            seed=seed,
-            progress=progress,
+    if data is None or not data.can_calibrate:
+        plans = _without_int8(plans, request.precision, notes)
+    return Prepared(source, plans, card, folder, data, notes)
+
+
+def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> DeployDocument:
+    notes = prepared.notes
+    model = exported(stages, request, prepared.card, prepared.data)
+    notes += model.notes
+    if model.verdict == "FAIL":
+        notes.append("The exported graph itself differs from the reference; see the checks.")
+    known = prove(stages, request, prepared, model)
+    variants, decisions = variants_of(stages, request, prepared, model)
+    basis = Basis(
+        model.final_card, prepared.card_folder, known.truths, request.trust_code, request.seed
+    )
+    made = [
+        _entry(stages, request, prepared, plan, variants, basis, known)
+        for plan in prepared.plans
+        if plan.variant in variants
+    ]
+    feeds = {role: several[0] for role, several in known.truths.feeds.items()}
+    opened = {str(one.plan): one.engines for one in made if not one.error}
+    figures, measured_in, measured_at = measured(
+        stages, prepared.source, opened, model.final_card, feeds, request
+    )
+    if stages.done[-1].hit:
+        notes.append(
+            f"The latencies are from the cache: measured {measured_at} in an equal environment. "
+            "--remeasure takes them again."
         )
-        full = exported.outcome.card
-        notes += exported.notes
-        if exported.verdict == "FAIL":
-            notes.append("The exported graph itself differs from the reference; see the checks.")
-        notes += images.dataset.notes if images is not None else ()
-        full = keep_card(folder, full, card_folder)
-        if images is not None:
-            images = Data(images.dataset, full)
-        reference = find_reference(
-            parsed,
-            full,
-            original_graphs(parsed),
-            trust_code=trust_code,
-            trust_pickle=trust_pickle,
-            progress=progress,
-        )
-        golden_inputs = golden_feeds(full, golden, seed)
-        parity_feeds = (images.feeds(_PARITY_CASES) if images else {}) or generated_feeds(
-            full, seed
-        )
-        truths = reference_truths(
-            reference,
-            full,
-            folder,
-            images.samples if images is not None else (),
-            parity_feeds,
-            golden_inputs,
-            trust_code=trust_code,
-            seed=seed,
-            progress=progress,
-        )
-        notes += [f"Skipped an unreadable image: {name}." for name in _skipped(truths)]
-        for role, feeds in golden_inputs.items():
-            write_golden(folder / "golden" / f"{role}.npz", feeds, truths.golden[role])
-        fp32 = Variant(
-            id="fp32",
-            precision="fp32",
-            graphs={role: str(path) for role, path in exported.outcome.graphs.items()},
-        )
-        decisions: dict[str, Path] = {}
-        if images is not None and any(plan.precision == "int8" for plan in plans):
-            place = folder / "quantization"
-            try:
-                quantized = calibrate_graphs(fp32, full, images, place, seed, progress)
-                decisions = quantized.decisions
-                notes += quantized.notes
-            except BadInput as error:
-                if "int8" in precision:
-                    raise
-                notes.append(f"int8 was left out: {error.message}")
-                plans = [plan for plan in plans if plan.precision != "int8"]
-        variants = _make_variants(fp32, plans, decisions, folder / "variants", notes, progress)
-        basis = Basis(full, folder, truths, limits, trust_code, seed)
-        made = [
-            _make_entry(plan, variants[plan.variant], basis, threads, folder, progress)
-            for plan in plans
-        ]
-        first = {role: several[0] for role, several in truths.feeds.items()}
-        measured = _measure(made, full, first, time, seed, progress)
-        entries = tuple(
-            deploy_entry(one, figures, variants[one.plan.variant])
-            for one, figures in zip(made, measured, strict=True)
-        )
-        candidates: dict[str, Sequence[Candidate]] = {
-            target: [
-                _candidate(one, entry)
-                for one, entry in zip(made, entries, strict=True)
-                if entry.target == target
-            ]
-            for target in dict.fromkeys(str(plan.target) for plan in plans)
-        }
-        recommended = tuple(recommend(target, several) for target, several in candidates.items())
-        document = DeployDocument(
-            bundle=str(output),
-            source=source,
-            recommended=recommended,
-            best=best(recommended, candidates),
-            verdict=_verdict(recommended, entries),
-            entries=entries,
-            reference=reference.name,
-            reference_metric=truths.metric,
-            environment=environment(threads),
-            notes=tuple(notes),
-        )
-        write_recipe(
-            folder / "recipe.yaml",
-            {
-                "source": source if parsed.path is None else parsed.path.resolve(),
-                "output-path": output,
-                "target": list(targets),
-                "data": data,
-                "calibration": calibration,
-                "precision": list(precision),
-                "compute": list(compute),
-                "max-drop": limits.max_drop,
-                "min-agreement": limits.min_agreement,
-                "max-shift": limits.max_shift,
-                "require-proven": limits.require_proven or None,
-                "allow-fallback": limits.allow_fallback or None,
-                "arch": arch,
-                "card": card,
-                "set": dict(options or {}),
-                "input": dict(inputs or {}),
-                "opset": opset,
-                "threads": threads,
-                "time": time,
-                "golden": golden,
-                "trust-code": trust_code or None,
-                "trust-pickle": trust_pickle or None,
-                "seed": seed,
-            },
-        )
-        finish_bundle(folder, parsed, full, variants, made, measured, document)
+    for name, reason in figures.items():
+        if isinstance(reason, str):
+            stages.progress.note(f"{name} was not measured: {reason}")
+    entries = tuple(
+        deploy_entry(one, figures.get(str(one.plan)), variants[one.plan.variant], measured_at)
+        for one in made
+    )
+    candidates = _candidates(made, entries)
+    recommended = tuple(recommend(target, several) for target, several in candidates.items())
+    document = DeployDocument(
+        bundle=str(request.output),
+        source=request.source,
+        recommended=recommended,
+        best=best(recommended, candidates),
+        verdict=_verdict(recommended, entries),
+        entries=entries,
+        reference=known.name,
+        reference_metric=known.truths.metric,
+        environment=measured_in,
+        notes=tuple(notes),
+        stages=tuple(stages.done),
+    )
+    contents = Contents(
+        request=request,
+        source=prepared.source,
+        card=model.final_card,
+        card_folder=prepared.card_folder,
+        variants=variants,
+        decisions=decisions,
+        truths=known.truths,
+        made=made,
+        figures=figures,
+        document=document,
+    )
+    with atomic_folder(request.output, force=request.force) as folder:
+        write_bundle(folder, contents)
+        if request.sign is not None:
+            sign_bundle(folder, request.sign)
+    keep_within_limit(stages.progress)
     return document
 
 
-@contextmanager
-def _workspace(output: Path, *, force: bool) -> Iterator[Path]:
-    """Build in OUTPUT.partial and rename at the end; an interruption leaves what is finished."""
-    refuse_used_folder(output, force=force)
-    partial_folder = output.with_name(f"{output.name}.partial")
-    shutil.rmtree(partial_folder, ignore_errors=True)
+def prove(
+    stages: Stages, request: DeployRequest, prepared: Prepared, model: ExportedModel
+) -> Reference:
+    """Run the reference on the images that score, or on generated inputs, and on golden inputs."""
+    known = reference(
+        stages,
+        request,
+        model,
+        prepared.card_folder,
+        prepared.data,
+        parity_feeds(request, prepared, model),
+        golden_feeds(model.final_card, request.golden, request.seed),
+    )
+    evaluation = known.truths.evaluation
+    skipped = evaluation.skipped if evaluation is not None else ()
+    prepared.notes.extend(f"Skipped an unreadable image: {name}." for name in skipped)
+    return known
+
+
+def parity_feeds(
+    request: DeployRequest, prepared: Prepared, model: ExportedModel
+) -> Mapping[str, Sequence[Feeds]]:
+    """Inputs by role for parity without images that score, and for measuring: the first of each."""
+    feeds: Mapping[str, Sequence[Feeds]] = {}
+    if prepared.data is not None:
+        feeds = Data(prepared.data.dataset, model.final_card).feeds(_PARITY_CASES)
+    return feeds or generated_feeds(model.final_card, request.seed)
+
+
+def variants_of(
+    stages: Stages, request: DeployRequest, prepared: Prepared, model: ExportedModel
+) -> tuple[dict[str, Variant], dict[str, Path]]:
+    """Write every variant that a plan uses; one calibration serves all dialects.
+
+    Returns:
+        Variants by id, without int8 where nothing could be quantized; the decisions' files by role.
+    """
+    decisions: dict[str, Path] = {}
+    wanted = variants_needed(prepared.plans)
+    if any(plan.precision == "int8" for plan in prepared.plans):
+        assert prepared.data is not None, "without data there is no int8"
+        data = Data(prepared.data.dataset, model.card)
+        try:
+            found = calibrated(stages, prepared.source, model, data, request.seed)
+            decisions = found.decisions
+            prepared.notes.extend(found.notes)
+        except BadInput as error:
+            if "int8" in request.precision:
+                raise
+            prepared.notes.append(f"int8 was left out: {error.message}")
+            wanted = [name for name in wanted if not name.startswith("int8")]
+    bake = parse_bake(request.bake)
+    variants: dict[str, Variant] = {}
+    for name in wanted:
+        variants[name], notes = variant(stages, prepared.source, name, model, decisions, bake)
+        prepared.notes.extend(notes)
+    return variants, decisions
+
+
+def _entry(
+    stages: Stages,
+    request: DeployRequest,
+    prepared: Prepared,
+    plan: Plan,
+    variants: Mapping[str, Variant],
+    basis: Basis,
+    known: Reference,
+) -> Made:
+    """Compile and certify one entry; what fails ends this entry only."""
+    engines: dict[str, CachedEngine] = {}
     try:
-        with writing(output):
-            partial_folder.mkdir(parents=True)
-            yield partial_folder
-            replace_folder(partial_folder, output)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
-        shutil.rmtree(partial_folder, ignore_errors=True)
-        raise
+        engines = compiled(stages, prepared.source, plan, variants[plan.variant], request)
+        found = examined(stages, prepared.source, plan, variants, engines, basis, known.key)
+    except EdgekitError as error:
+        return Made(plan, engines, error=str(error))
+    certificate = judge_entry(plan, found, basis.card, request.limits)
+    return Made(plan, engines, certificate, found.golden_sqnr_db)
 
 
 def _without_int8(plans: list[Plan], asked: Sequence[str], notes: list[str]) -> list[Plan]:
@@ -236,90 +253,22 @@ def _without_int8(plans: list[Plan], asked: Sequence[str], notes: list[str]) -> 
     return kept
 
 
-def _skipped(truths: Truths) -> Sequence[str]:
-    return truths.evaluation.skipped if truths.evaluation is not None else ()
-
-
-def _make_variants(
-    fp32: Variant,
-    plans: Sequence[Plan],
-    decisions: dict[str, Path],
-    folder: Path,
-    notes: list[str],
-    progress: Progress,
-) -> dict[str, Variant]:
-    """Write every variant that a plan uses; one calibration serves all dialects."""
-    variants = {"fp32": fp32}
-    for name in variants_needed(plans):
-        if name != "fp32":
-            made, more = write_variant(fp32, name, decisions, folder / name, progress)
-            variants[name] = made
-            notes += more
-    return variants
-
-
-def _make_entry(
-    plan: Plan,
-    variant: Variant,
-    basis: Basis,
-    threads: int | None,
-    folder: Path,
-    progress: Progress,
-) -> Made:
-    """Compile and certify one entry; what fails ends this entry only."""
-    progress.stage(str(plan))
-    options = CompileOptions(
-        compute=plan.compute, threads=threads, allow_fallback=basis.limits.allow_fallback
-    )
-    engines: dict[str, CachedEngine] = {}
-    try:
-        engines = compile_graphs(variant.paths, plan.target, plan.probe, options, progress=progress)
-        certificate, sqnr = certify_entry(plan, variant, opener(engines), basis, progress)
-    except EdgekitError as error:
-        return Made(plan, engines, error=str(error))
-    made = Made(plan, engines, certificate, sqnr)
-    keep_entry(folder, made)
-    return made
-
-
-def _measure(
-    made: Sequence[Made],
-    card: ModelCard,
-    feeds: Mapping[str, Feeds],
-    seconds: float,
-    seed: int,
-    progress: Progress,
-) -> list[Measured | None]:
-    """Measure every entry that opens, slow and failed ones too."""
-    running = [one for one in made if not one.error]
-    contestants = [
-        Contestant(
-            name=str(one.plan),
-            opener=opener(one.engines),
-            card=card,
-            feeds=feeds,
+def _candidates(
+    made: Sequence[Made], entries: Sequence[DeployEntry]
+) -> dict[str, Sequence[Candidate]]:
+    """The entries of each target, as those who choose see them."""
+    candidates: dict[str, Sequence[Candidate]] = {}
+    for one, entry in zip(made, entries, strict=True):
+        candidate = Candidate(
+            variant=entry.variant,
+            precision=one.plan.precision,
+            compute=entry.compute,
+            verdict=entry.verdict,
+            latency=entry.latency,
+            failed=tuple(name for name, check in entry.checks.items() if check.verdict == "FAIL"),
         )
-        for one in running
-    ]
-    results = measure_in_turns(contestants, seconds=seconds, seed=seed, progress=progress)
-    figures: dict[int, Measured] = {}
-    for one, result in zip(running, results, strict=True):
-        if isinstance(result, EdgekitError):
-            progress.note(f"{one.plan} was not measured: {result}")
-        else:
-            figures[id(one)] = result
-    return [figures.get(id(one)) for one in made]
-
-
-def _candidate(made: Made, entry: DeployEntry) -> Candidate:
-    return Candidate(
-        variant=entry.variant,
-        precision=made.plan.precision,
-        compute=entry.compute,
-        verdict=entry.verdict,
-        latency=entry.latency,
-        failed=tuple(name for name, check in entry.checks.items() if check.verdict == "FAIL"),
-    )
+        candidates[entry.target] = [*candidates.get(entry.target, ()), candidate]
+    return candidates
 
 
 def _verdict(recommended: Sequence[Recommendation], entries: Sequence[DeployEntry]) -> Verdict:

@@ -14,7 +14,7 @@ from edgekit.core.errors import CheckFailed, EdgekitError
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions, Probe
 from edgekit.export.builtin.known_answer import EXPECTED, FEED, write_known_answer
-from edgekit.jobs.child import run_in_child
+from edgekit.jobs.running.child import run_in_child
 from edgekit.runtimes.catalogue import load_runtime, parse_target
 from edgekit.runtimes.probes import probe_all, problems
 

@@ -10,11 +10,11 @@ from edgekit.core.documents import EvalDocument
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions
-from edgekit.jobs.child import Child
-from edgekit.jobs.engines import compile_graphs, opener, usable
-from edgekit.jobs.feeds import Data, open_data
-from edgekit.jobs.models import resolve_model
-from edgekit.jobs.worker import Evaluation, Worker
+from edgekit.jobs.running.child import Child
+from edgekit.jobs.running.engines import compile_graphs, opener, usable
+from edgekit.jobs.running.feeds import Data, open_data
+from edgekit.jobs.running.models import resolve_model
+from edgekit.jobs.running.worker import Evaluation, Worker
 from edgekit.tasks.samples import Sample
 
 __all__ = ["run"]
@@ -46,7 +46,6 @@ def run(
             hint="See docs/data.md for the forms of a data set.",
         )
     how = CompileOptions(compute=compute, threads=threads, allow_fallback=allow_fallback)
-    progress.stage("compile")
     engines = compile_graphs(resolved.variant.paths, where, probe, how, progress=progress)
     progress.stage("evaluate")
     with Child(

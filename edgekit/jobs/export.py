@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Verdict, worst
 from edgekit.core.documents import ExportDocument, OutputParity
 from edgekit.core.errors import Unavailable
-from edgekit.core.parity import SQNR_LIMIT_DB
+from edgekit.core.parity import SQNR_LIMIT_DB, TensorParity
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
 from edgekit.core.source import Source
 from edgekit.export.builtin.catalogue import builtin_card
 from edgekit.export.worker import ExportOutcome, ExportRequest, export_model
-from edgekit.jobs.child import run_in_child
 from edgekit.jobs.delivery import deliver_graphs, refuse_existing
-from edgekit.jobs.feeds import Data, generated_feeds, open_data
-from edgekit.jobs.models import choose_card, with_options
-from edgekit.jobs.plain import Runs, plain_is_usable, run_file, run_plain
-from edgekit.jobs.sequences import compare
+from edgekit.jobs.running.baking import bake_main, baked_parity, refuse_unbakeable
+from edgekit.jobs.running.child import run_in_child
+from edgekit.jobs.running.feeds import Data, generated_feeds, open_data
+from edgekit.jobs.running.models import choose_card, with_options
+from edgekit.jobs.running.plain import Runs, plain_is_usable, run_file, run_plain
+from edgekit.jobs.running.sequences import compare
+from edgekit.tasks.baked import BAKES, baked_card, parse_bake
 
 __all__ = ["Exported", "export_graphs", "original_graphs", "output_parity", "run", "source_card"]
 
@@ -58,6 +60,7 @@ def run(
     inputs: Mapping[str, str] | None,
     data: Path | None,
     opset: int | None,
+    bake: Sequence[str],
     trust_code: bool,
     trust_pickle: bool,
     seed: int,
@@ -67,22 +70,29 @@ def run(
     """See edgekit.api.export."""
     parsed = Source.parse(source, arch)
     refuse_existing(output, force=force)
+    what = parse_bake(bake)
     found, _ = source_card(parsed, card, options)
+    refuse_unbakeable(found, what, output)
     images = open_data(data, found, seed=seed) if data is not None else None
+    progress.stage("export")
     with tempfile.TemporaryDirectory(prefix="edgekit-export-") as name:
         exported = export_graphs(
             parsed,
             found,
             Path(name),
             inputs=inputs,
-            data=images,
+            feeds=images.feeds(_IMAGES) if images is not None else {},
             opset=opset,
             trust_code=trust_code,
             trust_pickle=trust_pickle,
             seed=seed,
             progress=progress,
         )
-        written = deliver_graphs(exported.outcome.graphs, output, force=force)
+        graphs: Mapping[str, Path] = exported.outcome.graphs
+        if what:
+            baked, exported = _bake(exported, what, images, seed=seed, progress=progress)
+            graphs = {"main": baked}
+        written = deliver_graphs(graphs, output, force=force)
     return ExportDocument(
         source=source,
         graphs={role: str(path) for role, path in written.items()},
@@ -96,9 +106,39 @@ def run(
             )
             for role, cases in exported.outcome.reference.items()
         },
+        bake=tuple(word for word in BAKES if word in what),
         size_bytes=sum(path.stat().st_size for path in written.values()),
         notes=exported.notes,
     )
+
+
+def _bake(
+    exported: Exported,
+    what: frozenset[str],
+    images: Data | None,
+    *,
+    seed: int,
+    progress: Progress,
+) -> tuple[Path, Exported]:
+    """Bake the graph, and add how far it is from the plain one to what the export says."""
+    progress.stage("bake")
+    card = exported.outcome.card
+    graphs = exported.outcome.graphs
+    baked = next(iter(graphs.values())).with_suffix(".baked.onnx")
+    bake_main(graphs, card, what, baked)
+    if exported.verdict == "UNVERIFIED":
+        return baked, exported
+    inside = baked_card(card, what)
+    feeds = Data(images.dataset, inside).feeds(_IMAGES) if images is not None else {}
+    some: dict[str, list[Feeds]] = feeds or generated_feeds(inside, seed)
+    figures = baked_parity(
+        *(graphs["main"], baked, card, what, some["main"]),
+        seed=seed,
+        progress=progress,
+    )
+    parity = tuple(_row("main", name, *figure) for name, figure in figures.items())
+    verdict = worst((exported.verdict, _verdict(parity)))
+    return baked, replace(exported, parity=(*exported.parity, *parity), verdict=verdict)
 
 
 def source_card(
@@ -127,16 +167,27 @@ def export_graphs(
     folder: Path,
     *,
     inputs: Mapping[str, str] | None,
-    data: Data | None,
+    feeds: Mapping[str, Sequence[Feeds]],
     opset: int | None,
     trust_code: bool,
     trust_pickle: bool,
     seed: int,
     progress: Progress,
 ) -> Exported:
-    """Export into `folder`, one ROLE.onnx a role, and compare with the reference."""
-    progress.stage("export")
-    feeds = data.feeds(_IMAGES) if data is not None else {}
+    """Export into `folder`, one ROLE.onnx a role, and compare with the reference.
+
+    Args:
+        source: The trained model.
+        card: The user's.
+        folder: Exists.
+        inputs: As for edgekit.api.export.
+        feeds: Real inputs by role to check parity on; empty generates some.
+        opset: As for edgekit.api.export.
+        trust_code: As for edgekit.api.export.
+        trust_pickle: As for edgekit.api.export.
+        seed: Of generated inputs.
+        progress: Receives what is being done.
+    """
     request = ExportRequest(
         source=source,
         card=card,
@@ -155,12 +206,11 @@ def export_graphs(
     )
     reference: Runs = outcome.reference
     notes = list(outcome.notes)
-    progress.stage("parity")
     try:
         originals = original_graphs(source)
         if originals:
             # What is a graph already: what was cleaned must equal what was given.
-            some: dict[str, list[Feeds]] = feeds or generated_feeds(outcome.card, seed)
+            some: Mapping[str, Sequence[Feeds]] = feeds or generated_feeds(outcome.card, seed)
             reference = {
                 **reference,
                 **run_plain(originals, {role: some[role] for role in originals}),
@@ -173,9 +223,7 @@ def export_graphs(
         notes.append(f"Parity was not checked: {error.message}")
         return Exported(outcome, (), "UNVERIFIED", tuple(notes))
     parity = output_parity(reference, got)
-    limit = SQNR_LIMIT_DB["fp32"]
-    verdict = worst("PASS" if one.sqnr_db >= limit else "FAIL" for one in parity)
-    return Exported(outcome, parity, verdict, tuple(notes))
+    return Exported(outcome, parity, _verdict(parity), tuple(notes))
 
 
 def output_parity(reference: Runs, got: Runs) -> tuple[OutputParity, ...]:
@@ -185,17 +233,26 @@ def output_parity(reference: Runs, got: Runs) -> tuple[OutputParity, ...]:
         {role: [[outputs] for _, outputs in cases] for role, cases in got.items()},
     )
     return tuple(
-        OutputParity(
-            role=role,
-            output=name,
-            shape=tuple(reference[role][0][1][name].shape),
-            max_abs=_finite(one.max_abs),
-            max_rel=_finite(one.max_rel),
-            cosine=one.cosine,
-            sqnr_db=one.sqnr_db,
-        )
+        _row(role, name, reference[role][0][1][name].shape, one)
         for (role, name), one in figures.items()
     )
+
+
+def _row(role: str, name: str, shape: tuple[int, ...], one: TensorParity) -> OutputParity:
+    return OutputParity(
+        role=role,
+        output=name,
+        shape=tuple(shape),
+        max_abs=_finite(one.max_abs),
+        max_rel=_finite(one.max_rel),
+        cosine=one.cosine,
+        sqnr_db=one.sqnr_db,
+    )
+
+
+def _verdict(parity: Sequence[OutputParity]) -> Verdict:
+    limit = SQNR_LIMIT_DB["fp32"]
+    return worst("PASS" if one.sqnr_db >= limit else "FAIL" for one in parity)
 
 
 def _finite(figure: float) -> float | None:

@@ -22,12 +22,12 @@ from edgekit.export.facts import graph_facts
 from edgekit.export.fp16 import write_fp16
 from edgekit.export.metadata import write_card
 from edgekit.export.quantize import calibrate, write_int8
-from edgekit.jobs.child import run_in_child
 from edgekit.jobs.delivery import deliver_graphs, refuse_existing
 from edgekit.jobs.export import output_parity
-from edgekit.jobs.feeds import Data, open_data
-from edgekit.jobs.models import resolve_model
-from edgekit.jobs.plain import run_plain
+from edgekit.jobs.running.child import run_in_child
+from edgekit.jobs.running.feeds import Data, open_data
+from edgekit.jobs.running.models import resolve_model
+from edgekit.jobs.running.plain import run_plain
 
 __all__ = ["DIALECTS", "Quantized", "calibrate_graphs", "run", "write_variant"]
 
@@ -95,10 +95,12 @@ def run(
                     "int8 needs real inputs to calibrate on, and none were given.",
                     hint="Give --data or --calibration.",
                 )
+            progress.stage("calibrate")
             quantized = calibrate_graphs(before, resolved.card, images, work, seed, progress)
             decisions, count = quantized.decisions, quantized.images
             stayed = quantized.notes
-        variant, notes = write_variant(before, identifier, decisions, work / "graphs", progress)
+        progress.stage(identifier)
+        variant, notes = write_variant(before, identifier, decisions, work / "graphs")
         for role, graph in variant.graphs.items():
             # The card may have come from a file beside the model; one file must be enough.
             write_card(Path(graph), resolved.card, role)
@@ -143,7 +145,6 @@ def calibrate_graphs(
     Raises:
         BadInput: No calibration inputs, or nothing in the graphs can be quantized.
     """
-    progress.stage("calibrate")
     folder.mkdir(parents=True, exist_ok=True)
     written: dict[str, Path] = {}
     refusals: list[BadInput] = []
@@ -178,14 +179,12 @@ def write_variant(
     identifier: str,
     decisions: dict[str, Path],
     folder: Path,
-    progress: Progress,
 ) -> tuple[Variant, list[str]]:
     """Write every graph of a variant: "fp16" by a cast, "int8-DIALECT" from decisions.
 
     Returns:
         The variant, and a sentence for everything that a user should know of the cast.
     """
-    progress.stage(identifier)
     folder.mkdir(parents=True, exist_ok=True)
     graphs: dict[str, str] = {}
     notes: list[str] = []

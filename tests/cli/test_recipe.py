@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edgekit import __version__
 from edgekit.core.certificate import Limits
 
 RECIPE = """
@@ -62,23 +63,40 @@ def test_a_gate_in_a_recipe_counts(deployed, answer, make):
 
 
 def test_a_recipe_that_the_job_wrote_reads_back(deployed, tmp_path):
-    from edgekit.jobs.recipe import write_recipe
+    from edgekit.jobs.deploying.recipe import write_recipe
+    from edgekit.jobs.deploying.request import DeployRequest
 
-    options = {
-        "source": "edgekit:digits",
-        "output-path": tmp_path / "bundle",
-        "target": ("onnxruntime:cpu",),
-        "max-drop": 1.0,
-        "input": {"x": "batch,1,8,8"},
-        "seed": 0,
-        "threads": None,
-    }
+    request = DeployRequest(
+        source="edgekit:digits",
+        output=tmp_path / "bundle",
+        targets=("onnxruntime:cpu",),
+        inputs={"x": "batch,1,8,8"},
+        bake=("preprocess",),
+        sign=Path("secret.pem"),
+    )
     written = tmp_path / "written.yaml"
-    write_recipe(written, options)
+    write_recipe(written, request)
+    assert "secret" not in written.read_text()
     outcome, calls = deployed(written.read_text())
     assert outcome.status == 0, outcome.stderr
     assert calls[0][0] == ("edgekit:digits", tmp_path / "bundle")
     assert calls[0][1]["inputs"] == {"x": "batch,1,8,8"}
+    assert calls[0][1]["bake"] == ("preprocess",)
+
+
+def test_a_recipe_of_another_version_is_read_as_far_as_it_goes(deployed):
+    outcome, _ = deployed("edgekit: 99.1.0\nsource: edgekit:digits\ntarget: ort:cpu\n", "-o", "b")
+    assert outcome.status == 0, outcome.stderr
+    outcome, _ = deployed("edgekit: 99.1.0\nsource: edgekit:digits\nprecision-search: fast\n")
+    assert outcome.status == 2
+    assert "unknown key 'precision-search': it was written by edgekit 99.1.0" in outcome.stderr
+    assert f"this is {__version__}" in outcome.stderr
+
+
+def test_the_version_of_a_recipe_is_a_text(deployed):
+    outcome, _ = deployed("edgekit: [1]\nsource: x\n")
+    assert outcome.status == 2
+    assert "edgekit must be a version" in outcome.stderr
 
 
 @pytest.mark.parametrize(

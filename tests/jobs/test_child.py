@@ -9,7 +9,7 @@ import pytest
 
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Silent
-from edgekit.jobs.child import Child, ChildDied, run_in_child
+from edgekit.jobs.running.child import Child, ChildDied, run_in_child
 
 sys.path.insert(0, str(Path(__file__).parent))
 from children import Counter

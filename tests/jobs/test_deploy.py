@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import msgspec
 import numpy as np
@@ -16,7 +15,6 @@ from edgekit.cli.main import run as command
 from edgekit.core.certificate import CHECKS, Limits
 from edgekit.core.errors import BadInput
 from edgekit.core.files import sha256_file
-from edgekit.jobs import deploy as deploy_job
 
 
 def test_every_target_has_a_recommended_entry_that_passes(deployed):
@@ -129,107 +127,6 @@ def test_a_budget_that_nothing_meets_recommends_nothing(tmp_path, digits):
     assert document.recommended[0].variant is None
     # What failed stays in the bundle, marked.
     assert (tmp_path / "bundle" / "variants" / "fp32" / "main.onnx").exists()
-
-
-def test_an_interrupted_deploy_keeps_what_is_finished(tmp_path, monkeypatch):
-    def interrupted(*_arguments, **_options):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(deploy_job, "measure_in_turns", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        api.deploy("edgekit:digits", tmp_path / "bundle", targets=["onnxruntime:cpu"], time=0.2)
-    assert not (tmp_path / "bundle").exists()
-    kept = tmp_path / "bundle.partial"
-    assert (kept / "variants" / "fp32" / "main.onnx").exists()
-    assert (kept / "certificates" / "onnxruntime-cpu_fp32_fp32.json").exists()
-
-
-def test_verify_passes_on_arrival(deployed):
-    _, bundle = deployed
-    document = api.verify(bundle)
-    assert document.verdict == "PASS"
-    assert document.damaged == ()
-    assert document.differences == ()
-    assert set(document.entries[0].checks) == {"finite", "parity", "placement", "repeatable"}
-    validate(json.loads(msgspec.json.encode(document)), load_schema("verify"))
-
-
-@pytest.mark.parametrize(
-    "name", ["variants/int8-u8s8/main.onnx", "golden/main.npz", "card.yaml", "deploy.json"]
-)
-def test_a_flipped_byte_is_named(deployed, tmp_path, name):
-    _, bundle = deployed
-    copy = tmp_path / "bundle"
-    shutil.copytree(bundle, copy)
-    content = bytearray((copy / name).read_bytes())
-    content[len(content) // 2] ^= 1
-    (copy / name).write_bytes(content)
-    document = api.verify(copy)
-    assert document.verdict == "FAIL"
-    assert any(name in sentence for sentence in document.damaged)
-
-
-def test_missing_and_foreign_files_are_named(deployed, tmp_path):
-    _, bundle = deployed
-    copy = tmp_path / "bundle"
-    shutil.copytree(bundle, copy)
-    (copy / "recipe.yaml").unlink()
-    (copy / "stowaway.txt").write_text("hello")
-    damaged = " ".join(api.verify(copy).damaged)
-    assert "recipe.yaml is missing" in damaged
-    assert "stowaway.txt does not belong" in damaged
-
-
-def test_another_golden_output_fails_parity(deployed, tmp_path):
-    """The reference's outputs decide: an engine that answers otherwise is found out."""
-    from edgekit.jobs.bundle import read_manifest, seal
-    from edgekit.jobs.golden import read_golden, write_golden
-
-    _, bundle = deployed
-    copy = tmp_path / "bundle"
-    shutil.copytree(bundle, copy)
-    feeds, outputs = read_golden(copy / "golden" / "main.npz")
-    broken = [
-        [{name: array[..., ::-1] for name, array in step.items()} for step in case]
-        for case in outputs
-    ]
-    write_golden(copy / "golden" / "main.npz", feeds, broken)
-    seal(copy, read_manifest(copy))
-    document = api.verify(copy)
-    assert document.damaged == ()
-    assert {entry.checks["parity"].verdict for entry in document.entries} == {"FAIL"}
-    assert {entry.checks["repeatable"].verdict for entry in document.entries} == {"PASS"}
-
-
-def test_an_engine_of_another_version_is_compiled_again(deployed, tmp_path):
-    from edgekit.jobs.bundle import read_manifest, seal
-
-    _, bundle = deployed
-    copy = tmp_path / "bundle"
-    shutil.copytree(bundle, copy)
-    manifest = read_manifest(copy)
-    old = tuple(
-        msgspec.structs.replace(
-            engine, compiled=msgspec.structs.replace(engine.compiled, runtime_version="0.0.1")
-        )
-        for engine in manifest.engines
-    )
-    seal(copy, msgspec.structs.replace(manifest, engines=old))
-    assert api.verify(copy, trust_engine=True).verdict == "PASS"
-
-
-def test_an_engine_from_elsewhere_is_opened_only_on_trust(deployed, tmp_path):
-    from edgekit.jobs.bundle import read_manifest, seal
-
-    _, bundle = deployed
-    copy = tmp_path / "bundle"
-    shutil.copytree(bundle, copy)
-    for engine in (*copy.rglob("engine.onnx"), *copy.rglob("engine.blob")):
-        engine.write_bytes(b"not what was certified")
-    seal(copy, read_manifest(copy))
-    assert api.verify(copy).verdict == "PASS"
-    trusting = api.verify(copy, trust_engine=True)
-    assert {entry.verdict for entry in trusting.entries} == {"FAIL"}
 
 
 def test_a_variant_of_a_bundle_can_be_used_by_every_verb(deployed, digits):

@@ -12,7 +12,7 @@ from edgekit.cli.recipe import config
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
-    from edgekit.core.documents import DeployDocument
+    from edgekit.core.documents import DeployDocument, PlanDocument
 
 __all__ = ["command"]
 
@@ -37,18 +37,33 @@ __all__ = ["command"]
 @options.card_options
 @options.inputs
 @options.opset
+@options.bake
 @options.threads
 @options.time
+@click.option(
+    "--remeasure",
+    is_flag=True,
+    help="Measure although latencies of an equal environment are cached.",
+)
 @click.option(
     "--golden",
     metavar="DIR",
     type=click.Path(path_type=Path),
     help="Images to keep in the bundle as golden inputs; without it they are generated.",
 )
+@click.option(
+    "--sign",
+    metavar="KEY",
+    type=click.Path(path_type=Path),
+    help="Sign the manifest with this Ed25519 private key.",
+)
 @options.trust_code
 @options.trust_pickle
 @options.seed
 @options.force
+@click.option(
+    "--dry-run", is_flag=True, help="Show the stages, their sizes and times; make nothing."
+)
 @options.require_verified
 @options.require_valid
 @config
@@ -63,7 +78,7 @@ def command(
     require_proven: bool,
     allow_fallback: bool,
     **rest: Any,
-) -> DeployDocument:
+) -> DeployDocument | PlanDocument:
     """Export, quantize, compile, score, measure and certify SOURCE; write a bundle.
 
     SOURCE is a .pt2 or .onnx file, a .pth or .safetensors file with --arch, or edgekit:NAME.

@@ -14,8 +14,8 @@ from edgekit.core.card import ModelCard
 from edgekit.core.errors import EdgekitError
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds, Session
-from edgekit.jobs.child import Child
-from edgekit.jobs.worker import Measured, Worker
+from edgekit.jobs.running.child import Child
+from edgekit.jobs.running.worker import Measured, Worker
 
 __all__ = ["Contestant", "measure_in_turns"]
 
@@ -56,7 +56,6 @@ def measure_in_turns(
         In the order given: the figures, or the error that ended an entry. One that fails does not
         end the others.
     """
-    progress.stage("measure")
     results: dict[int, Measured | EdgekitError] = {}
     with ExitStack() as stack:
         children: dict[int, Child] = {}

@@ -13,7 +13,7 @@ from edgekit.core.card import ModelCard, TensorCard
 from edgekit.core.errors import BadInput
 from edgekit.core.inputs import axis_sizes, generate_feeds
 from edgekit.core.runtime import Array, Feeds
-from edgekit.jobs.golden import generated_pictures
+from edgekit.jobs.running.golden import generated_pictures
 from edgekit.tasks.datasets import Dataset, open_dataset, readable
 from edgekit.tasks.images import read_image
 from edgekit.tasks.preprocess import image_input, preprocessor

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any, BinaryIO, TypeVar
@@ -56,12 +57,15 @@ class Child:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed in close)
         to_child, self._requests = _pipe(write_end=True)
         self._answers, from_child = _pipe(write_end=False)
+        # Nothing is ever written here: it ends when the parent does, however it ends.
+        lifeline, self._lifeline = _pipe(write_end=True)
+        ends = (to_child, from_child, lifeline)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "edgekit.jobs.child", str(to_child), str(from_child)],
+            [sys.executable, "-m", "edgekit.jobs.running.child", *map(str, ends)],
             stdin=subprocess.DEVNULL,
             stdout=self._errors,
             stderr=self._errors,
-            pass_fds=(to_child, from_child),
+            pass_fds=ends,
             env={
                 # OpenMP's threads (torch has them) would spin while they wait, and on a busy
                 # machine that made the reference four times slower.
@@ -70,8 +74,8 @@ class Child:
                 "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             },
         )
-        os.close(to_child)
-        os.close(from_child)
+        for end in ends:
+            os.close(end)
         try:
             self._ask((factory, args, {}))
         except BaseException:
@@ -97,6 +101,7 @@ class Child:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        self._lifeline.close()
         self._errors.close()
 
     def __enter__(self) -> Child:
@@ -266,9 +271,16 @@ def _portable(error: Exception) -> Exception:
     return RuntimeError("".join(traceback.format_exception(error)))
 
 
+def _end_with_the_parent(lifeline: int) -> None:
+    """Wait until the parent is gone; a child in the middle of its work would work for nobody."""
+    os.read(lifeline, 1)
+    os._exit(1)
+
+
 def _main() -> None:
     requests = os.fdopen(int(sys.argv[1]), "rb")
     answers = os.fdopen(int(sys.argv[2]), "wb")
+    threading.Thread(target=_end_with_the_parent, args=(int(sys.argv[3]),), daemon=True).start()
     # Whatever a library prints goes to the parent's file, kept for the day the child dies.
     os.dup2(2, 1)
     _serve(requests, answers)

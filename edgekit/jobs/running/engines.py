@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import msgspec
-import platformdirs
-from filelock import FileLock
 
 from edgekit.core.errors import BadInput, Unavailable
-from edgekit.core.files import atomic_folder, sha256_file, write_bytes
+from edgekit.core.files import write_bytes
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Compiled, CompileOptions, Probe, Session
 from edgekit.core.target import Target
 from edgekit.export.onnx_file import external_files
-from edgekit.jobs.child import run_in_child
+from edgekit.jobs.caching.fingerprints import files_digest, tools
+from edgekit.jobs.caching.store import Stored, fetch
+from edgekit.jobs.running.child import run_in_child
 from edgekit.runtimes.catalogue import load_runtime, parse_target
 
 __all__ = [
     "CachedEngine",
-    "cache_root",
+    "EngineStage",
     "compile_graph",
     "compile_graphs",
+    "engine_stage",
     "open_engines",
     "opener",
     "usable",
@@ -38,20 +37,27 @@ class CachedEngine:
     """One compiled graph in the cache.
 
     Attributes:
-        folder: Where it lies.
+        stored: Where it lies, and whether it was there already.
         compiled: What the runtime said about it.
-        hit: Whether it was there already.
     """
 
-    folder: Path
+    stored: Stored
     compiled: Compiled
-    hit: bool
 
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self.stored.folder
 
-def cache_root() -> Path:
-    """Folder of the cache: EDGEKIT_CACHE, or the user's cache folder."""
-    chosen = os.environ.get("EDGEKIT_CACHE")
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("edgekit"))
+    @property
+    def hit(self) -> bool:
+        """Whether it was there already."""
+        return self.stored.hit
+
+    @property
+    def key(self) -> str:
+        """Sha256 over everything it was made from."""
+        return self.stored.record.key
 
 
 def usable(text: str) -> tuple[Target, Probe]:
@@ -76,6 +82,7 @@ def compile_graphs(
     probe: Probe,
     options: CompileOptions,
     *,
+    model: str = "",
     force: bool = False,
     progress: Progress,
 ) -> dict[str, CachedEngine]:
@@ -86,18 +93,65 @@ def compile_graphs(
         target: Where it will run.
         probe: What `usable` said about the target.
         options: Part of the cache key.
+        model: What the graphs belong to, for messages; empty means the file's name.
         force: Compile although it is cached.
         progress: Told of every hit and miss.
+    """
+    return {
+        role: _cached(engine_stage(path, role, target, probe, options, model), force, progress)
+        for role, path in graphs.items()
+    }
+
+
+@dataclass(frozen=True)
+class EngineStage:
+    """One engine before it is made.
+
+    Attributes:
+        parts: Content only: the graph and its data files, the runtime's full version, the device,
+            the options; never a path.
+    """
+
+    subject: str
+    parts: dict[str, str]
+    graph: Path
+    target: Target
+    options: CompileOptions
+
+
+def engine_stage(
+    graph: Path,
+    role: str,
+    target: Target,
+    probe: Probe,
+    options: CompileOptions,
+    model: str = "",
+) -> EngineStage:
+    """Lay out what an engine depends on; see compile_graphs.
+
+    Raises:
+        BadInput: The target cannot compute in what `options` asks for.
     """
     if options.compute not in probe.computes:
         raise BadInput(
             f"{target} cannot compute in {options.compute} on this machine.",
             hint=f"It offers: {', '.join(probe.computes)}.",
         )
-    return {
-        role: _cached(path, target, probe, options, force=force, progress=progress)
-        for role, path in graphs.items()
-    }
+    name = f"{model}, {role}" if model and role != "main" else model or graph.name
+    return EngineStage(
+        subject=f"{name} for {target} in {options.compute}",
+        parts={
+            "graph": files_digest((graph, *external_files(graph))),
+            "target": str(target),
+            "runtime": probe.version,
+            "device": probe.device,
+            "options": msgspec.json.encode(options).decode(),
+            **tools(),
+        },
+        graph=graph,
+        target=target,
+        options=options,
+    )
 
 
 def compile_graph(graph: Path, target: Target, options: CompileOptions, folder: Path) -> Compiled:
@@ -126,47 +180,20 @@ def opener(engines: Mapping[str, CachedEngine]) -> Callable[[], dict[str, Sessio
     return partial(open_engines, {role: engine.folder for role, engine in engines.items()})
 
 
-def _cached(
-    graph: Path,
-    target: Target,
-    probe: Probe,
-    options: CompileOptions,
-    *,
-    force: bool,
-    progress: Progress,
-) -> CachedEngine:
-    key = _key(graph, target, probe, options)
-    folder = cache_root() / "engines" / key
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # Two jobs that want the same engine: the second waits and then finds it.
-    with FileLock(folder.with_suffix(".lock")):
-        if not force and (folder / "compiled.json").exists():
-            compiled = _read(folder)
-            engine = folder / compiled.engine
-            if engine.exists() and sha256_file(engine) == compiled.engine_sha256:
-                progress.note(
-                    f"{graph.name} for {target} in {options.compute}: cached engine {key[:12]}."
-                )
-                return CachedEngine(folder, compiled, hit=True)
-            progress.note(f"The cached engine {key[:12]} is damaged and is made again.")
-        with atomic_folder(folder, force=True) as temporary:
-            compiled = run_in_child(
-                compile_graph,
-                graph,
-                target,
-                options,
-                temporary,
-                what=f"compiling {graph.name} for {target}",
-                progress=progress,
-            )
-    return CachedEngine(folder, compiled, hit=False)
+def _cached(stage: EngineStage, force: bool, progress: Progress) -> CachedEngine:
+    def make(folder: Path) -> None:
+        run_in_child(
+            compile_graph,
+            stage.graph,
+            stage.target,
+            stage.options,
+            folder,
+            what=f"compiling {stage.subject}",
+            progress=progress,
+        )
 
-
-def _key(graph: Path, target: Target, probe: Probe, options: CompileOptions) -> str:
-    """Content only: the graph and its data files, the runtime's full version, device, options."""
-    files = [sha256_file(file) for file in (graph, *external_files(graph))]
-    parts = (*files, str(target), probe.version, probe.device, msgspec.json.encode(options).hex())
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    stored = fetch("engine", stage.subject, stage.parts, make, progress=progress, force=force)
+    return CachedEngine(stored, _read(stored.folder))
 
 
 def _read(folder: Path) -> Compiled:

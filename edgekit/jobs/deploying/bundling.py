@@ -1,4 +1,4 @@
-"""What a deploy puts into the bundle: card, engines, certificates, samples, manifest."""
+"""What a deploy puts into the bundle: card, graphs, engines, certificates, samples, manifest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-from edgekit import __version__
 from edgekit.core.card import ModelCard, card_to_dict
 from edgekit.core.certificate import Certificate
 from edgekit.core.documents import DeployDocument, DeployEntry
@@ -19,20 +18,26 @@ from edgekit.core.files import sha256_file, write_bytes, write_text
 from edgekit.core.manifest import Engine, Manifest
 from edgekit.core.source import Source
 from edgekit.core.variant import Variant
+from edgekit.core.version import __version__
 from edgekit.jobs.bench import write_samples
-from edgekit.jobs.bundle import entry_name, seal
-from edgekit.jobs.engines import CachedEngine
-from edgekit.jobs.entries import Plan
-from edgekit.jobs.worker import Measured
+from edgekit.jobs.bundles.bundle import entry_name, seal
+from edgekit.jobs.caching.store import RECORD
+from edgekit.jobs.deploying.recipe import write_recipe
+from edgekit.jobs.deploying.request import DeployRequest
+from edgekit.jobs.running.certify import Truths
+from edgekit.jobs.running.engines import CachedEngine
+from edgekit.jobs.running.entries import Plan
+from edgekit.jobs.running.golden import write_golden
+from edgekit.jobs.running.worker import Measured
 from edgekit.tasks import cards
 from edgekit.tasks.decoders import decoder_file
 
-__all__ = ["Made", "deploy_entry", "finish_bundle", "keep_card", "keep_entry"]
+__all__ = ["Contents", "Made", "deploy_entry", "write_bundle"]
 
 
 @dataclass(frozen=True)
 class Made:
-    """What became of one plan so far.
+    """What became of one plan.
 
     Attributes:
         engines: By role; empty where the engine refused the graph.
@@ -41,14 +46,68 @@ class Made:
     """
 
     plan: Plan
-    engines: dict[str, CachedEngine]
+    engines: Mapping[str, CachedEngine]
     certificate: Certificate | None = None
     golden_sqnr_db: float | None = None
     error: str = ""
 
 
-def keep_card(folder: Path, card: ModelCard, card_folder: Path) -> ModelCard:
-    """Write the card into the bundle, and the user's decoder beside it.
+@dataclass(frozen=True)
+class Contents:
+    """Everything that goes into a bundle.
+
+    Attributes:
+        request: What was asked for.
+        source: What the model came from.
+        card: With the tensors of every graph.
+        card_folder: Where a decoder that it names lies.
+        variants: By id; their graphs lie in the cache.
+        decisions: What calibration decided, by role, in the cache.
+        truths: What the reference answered.
+        made: Every entry.
+        figures: Entry to its figures, or to why there are none.
+        document: The whole.
+    """
+
+    request: DeployRequest
+    source: Source
+    card: ModelCard
+    card_folder: Path
+    variants: Mapping[str, Variant]
+    decisions: Mapping[str, Path]
+    truths: Truths
+    made: Sequence[Made]
+    figures: Mapping[str, Measured | str]
+    document: DeployDocument
+
+
+def write_bundle(folder: Path, contents: Contents) -> None:
+    """Write a bundle into an empty folder: every file, then the manifest over them."""
+    card = _write_card(folder, contents.card, contents.card_folder)
+    for variant in contents.variants.values():
+        for role, path in variant.paths.items():
+            _copy(path, folder / _graph(variant.id, role))
+    for path in contents.decisions.values():
+        _copy(path, folder / "quantization" / path.name)
+    for role, feeds in contents.truths.golden_feeds.items():
+        write_golden(folder / "golden" / f"{role}.npz", feeds, contents.truths.golden[role])
+    for one in contents.made:
+        if one.certificate is not None:
+            name = _name(one.plan)
+            write_bytes(folder / "certificates" / f"{name}.json", _json(one.certificate))
+            for role, engine in one.engines.items():
+                place = folder / _engine_folder(one.plan, role)
+                shutil.copytree(engine.folder, place, ignore=shutil.ignore_patterns(RECORD))
+        figures = contents.figures.get(str(one.plan))
+        if isinstance(figures, Measured):
+            write_samples(folder / "measurements" / f"{_name(one.plan)}.npz", figures)
+    write_recipe(folder / "recipe.yaml", contents.request)
+    write_bytes(folder / "deploy.json", _json(contents.document))
+    seal(folder, _manifest(folder, contents, card))
+
+
+def _write_card(folder: Path, card: ModelCard, card_folder: Path) -> ModelCard:
+    """Write the card, and the user's decoder beside it.
 
     Returns:
         The card as it stands in the bundle, its decoder named as it lies there.
@@ -67,16 +126,24 @@ def keep_card(folder: Path, card: ModelCard, card_folder: Path) -> ModelCard:
     return card
 
 
-def keep_entry(folder: Path, made: Made) -> None:
-    """Write an entry's certificate and engines as soon as it has them."""
-    write_bytes(folder / "certificates" / f"{_name(made.plan)}.json", _json(made.certificate))
-    for role, engine in made.engines.items():
-        shutil.copytree(engine.folder, folder / _engine_folder(made.plan, role))
+def _copy(source: Path, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, path)
 
 
-def deploy_entry(made: Made, measured: Measured | None, variant: Variant) -> DeployEntry:
-    """Lay everything known of an entry into the document."""
+def deploy_entry(
+    made: Made, found: Measured | str | None, variant: Variant, measured_at: str
+) -> DeployEntry:
+    """Lay everything known of an entry into the document.
+
+    Args:
+        made: The entry.
+        found: Its figures, or why there are none.
+        variant: With its graphs.
+        measured_at: UTC, ISO 8601.
+    """
     certificate = made.certificate
+    measured = found if isinstance(found, Measured) else None
     stream = measured.stream if measured else None
     return DeployEntry(
         target=str(made.plan.target),
@@ -94,58 +161,22 @@ def deploy_entry(made: Made, measured: Measured | None, variant: Variant) -> Dep
         rss_peak_bytes=measured.rss_peak_bytes if measured else None,
         energy_j=None,
         valid=stream.valid if stream else False,
-        reasons=stream.reasons if stream else ("It was not measured.",),
+        reasons=stream.reasons if stream else (str(found or "It was not measured."),),
         error=made.error,
+        measured_at=measured_at if measured else "",
     )
 
 
-def finish_bundle(
-    folder: Path,
-    source: Source,
-    card: ModelCard,
-    variants: Mapping[str, Variant],
-    made: Sequence[Made],
-    measured: Sequence[Measured | None],
-    document: DeployDocument,
-) -> None:
-    """Write raw samples and the document, then the manifest over every file.
-
-    Args:
-        folder: The bundle.
-        source: What the model came from.
-        card: As it stands in the bundle.
-        variants: By id, their graphs inside the bundle.
-        made: Every entry.
-        measured: Its figures, None where it was not measured.
-        document: The whole.
-    """
-    for one, figures in zip(made, measured, strict=True):
-        if figures is not None:
-            write_samples(folder / "measurements" / f"{_name(one.plan)}.npz", figures)
-    write_bytes(folder / "deploy.json", _json(document))
-    seal(folder, _manifest(folder, source, card, variants, made, document))
-
-
-def _manifest(
-    folder: Path,
-    source: Source,
-    card: ModelCard,
-    variants: Mapping[str, Variant],
-    made: Sequence[Made],
-    document: DeployDocument,
-) -> Manifest:
+def _manifest(folder: Path, contents: Contents, card: ModelCard) -> Manifest:
+    source, made, document = contents.source, contents.made, contents.document
     origin: dict[str, str] = {"text": source.text, "kind": source.kind}
     if source.path is not None and source.path.is_file():
         origin["sha256"] = sha256_file(source.path)
     relative = {
         name: msgspec.structs.replace(
-            variant,
-            graphs={
-                role: Path(path).relative_to(folder).as_posix()
-                for role, path in variant.graphs.items()
-            },
+            variant, graphs={role: _graph(name, role) for role in variant.graphs}
         )
-        for name, variant in variants.items()
+        for name, variant in contents.variants.items()
     }
     return Manifest(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -173,6 +204,7 @@ def _manifest(
             _name(one.plan): one.golden_sqnr_db for one in made if one.golden_sqnr_db is not None
         },
         environment=msgspec.to_builtins(document.environment),
+        stages={f"{one.stage} of {one.subject}": one.key for one in document.stages},
     )
 
 
@@ -182,6 +214,10 @@ def _name(plan: Plan) -> str:
 
 def _engine_folder(plan: Plan, role: str) -> str:
     return f"engines/{_name(plan)}/{role}"
+
+
+def _graph(variant: str, role: str) -> str:
+    return f"variants/{variant}/{role}.onnx"
 
 
 def _json(record: object) -> bytes:

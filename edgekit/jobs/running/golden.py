@@ -11,7 +11,7 @@ import numpy as np
 from edgekit.core.errors import BadInput
 from edgekit.core.files import atomic_path
 from edgekit.core.runtime import Feeds
-from edgekit.jobs.sequences import Outputs
+from edgekit.jobs.running.sequences import Outputs
 from edgekit.tasks.task import Image
 
 __all__ = ["generated_pictures", "read_golden", "write_golden"]

@@ -21,17 +21,20 @@ from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds, Placement, Session
 from edgekit.core.variant import Entry, Variant
 from edgekit.export.facts import graph_facts
-from edgekit.jobs.child import Child
-from edgekit.jobs.entries import Plan
-from edgekit.jobs.reference import Reference
-from edgekit.jobs.sequences import Outputs, compare
-from edgekit.jobs.worker import Evaluation, Worker
+from edgekit.jobs.running.aligned import aligned_runs
+from edgekit.jobs.running.child import Child
+from edgekit.jobs.running.entries import Plan
+from edgekit.jobs.running.reference import Reference
+from edgekit.jobs.running.sequences import Outputs, compare
+from edgekit.jobs.running.worker import Evaluation, Worker
 from edgekit.tasks.samples import Sample
 
 __all__ = [
     "Basis",
+    "Findings",
     "Truths",
-    "certify_entry",
+    "examine_entry",
+    "judge_entry",
     "named_parity",
     "reference_truths",
     "whole_placement",
@@ -66,13 +69,12 @@ class Truths:
 
 @dataclass(frozen=True)
 class Basis:
-    """What every entry of a model is judged on.
+    """What every entry of a model is compared with.
 
     Attributes:
         card: The model's.
         folder: Where a user's decoder is looked for.
         truths: What the reference answered.
-        limits: The budget.
         trust_code: Whether that decoder may run.
         seed: Of the bootstrap.
     """
@@ -80,9 +82,23 @@ class Basis:
     card: ModelCard
     folder: Path
     truths: Truths
-    limits: Limits
     trust_code: bool = False
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What an entry did, before anyone judges it: no limit of the user's is in here.
+
+    Attributes:
+        figures: Against the reference.
+        golden_sqnr_db: SQNR of the worst output on the golden inputs, dB.
+        quantized_share: Share of the graphs' FLOPs that is quantized; None for a float variant.
+    """
+
+    figures: Figures
+    golden_sqnr_db: float
+    quantized_share: float | None
 
 
 def reference_truths(
@@ -110,7 +126,6 @@ def reference_truths(
         seed: Of the bootstrap.
         progress: Receives what is being done.
     """
-    progress.stage("reference")
     evaluation: Evaluation | None = None
     outputs: Sequences = {}
     with Child(
@@ -133,17 +148,14 @@ def reference_truths(
     return Truths(samples, evaluation, feeds, outputs, golden_feeds, golden, metric)
 
 
-def certify_entry(
+def examine_entry(
     plan: Plan,
     variant: Variant,
     opener: Callable[[], dict[str, Session]],
     basis: Basis,
     progress: Progress,
-) -> tuple[Certificate, float]:
-    """Run one entry in a process of its own and judge what it did.
-
-    Returns:
-        The certificate, and the SQNR of the worst output on the golden inputs, dB.
+) -> Findings:
+    """Run one entry in a process of its own and compare it with the reference.
 
     Raises:
         EdgekitError: The engine refuses the graph, or its process died.
@@ -164,10 +176,10 @@ def certify_entry(
         differing, difference = child.call("repeat", truths.golden_feeds)
         if truths.evaluation is not None:
             answered: Evaluation = child.call("evaluate", truths.samples)
-            parity = named_parity(truths.evaluation.sequences, answered.sequences)
+            parity = named_parity(card, truths.evaluation.sequences, answered.sequences)
             evaluation = answered
         else:
-            parity = named_parity(truths.outputs, child.call("sequences", truths.feeds))
+            parity = named_parity(card, truths.outputs, child.call("sequences", truths.feeds))
     if evaluation is not None and evaluation.not_finite:
         # Parity looks at the first images only; finite is about all of them.
         name = next(iter(parity))
@@ -179,17 +191,21 @@ def certify_entry(
         differing=differing,
         difference=difference,
     )
-    certificate = certify(
+    worst = min(one.sqnr_db for one in named_parity(card, truths.golden, golden).values())
+    return Findings(figures, worst, _quantized_share(variant))
+
+
+def judge_entry(plan: Plan, found: Findings, card: ModelCard, limits: Limits) -> Certificate:
+    """Judge what an entry did by the user's budget."""
+    return certify(
         Entry(str(plan.target), plan.variant, plan.compute),
-        figures,
-        basis.limits,
+        found.figures,
+        limits,
         task=card.task,
         precision=plan.precision,
         devices=(plan.target.device,),
-        quantized_share=_quantized_share(variant),
+        quantized_share=found.quantized_share,
     )
-    worst = min(one.sqnr_db for one in named_parity(truths.golden, golden).values())
-    return certificate, worst
 
 
 def whole_placement(placements: Mapping[str, Placement]) -> Placement:
@@ -197,12 +213,14 @@ def whole_placement(placements: Mapping[str, Placement]) -> Placement:
     return Placement(tuple(node for one in placements.values() for node in one.nodes))
 
 
-def named_parity(reference: Sequences, outputs: Sequences) -> dict[str, TensorParity]:
-    """Parity by output name, with "role/" in front where there are several graphs."""
-    figures = compare(
-        {role: list(sequences) for role, sequences in reference.items()},
-        {role: list(sequences) for role, sequences in outputs.items()},
-    )
+def named_parity(
+    card: ModelCard, reference: Sequences, outputs: Sequences
+) -> dict[str, TensorParity]:
+    """Parity by output name, with "role/" in front where there are several graphs.
+
+    Lists of detections are put row against row before.
+    """
+    figures = compare(*aligned_runs(reference, outputs, card))
     several = len(reference) > 1
     return {f"{role}/{name}" if several else name: one for (role, name), one in figures.items()}
 

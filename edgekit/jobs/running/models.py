@@ -18,10 +18,10 @@ from edgekit.core.variant import Variant
 from edgekit.export.facts import graph_facts
 from edgekit.export.metadata import read_card, with_card
 from edgekit.export.onnx_file import read_onnx
-from edgekit.jobs.bundle import is_bundle, read_manifest
+from edgekit.jobs.bundles.bundle import is_bundle, read_manifest
 from edgekit.tasks import cards
 
-__all__ = ["Model", "choose_card", "resolve_model", "with_options"]
+__all__ = ["Model", "choose_card", "resolve_model", "split_variant", "with_options"]
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,11 @@ def resolve_model(
     Raises:
         BadInput: No such file, bundle or variant, or not a valid graph.
     """
-    place, _, wanted = text.rpartition("@") if "@" in text else (text, "", "")
-    path = Path(text) if Path(text).exists() else Path(place)
+    path, wanted = split_variant(text)
     if is_bundle(path):
-        model = _from_bundle(text, path, "" if path == Path(text) else wanted, probe)
+        model = _from_bundle(text, path, wanted, probe)
         return dataclasses.replace(model, card=with_options(model.card, options))
-    if not path.exists() or path != Path(text):
+    if not path.exists():
         raise BadInput(
             f"{text} does not exist.", hint="Give an ONNX file, a bundle, or BUNDLE@VARIANT."
         )
@@ -92,6 +91,19 @@ def resolve_model(
         ),
         folder=folder,
     )
+
+
+def split_variant(text: str) -> tuple[Path, str]:
+    """Split BUNDLE@VARIANT into the bundle's folder and the variant's id.
+
+    Args:
+        text: MODEL as typed. What exists under the whole name, and what is no bundle before the
+            "@", is a path without a variant.
+    """
+    place, at, variant = text.rpartition("@")
+    if at and not Path(text).exists() and is_bundle(Path(place)):
+        return Path(place), variant
+    return Path(text), ""
 
 
 def choose_card(

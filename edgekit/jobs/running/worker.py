@@ -19,20 +19,19 @@ from edgekit.benchmarks.singlestream import (
 from edgekit.core.card import GraphCard, ModelCard
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Array, Binding, Feeds, Placement, Session
-from edgekit.jobs.feeds import fit_batch
-from edgekit.jobs.sequences import Outputs, run_sequence
+from edgekit.jobs.running.feeds import fit_batch
+from edgekit.jobs.running.sequences import Outputs, run_sequence
 from edgekit.tasks.datasets import readable
 from edgekit.tasks.registry import task_for
 from edgekit.tasks.results import Result, Truth
 from edgekit.tasks.samples import Sample, feeds
+from edgekit.tasks.task import EVALUATION_CONFIDENCE
 
 __all__ = ["Evaluation", "Measured", "Worker"]
 
 # Outputs of the first images are kept whole for the parity check, up to this many bytes.
 _KEPT_BYTES = 64 << 20
 _KEPT_IMAGES = 16
-# The metric wants the whole precision-recall curve, not only what the user's threshold shows.
-_EVALUATION_CONFIDENCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,7 @@ class Worker:
                 outputs.append(answer)
                 kept += size
             ids.append(example.sample.id)
-            results.append(task.postprocess(answer, fit, confidence=_EVALUATION_CONFIDENCE))
+            results.append(task.postprocess(answer, fit, confidence=EVALUATION_CONFIDENCE))
             truths.append(example.truth)
         return Evaluation(
             tuple(ids),

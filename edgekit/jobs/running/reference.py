@@ -13,9 +13,9 @@ from edgekit.core.progress import Progress
 from edgekit.core.runtime import Session
 from edgekit.core.source import Source
 from edgekit.export.reference import open_reference
-from edgekit.jobs.engines import compile_graphs, open_engines, usable
-from edgekit.jobs.feeds import roles
-from edgekit.jobs.plain import PLAIN, PLAIN_OPTIONS
+from edgekit.jobs.running.engines import compile_graphs, open_engines, usable
+from edgekit.jobs.running.feeds import roles
+from edgekit.jobs.running.plain import PLAIN, PLAIN_OPTIONS
 
 __all__ = ["Reference", "find_reference"]
 

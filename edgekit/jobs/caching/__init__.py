@@ -1,0 +1,1 @@
+"""What was made once, found again by its content."""

@@ -1,0 +1,270 @@
+"""The cache: a finished stage is found again by the content of everything it was made from.
+
+Layout of the cache folder:
+
+    stages/STAGE/KEY/           what the stage made, and stage.json
+    stages/STAGE/.KEY.xxxxxxxx/ being made; renamed to KEY when whole
+    locks/KEY.lock              held while KEY is made
+    running/ID.lock, ID.keys    held by a running process; the keys it uses, which nobody prunes
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import msgspec
+import platformdirs
+from filelock import FileLock, Timeout
+
+from edgekit.core.errors import BadInput
+from edgekit.core.files import atomic_folder, sha256_file, write_bytes, writing
+from edgekit.core.manifest import ManifestFile
+from edgekit.core.progress import Progress
+from edgekit.core.stage import StageRecord
+from edgekit.jobs.caching.lease import lease
+
+__all__ = [
+    "RECORD",
+    "Stored",
+    "cache_hint",
+    "cache_root",
+    "exclusive",
+    "fetch",
+    "key_of",
+    "lookup",
+    "records",
+    "stage_folder",
+]
+
+RECORD = "stage.json"
+_WAIT_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A finished stage.
+
+    Attributes:
+        folder: Where its files lie.
+        record: What is known of it.
+        hit: Whether it was there already.
+        reason: One sentence: why it was taken or made.
+    """
+
+    folder: Path
+    record: StageRecord
+    hit: bool
+    reason: str
+
+
+def cache_root() -> Path:
+    """Folder of the cache: EDGEKIT_CACHE, or the user's cache folder."""
+    chosen = os.environ.get("EDGEKIT_CACHE")
+    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("edgekit"))
+
+
+def cache_hint() -> str:
+    """What to do where the cache cannot be written."""
+    return "Free some space with `edgekit cache prune`, or set EDGEKIT_CACHE to another folder."
+
+
+def key_of(stage: str, parts: Mapping[str, str]) -> str:
+    """Return the key of a stage: sha256 over its name and everything it depends on."""
+    content = msgspec.json.encode([stage, sorted(parts.items())])
+    return hashlib.sha256(content).hexdigest()
+
+
+def stage_folder(stage: str, key: str) -> Path:
+    """Where a stage's files lie once it is finished."""
+    return cache_root() / "stages" / stage / key
+
+
+def lookup(stage: str, parts: Mapping[str, str]) -> Stored | None:
+    """Return a finished stage if it is in the cache, whole."""
+    folder = stage_folder(stage, key_of(stage, parts))
+    record = _read(folder)
+    if record is None or _damage(folder, record):
+        return None
+    return Stored(folder, record, hit=True, reason=_found(record))
+
+
+def fetch(
+    stage: str,
+    subject: str,
+    parts: Mapping[str, str],
+    make: Callable[[Path], object],
+    *,
+    progress: Progress,
+    force: bool = False,
+    usable: Callable[[Stored], str] | None = None,
+) -> Stored:
+    """Take a stage from the cache, or make it and keep it.
+
+    Two processes that want the same stage: the second waits and then finds it. What is being made
+    has a temporary name, so a process that dies leaves nothing that could be taken for whole.
+
+    Args:
+        stage: Its name.
+        subject: What it is made for, in words.
+        parts: Everything the result depends on: contents as sha256, options, tools.
+        make: Writes the files into an empty folder.
+        progress: Told of every hit and miss, and why.
+        force: Make it although it is there.
+        usable: Says why what is there must not be used; empty where it may.
+
+    Raises:
+        BadInput: The cache cannot be written; what `make` raises passes through.
+    """
+    key = key_of(stage, parts)
+    folder = stage_folder(stage, key)
+    lease(cache_root()).use(key)
+    with _locked(key, f"{stage} of {subject}", progress):
+        reason = "it was asked for" if force else ""
+        record = _read(folder)
+        if record is not None and not reason:
+            damaged = _damage(folder, record)
+            stored = Stored(folder, record, hit=True, reason=_found(record))
+            reason = damaged or (usable(stored) if usable is not None else "")
+            if not reason:
+                _touch(folder)
+                progress.note(f"{stage} of {subject}: {stored.reason}")
+                return stored
+        why = _sentence(f"made again: {reason}" if reason else _why(stage, subject, key, parts))
+        progress.note(f"{stage} of {subject}: {why}")
+        progress.stage(stage)
+        start = time.perf_counter()
+        with atomic_folder(folder, force=True, hint=cache_hint()) as temporary:
+            with _told_of_the_cache(temporary):
+                make(temporary)
+            record = StageRecord(
+                stage=stage,
+                subject=subject,
+                key=key,
+                parts=dict(parts),
+                created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                seconds=round(time.perf_counter() - start, 3),
+                files=_files(temporary),
+            )
+            content = msgspec.json.format(msgspec.json.encode(record))
+            write_bytes(temporary / RECORD, content)
+    return Stored(folder, record, hit=False, reason=why)
+
+
+def records(stage: str | None = None) -> Iterator[tuple[Path, StageRecord | None]]:
+    """Yield every folder of the cache with its record; None where it has none that can be read."""
+    place = cache_root() / "stages"
+    for folder in sorted(place.glob(f"{stage or '*'}/*")):
+        if folder.is_dir() and not folder.name.startswith("."):
+            yield folder, _read(folder)
+
+
+@contextmanager
+def exclusive(name: str, what: str, progress: Progress) -> Iterator[None]:
+    """Hold a lock of the whole cache, for work that two processes must not do at once.
+
+    Args:
+        name: Of the lock.
+        what: What is waited for, for the note.
+        progress: Told of waiting.
+    """
+    with _locked(name, what, progress):
+        yield
+
+
+@contextmanager
+def _told_of_the_cache(temporary: Path) -> Iterator[None]:
+    """Where a stage's own file cannot be written, the remedy is the cache's."""
+    try:
+        yield
+    except BadInput as error:
+        if str(temporary) not in error.message:
+            raise
+        raise BadInput(error.message, hint=cache_hint()) from error
+
+
+@contextmanager
+def _locked(name: str, what: str, progress: Progress) -> Iterator[None]:
+    path = cache_root() / "locks" / f"{name}.lock"
+    with writing(path, hint=cache_hint()):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=_WAIT_SECONDS)
+        except Timeout:
+            progress.note(f"Waiting for another process: {what}.")
+            lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _read(folder: Path) -> StageRecord | None:
+    try:
+        return msgspec.json.decode((folder / RECORD).read_bytes(), type=StageRecord)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _files(folder: Path) -> dict[str, ManifestFile]:
+    return {
+        path.relative_to(folder).as_posix(): ManifestFile(sha256_file(path), path.stat().st_size)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != folder / RECORD
+    }
+
+
+def _damage(folder: Path, record: StageRecord) -> str:
+    """The first file that is not what was written; empty where all are."""
+    for name, expected in record.files.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing from the cache"
+        if path.stat().st_size != expected.size_bytes or sha256_file(path) != expected.sha256:
+            return f"{name} in the cache is damaged"
+    return ""
+
+
+def _touch(folder: Path) -> None:
+    """Note that it was used, for whoever prunes; a cache that cannot be written still serves."""
+    try:
+        os.utime(folder / RECORD)
+    except OSError:
+        return
+
+
+def _found(record: StageRecord) -> str:
+    return f"from the cache ({record.key[:12]}), made {record.created}."
+
+
+def _why(stage: str, subject: str, key: str, parts: Mapping[str, str]) -> str:
+    """Why a stage is made: what differs from the last time it was made for this subject."""
+    earlier = [
+        record
+        for _, record in records(stage)
+        if record is not None and record.subject == subject and record.key != key
+    ]
+    if not earlier:
+        return "made for the first time"
+    nearest = max(earlier, key=lambda record: record.created)
+    names = sorted(
+        name
+        for name in parts.keys() | nearest.parts.keys()
+        if parts.get(name) != nearest.parts.get(name)
+    )
+    return f"made again, because {_listed(names)} changed since {nearest.created}"
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."

@@ -1,0 +1,208 @@
+"""The stages that make graphs: export, calibration, variants; from the cache, or made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit.core.card import ModelCard
+from edgekit.core.certificate import Verdict
+from edgekit.core.errors import BadInput
+from edgekit.core.files import sha256_file
+from edgekit.core.source import Source
+from edgekit.core.variant import Variant
+from edgekit.jobs.caching.fingerprints import (
+    digest,
+    feeds_digest,
+    graphs_digest,
+    samples_digest,
+    source_parts,
+    tools,
+)
+from edgekit.jobs.caching.store import Stored
+from edgekit.jobs.deploying.packed import read_packed, write_packed
+from edgekit.jobs.deploying.request import DeployRequest
+from edgekit.jobs.deploying.stages import Stages
+from edgekit.jobs.export import export_graphs
+from edgekit.jobs.quantize import calibrate_graphs, write_variant
+from edgekit.jobs.running.baking import bake_main
+from edgekit.jobs.running.feeds import Data
+from edgekit.tasks.baked import baked_card, parse_bake
+
+__all__ = ["Calibrated", "ExportedModel", "calibrated", "exported", "variant"]
+
+_RESULT = "result.msgpack"
+_EXPORTERS = ("torch", "onnx", "onnxscript", "onnxslim", "onnxruntime", "numpy")
+_QUANTIZERS = ("nncf", "onnx", "onnxruntime", "numpy", "opencv-python")
+# Real images that an export is checked on.
+_EXPORT_IMAGES = 3
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """The model as fp32 graphs.
+
+    Attributes:
+        variant: "fp32", in the cache.
+        card: With the graphs' own tensors filled in.
+        final_card: The card of the graphs as they are delivered: with what is baked into them.
+        verdict: Of the parity of the exported graphs.
+        notes: Sentences worth telling.
+        code: sha256 over the Python code that the model's definition consists of.
+    """
+
+    variant: Variant
+    card: ModelCard
+    final_card: ModelCard
+    verdict: Verdict
+    notes: tuple[str, ...]
+    code: str
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """Decisions by role, as files; a graph that stays in float has none."""
+
+    decisions: dict[str, Path]
+    notes: tuple[str, ...]
+
+
+def exported(
+    stages: Stages, request: DeployRequest, card: ModelCard, data: Data | None
+) -> ExportedModel:
+    """Export the model, checked against its reference."""
+    source = request.parsed
+    feeds = data.feeds(_EXPORT_IMAGES) if data is not None else {}
+    parts = {
+        **source_parts(source),
+        "card": digest(card),
+        "input": digest(dict(request.inputs)),
+        "opset": str(request.opset),
+        "seed": str(request.seed),
+        "images": feeds_digest(feeds),
+        **tools(*_EXPORTERS),
+    }
+
+    def make(folder: Path) -> None:
+        made = export_graphs(
+            source,
+            card,
+            folder,
+            inputs=request.inputs,
+            feeds=feeds,
+            opset=request.opset,
+            trust_code=request.trust_code,
+            trust_pickle=request.trust_pickle,
+            seed=request.seed,
+            progress=stages.progress,
+        )
+        outcome = made.outcome
+        content = {
+            "graphs": {role: path.name for role, path in outcome.graphs.items()},
+            "card": outcome.card,
+            "verdict": made.verdict,
+            "notes": made.notes,
+            "code": {file: sha256_file(Path(file)) for file in outcome.code},
+        }
+        write_packed(folder / _RESULT, content)
+
+    stored = stages.fetch("export", source.name, parts, make, usable=_changed_code)
+    result = read_packed(stored.folder / _RESULT)
+    graphs = {role: str(stored.folder / name) for role, name in result["graphs"].items()}
+    return ExportedModel(
+        variant=Variant(id="fp32", precision="fp32", graphs=graphs),
+        card=result["card"],
+        final_card=baked_card(result["card"], parse_bake(request.bake)),
+        verdict=result["verdict"],
+        notes=result["notes"],
+        code=digest(sorted(result["code"].values())),
+    )
+
+
+def _changed_code(stored: Stored) -> str:
+    """Why an export must be made again: the code it ran is no longer what it was."""
+    for file, sha256 in read_packed(stored.folder / _RESULT)["code"].items():
+        path = Path(file)
+        if not path.is_file() or sha256_file(path) != sha256:
+            return f"{path.name}, which defines the network, changed"
+    return ""
+
+
+def calibrated(
+    stages: Stages, source: Source, model: ExportedModel, data: Data, seed: int
+) -> Calibrated:
+    """Calibrate the graphs once; the decisions serve every dialect.
+
+    Raises:
+        BadInput: Nothing in the graphs can be quantized.
+    """
+    parts = {
+        "graphs": graphs_digest(model.variant.paths),
+        "card": digest(model.card),
+        "data": samples_digest(data.dataset.calibration(), data.dataset.fingerprint),
+        "seed": str(seed),
+        **tools(*_QUANTIZERS),
+    }
+
+    def make(folder: Path) -> None:
+        try:
+            found = calibrate_graphs(model.variant, model.card, data, folder, seed, stages.progress)
+        except BadInput as error:
+            # A refusal is an answer too: the second deployment need not find it out again.
+            write_packed(folder / _RESULT, {"refused": error.message, "hint": error.hint})
+            return
+        content = {
+            "decisions": {role: path.name for role, path in found.decisions.items()},
+            "notes": tuple(found.notes),
+        }
+        write_packed(folder / _RESULT, content)
+
+    stored = stages.fetch("calibration", source.name, parts, make)
+    result = read_packed(stored.folder / _RESULT)
+    if "refused" in result:
+        raise BadInput(result["refused"], hint=result["hint"])
+    decisions = {role: stored.folder / name for role, name in result["decisions"].items()}
+    return Calibrated(decisions, result["notes"])
+
+
+def variant(
+    stages: Stages,
+    source: Source,
+    identifier: str,
+    model: ExportedModel,
+    decisions: Mapping[str, Path],
+    bake: frozenset[str],
+) -> tuple[Variant, Sequence[str]]:
+    """Write the graphs of one variant: "fp16" by a cast, "int8-DIALECT" from decisions.
+
+    Pre- and postprocessing are baked in last, so that neither the quantizer nor the cast sees them.
+
+    Returns:
+        The variant, and a sentence for everything that a user should know of it.
+    """
+    if identifier == "fp32" and not bake:
+        return model.variant, ()
+    parts = {
+        "variant": identifier,
+        "bake": ",".join(sorted(bake)),
+        "graphs": graphs_digest(model.variant.paths),
+        **tools(*_QUANTIZERS),
+    }
+    if bake:
+        parts["card"] = digest(model.card)
+    if decisions and identifier.startswith("int8"):
+        parts["decisions"] = digest({role: sha256_file(path) for role, path in decisions.items()})
+
+    def make(folder: Path) -> None:
+        made, notes = model.variant, list[str]()
+        if identifier != "fp32":
+            made, notes = write_variant(model.variant, identifier, dict(decisions), folder)
+        if bake:
+            bake_main(made.paths, model.card, bake, folder / "main.onnx")
+        write_packed(folder / _RESULT, {"notes": tuple(notes)})
+
+    stored = stages.fetch("variant", f"{source.name}, {identifier}", parts, make)
+    graphs = {role: str(stored.folder / f"{role}.onnx") for role in model.variant.graphs}
+    made = Variant(id=identifier, precision=identifier.partition("-")[0], graphs=graphs)
+    return made, read_packed(stored.folder / _RESULT)["notes"]

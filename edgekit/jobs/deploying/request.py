@@ -1,0 +1,54 @@
+"""What a deployment was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgekit.core.certificate import Limits
+from edgekit.core.source import Source
+
+__all__ = ["DeployRequest"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployRequest:
+    """See edgekit.api.deploy for each of them.
+
+    Attributes:
+        source: As typed.
+        output: The bundle's folder.
+        bake: "preprocess", "nms".
+        remeasure: Measure although an equal environment's measurement is cached.
+        sign: File of the private key that signs the manifest; None signs nothing.
+    """
+
+    source: str
+    output: Path
+    targets: Sequence[str]
+    data: Path | None = None
+    calibration: Path | None = None
+    precision: Sequence[str] = ()
+    compute: Sequence[str] = ()
+    limits: Limits = field(default_factory=Limits)
+    arch: str | None = None
+    card: Path | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    opset: int | None = None
+    bake: Sequence[str] = ()
+    threads: int | None = None
+    time: float = 10.0
+    remeasure: bool = False
+    golden: Path | None = None
+    sign: Path | None = None
+    trust_code: bool = False
+    trust_pickle: bool = False
+    seed: int = 0
+    force: bool = False
+
+    @property
+    def parsed(self) -> Source:
+        """The source, parsed; its file must exist."""
+        return Source.parse(self.source, self.arch)

@@ -1,0 +1,181 @@
+"""`edgekit deploy --dry-run`: which stages a deployment goes through, how large, how long."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from edgekit.core.documents import PlanDocument, PlannedStage
+from edgekit.core.progress import Progress
+from edgekit.core.source import Source
+from edgekit.core.stage import StageRecord
+from edgekit.jobs.caching.store import records
+from edgekit.jobs.deploy import Prepared, parity_feeds, prepare, prove, variants_of
+from edgekit.jobs.deploying.making import exported
+from edgekit.jobs.deploying.proving import compiled, examined, measured
+from edgekit.jobs.deploying.request import DeployRequest
+from edgekit.jobs.deploying.stages import Missing, Stages
+from edgekit.jobs.running.certify import Basis
+from edgekit.jobs.running.entries import variants_needed
+
+__all__ = ["run"]
+
+T = TypeVar("T")
+
+# Without any earlier run: seconds of a stage of a small model on a desktop CPU. Only to be better
+# than silence; the plan says that it is a guess.
+_GUESSES = {
+    "export": 15.0,
+    "reference": 10.0,
+    "calibration": 30.0,
+    "variant": 3.0,
+    "engine": 2.0,
+    "certificate": 10.0,
+}
+# Opening and warming up an entry, beside the time it is measured for.
+_WARM_UP = 3.0
+# Size of a variant's weights over those of fp32.
+_SHARES = {"fp32": 1.0, "fp16": 0.5, "int8": 0.26}
+
+
+def run(request: DeployRequest, progress: Progress) -> PlanDocument:
+    """See edgekit.api.plan."""
+    prepared = prepare(request)
+    stages = Stages(progress, dry=True)
+    wanted = _wanted(prepared, baked=bool(request.bake))
+    _walk(stages, request, prepared)
+    cached = {(one.stage, one.subject): one for one in stages.done}
+    history = [record for _, record in records() if record is not None]
+    weights = _weights(prepared.source)
+    planned = []
+    for stage, subject in wanted:
+        found = cached.get((stage, subject))
+        if found is not None:
+            planned.append(
+                PlannedStage(
+                    stage=stage,
+                    subject=subject,
+                    cached=True,
+                    seconds=found.seconds,
+                    size_bytes=found.size_bytes,
+                    basis=found.reason,
+                )
+            )
+        else:
+            planned.append(_estimate(stage, subject, history, weights, request, prepared))
+    missing = [one for one in planned if not one.cached]
+    return PlanDocument(
+        source=request.source,
+        bundle=str(request.output),
+        entries=tuple(str(plan) for plan in prepared.plans),
+        stages=tuple(planned),
+        seconds=round(sum(one.seconds for one in missing), 1),
+        size_bytes=sum(one.size_bytes for one in missing),
+        cache_bytes=sum(record.size_bytes for record in history),
+        notes=tuple(prepared.notes),
+    )
+
+
+def _wanted(prepared: Prepared, *, baked: bool) -> list[tuple[str, str]]:
+    """Every stage by name and subject, in the order in which they are made."""
+    name, plans = prepared.source.name, prepared.plans
+    found = [("export", name), ("reference", name)]
+    if any(plan.precision == "int8" for plan in plans):
+        found.append(("calibration", name))
+    found += [
+        ("variant", f"{name}, {one}") for one in variants_needed(plans) if one != "fp32" or baked
+    ]
+    for plan in plans:
+        found.append(("engine", f"{name}, {plan.variant} for {plan.target} in {plan.compute}"))
+        found.append(("certificate", f"{name}, {plan}"))
+    return [*found, ("measurement", name)]
+
+
+def _walk(stages: Stages, request: DeployRequest, prepared: Prepared) -> None:
+    """Look at every stage whose inputs are known; `stages` keeps those that are in the cache."""
+    model = _present(partial(exported, stages, request, prepared.card, prepared.data))
+    if model is None:
+        return
+    known = _present(partial(prove, stages, request, prepared, model))
+    variants = _present(partial(variants_of, stages, request, prepared, model))
+    if variants is None:
+        return
+    opened = {}
+    for plan in prepared.plans:
+        graphs = variants[0].get(plan.variant)
+        if graphs is None:
+            continue
+        engines = _present(partial(compiled, stages, prepared.source, plan, graphs, request))
+        if engines is None:
+            continue
+        opened[str(plan)] = engines
+        if known is None:
+            continue
+        basis = Basis(
+            model.final_card, prepared.card_folder, known.truths, request.trust_code, request.seed
+        )
+        _present(
+            partial(examined, stages, prepared.source, plan, variants[0], engines, basis, known.key)
+        )
+    feeds = {role: several[0] for role, several in parity_feeds(request, prepared, model).items()}
+    _present(partial(measured, stages, prepared.source, opened, model.final_card, feeds, request))
+
+
+def _present(look: Callable[[], T]) -> T | None:
+    try:
+        return look()
+    except Missing:
+        return None
+
+
+def _estimate(
+    stage: str,
+    subject: str,
+    history: Sequence[StageRecord],
+    weights: int,
+    request: DeployRequest,
+    prepared: Prepared,
+) -> PlannedStage:
+    """Guess time and size: as the last time for this subject, else as others, else by rule."""
+    size = _size(stage, subject, weights)
+    if stage == "measurement":
+        # Its time is asked for, not found out.
+        seconds = len(prepared.plans) * (request.time + _WARM_UP)
+        basis = f"{len(prepared.plans)} entries of {request.time:g} s at most, and their warm-up."
+        return _planned(stage, subject, seconds, size, basis)
+    alike = [record for record in history if record.stage == stage]
+    same = [record for record in alike if record.subject == subject]
+    if same:
+        last = max(same, key=lambda record: record.created)
+        basis = f"As the last time, {last.created}."
+        return _planned(stage, subject, last.seconds, last.size_bytes, basis)
+    if alike:
+        seconds = statistics.median(record.seconds for record in alike)
+        return _planned(stage, subject, seconds, size, f"Median of {len(alike)} other models'.")
+    return _planned(stage, subject, _GUESSES[stage], size, "A guess: there was none before.")
+
+
+def _planned(stage: str, subject: str, seconds: float, size: int, basis: str) -> PlannedStage:
+    return PlannedStage(
+        stage=stage, subject=subject, cached=False, seconds=seconds, size_bytes=size, basis=basis
+    )
+
+
+def _size(stage: str, subject: str, weights: int) -> int:
+    """Size by the weights: graphs and engines hold them, the other stages hold little."""
+    if stage == "export":
+        return weights
+    if stage in ("variant", "engine"):
+        share = next((part for word, part in _SHARES.items() if f", {word}" in subject), 1.0)
+        return round(weights * share)
+    return 0
+
+
+def _weights(source: Source) -> int:
+    path = source.path
+    if path is None:
+        return 0
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)

@@ -1,0 +1,1 @@
+"""Models found, compiled, opened in processes of their own, run and judged."""

@@ -1,0 +1,79 @@
+"""Graphs run as they are written: ONNX Runtime on the CPU in fp32, optimizations off.
+
+This is the reference where the source is an ONNX file or torch is absent, and the judge of what an
+export or a quantizer wrote.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgekit.core.runtime import CompileOptions, Feeds, Session
+from edgekit.jobs.running.child import run_in_child
+from edgekit.jobs.running.engines import usable
+from edgekit.jobs.running.sequences import Outputs
+from edgekit.runtimes.catalogue import load_runtime, parse_target
+
+__all__ = [
+    "PLAIN",
+    "PLAIN_OPTIONS",
+    "Runs",
+    "open_plain",
+    "plain_is_usable",
+    "run_file",
+    "run_plain",
+]
+
+PLAIN = "onnxruntime:cpu"
+PLAIN_OPTIONS = CompileOptions(optimize=False)
+
+# Role to (feeds, outputs) of every case.
+Runs = Mapping[str, Sequence[tuple[Feeds, Outputs]]]
+
+
+def run_plain(graphs: Mapping[str, Path], feeds: Mapping[str, Sequence[Feeds]]) -> Runs:
+    """Run graphs by role in a child process.
+
+    Raises:
+        Unavailable: ONNX Runtime is not installed.
+    """
+    usable(PLAIN)
+    return run_in_child(_run, dict(graphs), dict(feeds), what="the unoptimized graphs")
+
+
+def plain_is_usable() -> bool:
+    """Whether ONNX Runtime is installed here."""
+    target = parse_target(PLAIN)
+    return load_runtime(target.runtime).probe(target).usable
+
+
+def run_file(graph: Path, feeds: Feeds) -> Outputs:
+    """Run one graph once in the current process."""
+    return _run({"main": graph}, {"main": [feeds]})["main"][0][1]
+
+
+@contextmanager
+def open_plain(graph: Path) -> Iterator[Session]:
+    """Open one graph in the current process.
+
+    Raises:
+        MissingLibrary: ONNX Runtime is not installed.
+    """
+    target = parse_target(PLAIN)
+    runtime = load_runtime(target.runtime)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        compiled = runtime.compile(graph, target, PLAIN_OPTIONS, folder)
+        with runtime.open(compiled, folder) as session:
+            yield session
+
+
+def _run(graphs: dict[str, Path], feeds: dict[str, Sequence[Feeds]]) -> Runs:
+    answers: dict[str, list[tuple[Feeds, Outputs]]] = {}
+    for role, cases in feeds.items():
+        with open_plain(graphs[role]) as session:
+            answers[role] = [(case, session.run(case)) for case in cases]
+    return answers
