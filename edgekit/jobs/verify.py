@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 
@@ -17,24 +20,61 @@ from edgekit.benchmarks.certificate import (
 from edgekit.benchmarks.environment import differences, environment
 from edgekit.core.card import card_from_dict
 from edgekit.core.certificate import Certificate, Check, Verdict, worst
-from edgekit.core.documents import Environment, VerifyDocument, VerifyEntry
+from edgekit.core.documents import Environment, InstructionSets, VerifyDocument, VerifyEntry
 from edgekit.core.errors import BadInput, EdgekitError, Unavailable
 from edgekit.core.manifest import Engine, Manifest
 from edgekit.core.names import closest
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Probe
 from edgekit.core.target import Target
-from edgekit.jobs.bundle import damage, entry_name, read_manifest
-from edgekit.jobs.certify import named_parity, whole_placement
-from edgekit.jobs.child import Child
-from edgekit.jobs.engines import compile_graphs, open_engines, usable
-from edgekit.jobs.golden import read_golden
-from edgekit.jobs.worker import Worker
+from edgekit.jobs.bundles.bundle import damage, read_manifest
+from edgekit.jobs.bundles.signing import check_signature
+from edgekit.jobs.caching.store import cache_root
+from edgekit.jobs.running.certify import named_parity, whole_placement
+from edgekit.jobs.running.child import Child
+from edgekit.jobs.running.engines import compile_graphs, open_engines, usable
+from edgekit.jobs.running.golden import read_golden
+from edgekit.jobs.running.worker import Worker
+from edgekit.jobs.serving.certified import built_for
 
 __all__ = ["run"]
 
 # Rounding differs a little between machines: what was certified may be missed by so many dB.
 _MARGIN_DB = 1.0
+# Clocks of two machines that both keep time differ by less.
+_CLOCKS_DIFFER = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """A bundle that has arrived, and how it is to be run here."""
+
+    bundle: Path
+    manifest: Manifest
+    threads: int | None
+    trust_engine: bool
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One entry of the bundle, and the target of this machine that it belongs to.
+
+    Attributes:
+        engines: The bundle's own, by role.
+    """
+
+    engines: dict[str, Engine]
+    target: Target
+    probe: Probe
+
+    @property
+    def first(self) -> Engine:
+        """What all its engines have in common stands in each."""
+        return next(iter(self.engines.values()))
+
+    def __str__(self) -> str:
+        return f"{self.first.variant} on {self.first.target} in {self.first.compute}"
 
 
 def run(
@@ -43,48 +83,50 @@ def run(
     targets: Sequence[str],
     threads: int | None,
     trust_engine: bool,
+    require_signature: Path | None,
     progress: Progress,
 ) -> VerifyDocument:
     """See edgekit.api.verify."""
-    manifest = read_manifest(bundle)
+    manifest = read_manifest(bundle, refuse_links=False)
+    certified, here = _certified(bundle, manifest), environment(threads)
     progress.stage("checksums")
+    signature = check_signature(bundle, require_signature)
     damaged = damage(bundle, manifest)
+    wanted = _wanted(manifest, targets)
     entries: list[VerifyEntry] = []
     skipped: list[str] = []
-    if not damaged:
-        for target in _wanted(manifest, targets):
-            try:
-                where, probe = usable(target)
-            except Unavailable as error:
-                if targets:
-                    raise
-                skipped.append(f"{target}: {error.message}")
-                continue
-            for engines in _entries(manifest, target):
-                first = next(iter(engines.values()))
-                name = f"{first.variant} on {target} in {first.compute}"
-                if _certificate(bundle, first).verdict == "FAIL":
-                    skipped.append(f"{name} failed when it was certified and is not for use.")
-                    continue
-                progress.stage(name)
-                entries.append(
-                    _verified(
-                        bundle, manifest, engines, where, probe, threads, trust_engine, progress
-                    )
-                )
-    certified = msgspec.convert(manifest.environment, Environment)
-    verdicts: list[Verdict] = [entry.verdict for entry in entries]
-    if damaged:
+    verdicts: list[Verdict] = []
+    # Nothing of a bundle that is not what was sent is opened.
+    if damaged or (require_signature is not None and signature.state != "valid"):
         verdicts.append("FAIL")
+    else:
+        arrival = _Arrival(bundle, manifest, threads, trust_engine, progress)
+        for entry in _entries(arrival, wanted, skipped, strict=bool(targets)):
+            progress.stage(str(entry))
+            entries.append(_verified(arrival, entry))
+            verdicts.append(entries[-1].verdict)
     return VerifyDocument(
         bundle=str(bundle),
         verdict=worst(verdicts),
-        files=len(manifest.files),
+        files=len(manifest.files) + 1,
         damaged=tuple(damaged),
         entries=tuple(entries),
-        differences=tuple(differences(certified, environment(threads))),
+        differences=tuple(differences(certified, here)),
         skipped=tuple(skipped),
+        signature=signature,
+        instruction_set=_instruction_sets(certified, here),
+        notes=tuple(_clock(manifest.created)),
     )
+
+
+def _certified(bundle: Path, manifest: Manifest) -> Environment:
+    try:
+        return msgspec.convert(manifest.environment, Environment)
+    except msgspec.ValidationError as error:
+        raise BadInput(
+            f"The manifest of {bundle} describes no machine: {error}.",
+            hint="Take a fresh copy of the bundle.",
+        ) from error
 
 
 def _wanted(manifest: Manifest, targets: Sequence[str]) -> list[str]:
@@ -95,7 +137,35 @@ def _wanted(manifest: Manifest, targets: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(targets)) or known
 
 
-def _entries(manifest: Manifest, target: str) -> list[dict[str, Engine]]:
+def _entries(
+    arrival: _Arrival, targets: Sequence[str], skipped: list[str], *, strict: bool
+) -> list[_Entry]:
+    """The entries that can be repeated here; why the others cannot goes to `skipped`.
+
+    Raises:
+        Unavailable: `strict`, and a target is not usable here.
+    """
+    found: list[_Entry] = []
+    for text in targets:
+        try:
+            target, probe = usable(text)
+        except Unavailable as error:
+            if strict:
+                raise
+            skipped.append(f"{text}: {error.message}")
+            continue
+        for engines in _by_entry(arrival.manifest, text):
+            entry = _Entry(engines, target, probe)
+            if _certificate(arrival.bundle, entry.first).verdict == "FAIL":
+                skipped.append(f"{entry} failed when it was certified and is not for use.")
+            elif entry.first.compute not in probe.computes:
+                skipped.append(f"{entry}: this machine cannot compute in {entry.first.compute}.")
+            else:
+                found.append(entry)
+    return found
+
+
+def _by_entry(manifest: Manifest, target: str) -> list[dict[str, Engine]]:
     """The engines of a target, by entry and then by role."""
     found: dict[tuple[str, str], dict[str, Engine]] = {}
     for engine in manifest.engines:
@@ -104,65 +174,53 @@ def _entries(manifest: Manifest, target: str) -> list[dict[str, Engine]]:
     return list(found.values())
 
 
-def _verified(
-    bundle: Path,
-    manifest: Manifest,
-    engines: dict[str, Engine],
-    target: Target,
-    probe: Probe,
-    threads: int | None,
-    trust_engine: bool,
-    progress: Progress,
-) -> VerifyEntry:
-    first = next(iter(engines.values()))
+def _verified(arrival: _Arrival, entry: _Entry) -> VerifyEntry:
     try:
-        checks = _checks(bundle, manifest, engines, target, probe, threads, trust_engine, progress)
+        folders = _folders(arrival, entry)
+        checks = _checks(arrival, entry, folders)
+    except _CacheError:
+        raise
     except EdgekitError as error:
-        checks = {"finite": Check(verdict="FAIL", reason=str(error))}
+        checks = {"opens": Check(verdict="FAIL", reason=str(error))}
     return VerifyEntry(
-        target=first.target,
-        variant=first.variant,
-        compute=first.compute,
+        target=entry.first.target,
+        variant=entry.first.variant,
+        compute=entry.first.compute,
         verdict=worst(check.verdict for check in checks.values()),
         checks=checks,
     )
 
 
-def _checks(
-    bundle: Path,
-    manifest: Manifest,
-    engines: dict[str, Engine],
-    target: Target,
-    probe: Probe,
-    threads: int | None,
-    trust_engine: bool,
-    progress: Progress,
-) -> dict[str, Check]:
-    """Repeat the four checks that need no data set."""
-    first = next(iter(engines.values()))
+def _checks(arrival: _Arrival, entry: _Entry, folders: dict[str, Path]) -> dict[str, Check]:
+    """Open the engines, and repeat the four checks that need no data set."""
+    bundle, manifest, first = arrival.bundle, arrival.manifest, entry.first
     variant = manifest.variant(first.variant)
     assert variant is not None, "an engine belongs to a variant"
     card = card_from_dict(manifest.card, str(bundle / "manifest.json"))
-    folders = _folders(bundle, engines, target, probe, threads, trust_engine, progress)
-    golden = {role: read_golden(bundle / path) for role, path in manifest.golden.items()}
+    golden = {
+        role: read_golden(bundle / path)
+        for role, path in manifest.golden.items()
+        if role in entry.engines
+    }
     feeds = {role: pair[0] for role, pair in golden.items()}
     with Child(
-        Worker, partial(open_engines, folders), card, bundle, False, what=first.variant
+        Worker, partial(open_engines, folders), card, bundle, False, what=str(entry)
     ) as child:
         placement = whole_placement(child.call("placement"))
         outputs = child.call("sequences", feeds)
         differing, difference = child.call("repeat", feeds)
-    parity = named_parity({role: pair[1] for role, pair in golden.items()}, outputs)
+    parity = named_parity(card, {role: pair[1] for role, pair in golden.items()}, outputs)
     quantized = _certificate(bundle, first).checks["placement"].details.get("quantized_share")
     return {
+        "opens": Check(verdict="PASS"),
         "finite": check_finite(parity),
         "parity": _as_certified(
             check_parity(parity, variant.precision, first.compute),
-            manifest.golden_sqnr_db.get(_name(first)),
+            manifest.golden_sqnr_db.get(first.name),
         ),
         "placement": check_placement(
             placement,
-            devices=(target.device,),
+            devices=(entry.target.device,),
             precision=variant.precision,
             compute=first.compute,
             quantized_share=quantized,
@@ -172,48 +230,59 @@ def _checks(
     }
 
 
-def _folders(
-    bundle: Path,
-    engines: dict[str, Engine],
-    target: Target,
-    probe: Probe,
-    threads: int | None,
-    trust_engine: bool,
-    progress: Progress,
-) -> dict[str, Path]:
+def _folders(arrival: _Arrival, entry: _Entry) -> dict[str, Path]:
     """Compile the bundle's graphs here, or use its own engines where the user trusts them.
 
     An engine is native code for its library to load: one that was made elsewhere is not opened
     unasked. On the machine that made the bundle the engine is in the cache anyway.
     """
-    first = next(iter(engines.values())).compiled
-    if trust_engine:
-        fitting = all(
-            engine.compiled.runtime_version == probe.version
-            and engine.compiled.device == probe.device
-            and threads in (None, engine.compiled.options.threads)
-            for engine in engines.values()
+    options = entry.first.compiled.options
+    if arrival.threads is not None:
+        options = msgspec.structs.replace(options, threads=arrival.threads)
+    if arrival.trust_engine:
+        own = entry.engines.values()
+        if all(built_for(arrival.bundle, one, entry.probe, options) for one in own):
+            return {role: arrival.bundle / one.folder for role, one in entry.engines.items()}
+        made = entry.first.compiled
+        arrival.progress.note(
+            f"The bundle's engine was built by {made.runtime_version} for {made.device}; this is "
+            f"{entry.probe.version} on {entry.probe.device}: compiled again from the bundle's "
+            "graph."
         )
-        if fitting:
-            return {role: bundle / engine.folder for role, engine in engines.items()}
-        progress.note(
-            f"The bundle's engine was built by {first.runtime_version} for {first.device}; this is "
-            f"{probe.version} on {probe.device}: compiled again from the bundle's graph."
+    graphs = {role: arrival.bundle / engine.graph for role, engine in entry.engines.items()}
+    try:
+        engines = compile_graphs(
+            graphs, entry.target, entry.probe, options, progress=arrival.progress
         )
-    options = first.options
-    if threads is not None:
-        options = msgspec.structs.replace(options, threads=threads)
-    graphs = {role: bundle / engine.graph for role, engine in engines.items()}
-    made = compile_graphs(graphs, target, probe, options, progress=progress)
-    return {role: engine.folder for role, engine in made.items()}
+    except (EdgekitError, OSError) as error:
+        # Engines say many things when a disk is full; what counts is whether there is room.
+        _refuse_cache(2 * sum(path.stat().st_size for path in graphs.values()), error)
+        raise
+    return {role: engine.folder for role, engine in engines.items()}
 
 
-def _name(engine: Engine) -> str:
-    return entry_name(engine.target, engine.variant, engine.compute)
+class _CacheError(BadInput):
+    """The cache cannot be written: no fault of the bundle, and of no single entry."""
+
+
+def _refuse_cache(needed: int, failure: Exception) -> None:
+    """Say that the cache is to blame where it does not take `needed` bytes."""
+    folder = cache_root()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(needed))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise _CacheError(
+            f"The cache {folder}, where the bundle's graphs are compiled, cannot be written: "
+            f"{reason}.",
+            hint="Free some space there, or name another folder by EDGEKIT_CACHE.",
+        ) from failure
 
 
 def _certificate(bundle: Path, engine: Engine) -> Certificate:
-    path = bundle / "certificates" / f"{_name(engine)}.json"
+    path = bundle / "certificates" / f"{engine.name}.json"
     try:
         return msgspec.json.decode(path.read_bytes(), type=Certificate)
     except (OSError, msgspec.MsgspecError) as error:
@@ -237,3 +306,40 @@ def _as_certified(check: Check, certified_db: float | None) -> Check:
         limit=limit,
         reason=f"As on the machine that certified it, {certified_db:.1f} dB on golden inputs.",
     )
+
+
+def _instruction_sets(certified: Environment, here: Environment) -> InstructionSets | None:
+    """Compare what engines choose their kernels by; the golden outputs decide what it does."""
+    one = certified.identity.get("instruction_set")
+    if not isinstance(one, list | tuple):
+        return None
+    theirs = tuple(str(name) for name in one)
+    ours = tuple(str(name) for name in here.identity["instruction_set"])
+    if theirs == ours:
+        return InstructionSets(certified=theirs, here=ours, same=True)
+    lacks = " ".join(name for name in theirs if name not in ours)
+    adds = " ".join(name for name in ours if name not in theirs)
+    parts = [f"this machine lacks {lacks}"] if lacks else []
+    parts += [f"this machine adds {adds}"] if adds else []
+    return InstructionSets(
+        certified=theirs,
+        here=ours,
+        same=False,
+        reason=f"The certificate was made on another instruction set ({'; '.join(parts)}): its "
+        "latency does not carry over, and whether its answers do is for the golden outputs to say.",
+    )
+
+
+def _clock(created: str) -> list[str]:
+    """A sentence where the bundle comes from the future: one of two clocks is wrong."""
+    try:
+        made = datetime.fromisoformat(created)
+    except ValueError:
+        return [f"The manifest's date, {created!r}, is no date."]
+    now = datetime.now(timezone.utc)
+    if made.tzinfo is None:
+        made = made.replace(tzinfo=timezone.utc)
+    if made <= now + _CLOCKS_DIFFER:
+        return []
+    here = now.isoformat(timespec="seconds")
+    return [f"The bundle is dated {created}, and the clock here says {here}: one of them is wrong."]

@@ -15,7 +15,7 @@ import pytest
 from edgekit.cli.catalogue import COMMANDS
 
 ABSENT = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "onnxscript", "onnxslim",
-          "safetensors", "pycocotools", "sklearn")  # fmt: skip
+          "safetensors", "pycocotools", "sklearn", "cryptography")  # fmt: skip
 
 IMPORT_ALL = """
 import importlib, pkgutil, edgekit

@@ -21,10 +21,16 @@ __all__ = ["command"]
 @options.targets(required=False, help="Only this target; default: all of the bundle usable here.")
 @options.threads
 @options.trust_engine
+@click.option(
+    "--require-signature",
+    metavar="KEY.pub",
+    type=click.Path(path_type=Path),
+    help="Fail where the bundle is not signed by this public key (Ed25519).",
+)
 @options.require_verified
 @reporting
 def command(*, bundle: Path, **rest: Any) -> VerifyDocument:
-    """Check BUNDLE on arrival: checksums, golden outputs, placement, repeatability.
+    """Check BUNDLE on arrival: checksums, signature, golden outputs, placement, repeatability.
 
     Needs neither torch nor a data set.
     """

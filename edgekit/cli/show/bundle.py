@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from edgekit.cli.show.text import check_lines, grid, line, verdict
-from edgekit.core.documents import VerifyDocument, VerifyEntry
+from edgekit.core.documents import BundleSignature, VerifyDocument, VerifyEntry
 
 __all__ = ["show_verify"]
 
@@ -28,9 +28,15 @@ def show_verify(document: VerifyDocument, console: Console) -> None:
         console.print(Text(f"FAIL file: {sentence}", "red"))
     for sentence in document.skipped:
         console.print(Text(f"skipped: {sentence}", "yellow"))
-    if document.differences:
-        keys = ", ".join(document.differences)
+    for sentence in _words(document):
+        console.print(Text(sentence, "yellow"))
+    # The instruction set has a sentence of its own.
+    others = [text for text in document.differences if not text.startswith("instruction_set:")]
+    if others:
+        keys = ", ".join(others)
         console.print(Text(f"This machine differs from the certificate's in: {keys}", "yellow"))
+    if document.signature is not None:
+        _show_signature(document.signature, console)
     line(console)
     counted = f"{document.files} files"
     console.print(
@@ -39,5 +45,19 @@ def show_verify(document: VerifyDocument, console: Console) -> None:
     )
 
 
+def _show_signature(signature: BundleSignature, console: Console) -> None:
+    """Print whether a bundle is signed; green is for what was checked."""
+    style = "yellow" if signature.state == "not-checked" else ""
+    if signature.key is not None:
+        style = "green" if signature.state == "valid" else "red"
+    line(console, f"signature: {signature.reason}", style)
+
+
+def _words(document: VerifyDocument) -> list[str]:
+    sets = document.instruction_set
+    return [*document.notes, *([sets.reason] if sets is not None and not sets.same else [])]
+
+
 def _names(entry: VerifyEntry) -> str:
-    return ", ".join(entry.checks).replace("_", " ")
+    """The checks of the seven; that the engine opened goes without saying."""
+    return ", ".join(name for name in entry.checks if name != "opens").replace("_", " ")

@@ -1,0 +1,169 @@
+"""The bundle on disk: its manifest, its files, their checksums."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from edgekit.core.errors import BadInput
+from edgekit.core.files import sha256_file, write_bytes
+from edgekit.core.manifest import (
+    Manifest,
+    ManifestFile,
+    encode_manifest,
+    entry_name,
+    is_whole,
+    parse_manifest,
+)
+
+__all__ = ["MANIFEST", "SIGNATURE", "damage", "entry_name", "is_bundle", "read_manifest", "seal"]
+
+MANIFEST = "manifest.json"
+SIGNATURE = "manifest.json.sig"
+
+_NO_BUNDLE = "A bundle is made by: edgekit deploy"
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a folder is a bundle."""
+    return (path / MANIFEST).is_file()
+
+
+def read_manifest(bundle: Path, *, refuse_links: bool = True) -> Manifest:
+    """Read the manifest.
+
+    Args:
+        bundle: The bundle's folder.
+        refuse_links: Refuse the bundle where a path that the manifest names is a symbolic link,
+            or leads through one. False is for who asks `damage`, which names them.
+
+    Raises:
+        BadInput: No manifest, or not one that this version reads; see parse_manifest.
+    """
+    path = bundle / MANIFEST
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            kind = "a folder" if path.is_dir() and not path.is_symlink() else "no plain file"
+            raise BadInput(f"{path} is {kind}.", hint=_NO_BUNDLE)
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise BadInput(
+            f"{bundle} is not a bundle: it holds no {MANIFEST}."
+            if bundle.exists()
+            else f"{bundle} does not exist.",
+            hint=_NO_BUNDLE,
+        ) from None
+    except NotADirectoryError:
+        raise BadInput(f"{bundle} is a file and not a bundle.", hint=_NO_BUNDLE) from None
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be read: {_lower(error)}.", hint="Take a fresh copy of the bundle."
+        ) from error
+    manifest = parse_manifest(content, path)
+    if refuse_links:
+        linked = next((name for name in manifest.paths() if _through_link(bundle, name)), None)
+        if linked is not None:
+            raise BadInput(
+                f"{linked} in {bundle} is a symbolic link, and a bundle holds none.",
+                hint="Copy the bundle with its links followed (cp -rL), from who you trust.",
+            )
+    return manifest
+
+
+def seal(bundle: Path, manifest: Manifest) -> None:
+    """Write the manifest with the sha256 of every other file of the bundle and its own.
+
+    Its own stands inside it, over its bytes with these digits taken as zeros. A file of checksums
+    beside it would say the same, but of two files that disagree one cannot tell which was changed.
+    A signature of the manifest that was there goes: it belongs to what was signed.
+
+    Raises:
+        BadInput: The bundle holds a link or another special file, or it cannot be written.
+    """
+    (bundle / SIGNATURE).unlink(missing_ok=True)
+    files: dict[str, ManifestFile] = {}
+    for name, fault in _contents(bundle):
+        if fault:
+            raise BadInput(f"{name} in {bundle} {fault}.", hint="Remove it, or copy what it names.")
+        if name != MANIFEST:
+            path = bundle / name
+            files[name] = ManifestFile(sha256_file(path), path.stat().st_size)
+    sealed = msgspec.structs.replace(manifest, files=files)
+    write_bytes(bundle / MANIFEST, encode_manifest(sealed, bundle / MANIFEST))
+
+
+def damage(bundle: Path, manifest: Manifest) -> list[str]:
+    """Return what is missing, changed, extra or a link, each as a sentence that begins with it.
+
+    Where the manifest itself was changed nothing that it says of the others is believed, and it
+    alone is named.
+    """
+    if not is_whole((bundle / MANIFEST).read_bytes(), manifest.seal):
+        return [f"{MANIFEST} was changed after it was sealed: its own sha256 differs."]
+    there: set[str] = set()
+    links: list[str] = []
+    found: list[str] = []
+    for name, fault in _contents(bundle):
+        if fault:
+            links.append(name)
+            found.append(f"{_printable(name)} {fault}.")
+        elif name in manifest.files:
+            there.add(name)
+        elif name not in (MANIFEST, SIGNATURE):
+            found.append(f"{_printable(name)} does not belong to the bundle.")
+    for name, expected in manifest.files.items():
+        if name in there:
+            found += _changed(bundle / name, name, expected)
+        elif not any(name == link or name.startswith(f"{link}/") for link in links):
+            found.append(f"{name} is missing.")
+    unsealed = {*manifest.paths()} - {*manifest.files, *(one.folder for one in manifest.engines)}
+    return found + [f"{name} is named by {MANIFEST} without a sha256." for name in sorted(unsealed)]
+
+
+def _changed(path: Path, name: str, expected: ManifestFile) -> list[str]:
+    try:
+        size = path.stat().st_size
+        if size != expected.size_bytes:
+            return [f"{name} holds {size} bytes instead of {expected.size_bytes}."]
+        if sha256_file(path) != expected.sha256:
+            return [f"{name} was changed: its sha256 differs."]
+    except OSError as error:
+        return [f"{name} cannot be read: {_lower(error)}."]
+    return []
+
+
+def _contents(bundle: Path, below: str = "") -> Iterator[tuple[str, str]]:
+    """Every file below a folder, in order: relative path, and why it is none of a bundle's."""
+    try:
+        entries = sorted(os.scandir(bundle / below), key=lambda entry: entry.name)
+    except OSError as error:
+        yield below, f"cannot be read: {_lower(error)}"
+        return
+    for entry in entries:
+        name = f"{below}/{entry.name}" if below else entry.name
+        if entry.is_symlink():
+            yield name, "is a symbolic link, and a bundle holds none"
+        elif entry.is_dir(follow_symlinks=False):
+            yield from _contents(bundle, name)
+        elif entry.is_file(follow_symlinks=False):
+            yield name, ""
+        else:
+            yield name, "is neither a file nor a folder"
+
+
+def _through_link(bundle: Path, name: str) -> bool:
+    parts = name.split("/")
+    return any((bundle / "/".join(parts[: end + 1])).is_symlink() for end in range(len(parts)))
+
+
+def _printable(name: str) -> str:
+    """The name of a file that anyone may have put there, fit for a terminal and for JSON."""
+    return name if name.isprintable() else ascii(name)
+
+
+def _lower(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
