@@ -12,6 +12,7 @@ import numpy as np
 from edgekit.core.parity import ParityMeter
 from edgekit.core.requires import requires
 from edgekit.core.runtime import Array, Feeds
+from edgekit.export.module_paths import module_paths, put_module_paths
 from edgekit.export.quiet import quiet
 
 __all__ = ["GraphRunner", "clean"]
@@ -26,7 +27,8 @@ _SQNR_DB = 100.0
 def clean(model: Any, feeds: Feeds, runner: GraphRunner | None = None) -> tuple[Any, list[str]]:
     """Fold constants, fuse and drop dead nodes; return the model as it was where that goes wrong.
 
-    Both graphs are run on `feeds` and must agree.
+    Both graphs are run on `feeds` and must agree. Nodes keep the module that they came from; a
+    node that several became one has that of the last of them.
 
     Args:
         model: onnx.ModelProto; left as it is.
@@ -64,6 +66,7 @@ def clean(model: Any, feeds: Feeds, runner: GraphRunner | None = None) -> tuple[
             return model, [f"The graph was left as exported: onnxslim changed the output {name!r}."]
     # Its library's stamp would hide who made the graph.
     slim.producer_name, slim.producer_version = model.producer_name, model.producer_version
+    put_module_paths(slim, module_paths(model))
     return slim, []
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "load",
     "opset_of",
     "producers",
+    "reads",
     "weight_axis",
     "with_initializers",
 ]
@@ -212,7 +213,7 @@ def in_order(model: onnx.ModelProto) -> None:
     while waiting:
         later = []
         for node in waiting:
-            if (_reads(node) & made) <= done:
+            if (reads(node) & made) <= done:
                 ordered.append(node)
                 done.update(node.output)
             else:
@@ -224,11 +225,11 @@ def in_order(model: onnx.ModelProto) -> None:
     model.graph.node.extend(ordered)
 
 
-def _reads(node: onnx.NodeProto) -> set[str]:
+def reads(node: onnx.NodeProto) -> set[str]:
     """Return what a node and its subgraphs read."""
     names = set(node.input)
     for entry in node.attribute:
         for graph in (entry.g, *entry.graphs):
             for inner in graph.node:
-                names |= _reads(inner)
+                names |= reads(inner)
     return names

@@ -13,6 +13,7 @@ from edgekit.core.errors import BadInput
 from edgekit.core.inputs import axis_sizes, dynamic_axes, generate_feeds
 from edgekit.core.requires import requires
 from edgekit.core.runtime import Feeds
+from edgekit.export.module_paths import module_paths, put_module_paths
 from edgekit.export.quiet import quiet
 from edgekit.export.torch_graph import TorchGraph
 from edgekit.export.translations import translations
@@ -36,7 +37,8 @@ def export_graph(graph: TorchGraph, opset: int | None) -> tuple[Any, str, list[s
         opset: ONNX operator set; None means the exporter's own.
 
     Returns:
-        onnx.ModelProto, the exporter ("torch.export" or "torchscript"), and notes.
+        onnx.ModelProto, whose nodes say their module (see edgekit.export.module_paths), the
+        exporter ("torch.export" or "torchscript"), and notes.
 
     Raises:
         BadInput: Neither exporter manages, the graph exceeds 2 GB, or another opset came out than
@@ -70,6 +72,8 @@ def export_graph(graph: TorchGraph, opset: int | None) -> tuple[Any, str, list[s
             f"Opset {opset} was asked for {graph.where}, but the {exporter} exporter wrote {got}.",
             hint=f"Leave --opset out, or ask for {got}.",
         )
+    modules = {name for name, _ in graph.module.named_modules()}
+    put_module_paths(model, module_paths(model, modules))
     return model, exporter, notes
 
 

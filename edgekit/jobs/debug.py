@@ -1,0 +1,117 @@
+"""`edgekit debug parity`: where a variant on a target leaves the fp32 graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from edgekit.benchmarks.certificate import entry_precision
+from edgekit.core.card import ModelCard
+from edgekit.core.certificate import Verdict
+from edgekit.core.documents import DebugParityDocument
+from edgekit.core.errors import BadInput
+from edgekit.core.parity import SQNR_LIMIT_DB
+from edgekit.core.progress import Progress
+from edgekit.core.runtime import CompileOptions, Feeds
+from edgekit.jobs.bundles.bundle import read_manifest
+from edgekit.jobs.diverging.diverge import find_divergence
+from edgekit.jobs.running.certify import named_parity
+from edgekit.jobs.running.child import run_in_child
+from edgekit.jobs.running.engines import usable
+from edgekit.jobs.running.feeds import generated_feeds, open_data
+from edgekit.jobs.running.golden import read_golden
+from edgekit.jobs.running.models import Model, resolve_model
+from edgekit.jobs.running.plain import open_plain
+from edgekit.jobs.running.sequences import Outputs, run_sequence
+
+__all__ = ["run_parity"]
+
+# Pictures of --data that are compared.
+_IMAGES = 8
+
+Golden = Mapping[str, tuple[Sequence[Feeds], Sequence[list[Outputs]]]]
+
+
+def run_parity(
+    model: str,
+    *,
+    target: str,
+    compute: str,
+    against: str | None,
+    data: Path | None,
+    threads: int | None,
+    seed: int,
+    progress: Progress,
+) -> DebugParityDocument:
+    """See edgekit.api.debug_parity."""
+    where, probe = usable(target)
+    suspect = resolve_model(model, probe=probe)
+    reference = _reference(suspect, against)
+    golden: Golden = {}
+    if data is not None:
+        feeds = open_data(data, suspect.card, seed=seed).feeds(_IMAGES)
+        if not feeds:
+            raise BadInput(f"{data} holds nothing that {model} could be run on.")
+    elif suspect.bundle is not None:
+        golden = _golden(suspect.bundle)
+        feeds = {role: list(pair[0]) for role, pair in golden.items()}
+    else:
+        feeds = generated_feeds(suspect.card, seed)
+    notes = _export_notes(reference, golden) if against is None else ()
+    found = find_divergence(
+        reference.variant,
+        suspect.variant,
+        suspect.card,
+        where,
+        probe,
+        CompileOptions(compute=compute, threads=threads),
+        feeds,
+        SQNR_LIMIT_DB[entry_precision(suspect.variant.precision, compute)],
+        progress,
+    )
+    fields = {name: getattr(found, name) for name in found.__struct_fields__}
+    verdict: Verdict = "FAIL" if notes else found.verdict
+    return DebugParityDocument(
+        model=model,
+        against=reference.text,
+        target=str(where),
+        variant=suspect.variant.id,
+        compute=compute,
+        **{**fields, "verdict": verdict, "notes": (*notes, *found.notes)},
+    )
+
+
+def _reference(suspect: Model, against: str | None) -> Model:
+    """What the model is compared with: named, the bundle's fp32 variant, or the graph itself."""
+    if against is not None:
+        return resolve_model(against)
+    return suspect if suspect.bundle is None else resolve_model(f"{suspect.bundle}@fp32")
+
+
+def _golden(bundle: Path) -> Golden:
+    return {role: read_golden(bundle / path) for role, path in read_manifest(bundle).golden.items()}
+
+
+def _export_notes(reference: Model, golden: Golden) -> tuple[str, ...]:
+    """Say it where the fp32 graph itself is off the bundle's reference: that is no engine's."""
+    if not golden:
+        return ()
+    worst_db = run_in_child(
+        _golden_db, reference.variant.paths, golden, reference.card, what="the fp32 graph"
+    )
+    if worst_db >= SQNR_LIMIT_DB["fp32"]:
+        return ()
+    sentence = (
+        f"The fp32 graph itself reaches {worst_db:.1f} dB against the bundle's reference outputs: "
+        "the fault lies in the export, before any engine."
+    )
+    return (sentence,)
+
+
+def _golden_db(paths: Mapping[str, Path], golden: Golden, card: ModelCard) -> float:
+    got: dict[str, list[list[Outputs]]] = {}
+    for role, (feeds, _) in golden.items():
+        with open_plain(paths[role]) as session:
+            got[role] = [run_sequence(session, one, card.graph(role)) for one in feeds]
+    expected = {role: list(pair[1]) for role, pair in golden.items()}
+    return min(one.sqnr_db for one in named_parity(card, expected, got).values())

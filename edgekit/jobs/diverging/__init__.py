@@ -1,0 +1,1 @@
+"""The first node whose output leaves the limit of parity."""
