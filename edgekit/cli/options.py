@@ -14,7 +14,9 @@ from edgekit.cli.types import Number, named_shapes, named_values
 __all__ = [
     "allow_fallback",
     "arch",
+    "bake",
     "batch",
+    "best_compute",
     "calibration",
     "card",
     "card_options",
@@ -48,9 +50,14 @@ _COMPUTE = click.Choice(["fp32", "bf16", "fp16"])
 _TARGET_HELP = "RUNTIME:DEVICE[:INDEX], for instance openvino:cpu"
 
 
-def target() -> Decorator:
-    """--target, exactly one."""
-    return click.option("--target", metavar="TARGET", required=True, help=f"{_TARGET_HELP}.")
+def target(*, required: bool = True, help: str = "") -> Decorator:  # noqa: A002
+    """--target, one."""
+    return click.option(
+        "--target",
+        metavar="TARGET",
+        required=required,
+        help=f"{help} {_TARGET_HELP}.".strip(),
+    )
 
 
 def targets(*, required: bool = True, help: str = "Where to run.") -> Decorator:  # noqa: A002
@@ -123,12 +130,24 @@ card_options = click.option(
 opset = click.option(
     "--opset", type=click.IntRange(min=1), help="ONNX operator set; default: the exporter's own."
 )
+bake = click.option(
+    "--bake",
+    metavar="PREPROCESS,NMS",
+    multiple=True,
+    help="What the graph itself is to do: preprocess (uint8 NHWC in), nms (detections out).",
+)
 compute = click.option(
     "--compute",
     type=_COMPUTE,
     default="fp32",
     show_default=True,
     help="Float precision the engine may compute in.",
+)
+
+best_compute = click.option(
+    "--compute",
+    type=_COMPUTE,
+    help="Float precision the engine may compute in; default: as the bundle recommends, else fp32.",
 )
 
 

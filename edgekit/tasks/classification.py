@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
@@ -12,7 +11,7 @@ from edgekit.tasks.cards import check_labels
 from edgekit.tasks.outputs import Outputs, pick
 from edgekit.tasks.preprocess import preprocessor
 from edgekit.tasks.results import Classification
-from edgekit.tasks.task import Fit, Image
+from edgekit.tasks.task import Fit, Image, Input
 
 __all__ = ["DECODES", "Classifier"]
 
@@ -42,7 +41,7 @@ class Classifier:
         self._softmax = DECODES[decode]
         self._preprocessor = preprocessor(card)
 
-    def preprocess(self, image: Image) -> tuple[npt.NDArray[np.float32], Fit]:
+    def preprocess(self, image: Image) -> tuple[Input, Fit]:
         """Lay an image into the network input; see `Preprocessor`."""
         return self._preprocessor(image)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
@@ -17,7 +16,7 @@ from edgekit.tasks.nms import suppress
 from edgekit.tasks.outputs import Outputs
 from edgekit.tasks.preprocess import preprocessor
 from edgekit.tasks.results import Detections, Float, Integer
-from edgekit.tasks.task import Fit, Image
+from edgekit.tasks.task import Fit, Image, Input
 
 __all__ = ["Detector"]
 
@@ -62,7 +61,7 @@ class Detector:
         self._rules = card.postprocess
         self._preprocessor = preprocessor(card)
 
-    def preprocess(self, image: Image) -> tuple[npt.NDArray[np.float32], Fit]:
+    def preprocess(self, image: Image) -> tuple[Input, Fit]:
         """Lay an image into the network input; see `Preprocessor`."""
         return self._preprocessor(image)
 

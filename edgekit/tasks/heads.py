@@ -12,7 +12,17 @@ from edgekit.tasks.outputs import Outputs, pick
 
 # ruff: noqa: ARG001  (a head's arguments are fixed)
 
-__all__ = ["FINAL_HEADS", "HEADS", "FinalHead", "Head", "end2end", "yolov5", "yolov8", "yolox"]
+__all__ = [
+    "FINAL_HEADS",
+    "HEADS",
+    "FinalHead",
+    "Head",
+    "end2end",
+    "yolov5",
+    "yolov8",
+    "yolox",
+    "yolox_cells",
+]
 
 Float = npt.NDArray[np.float32]
 
@@ -40,7 +50,7 @@ def yolox(outputs: Outputs, size: tuple[int, int]) -> tuple[Float, Float]:
     Raises:
         BadInput: No output has that shape.
     """
-    cells, strides = _cells(size)
+    cells, strides = yolox_cells(size)
     _, array = pick(
         outputs,
         reader="The head 'yolox'",
@@ -137,8 +147,12 @@ def _corners(centre: Float, half: Float) -> Float:
 
 
 @lru_cache(maxsize=8)
-def _cells(size: tuple[int, int]) -> tuple[Float, Float]:
-    """Return the cells (A, 2) as x, y and their strides (A, 1) of a YOLOX input."""
+def yolox_cells(size: tuple[int, int]) -> tuple[Float, Float]:
+    """Return the cells (A, 2) as x, y and their strides (A, 1) of a YOLOX input, both float32.
+
+    Args:
+        size: (H, W) of the network input, pixels.
+    """
     cells, strides = [], []
     for stride in _YOLOX_STRIDES:
         rows, columns = -(-size[0] // stride), -(-size[1] // stride)

@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from edgekit.core.card import Axis, ModelCard, Preprocess, TensorCard
 from edgekit.core.errors import BadInput
-from edgekit.tasks.task import Fit, Image
+from edgekit.tasks.task import Fit, Image, Input
 
-__all__ = ["Preprocessor", "image_input", "preprocessor"]
+__all__ = ["Preprocessor", "image_input", "levels", "preprocessor"]
 
 _INTERPOLATIONS = {
     "nearest": cv2.INTER_NEAREST,
@@ -23,18 +23,22 @@ _INTERPOLATIONS = {
 class Preprocessor:
     """Lays images into a network input as a card says.
 
-    A pixel has only 256 values, so scale, mean and std become one table a channel, computed in
-    float64: one pass over the picture, and each number is rounded once.
+    A pixel has only 256 values, so scale, mean and std become one table a channel: one pass over
+    the picture. A network that takes uint8 gets the pixels as they were resized.
 
     Args:
         preprocess: The card's section.
         layout: "NCHW" or "NHWC".
+        dtype: "float32" or "uint8".
 
     Raises:
-        BadInput: `resize_to` is smaller than the crop, or the layout is unknown.
+        BadInput: `resize_to` is smaller than the crop, the layout is unknown, or pixels that stay
+            uint8 have a scale, mean or std.
     """
 
-    def __init__(self, preprocess: Preprocess, layout: str = "NCHW") -> None:
+    def __init__(
+        self, preprocess: Preprocess, layout: str = "NCHW", dtype: str = "float32"
+    ) -> None:
         if layout not in ("NCHW", "NHWC"):
             raise BadInput(
                 f"The layout {layout!r} of an image input is unknown.", hint="Known: NCHW, NHWC."
@@ -48,21 +52,24 @@ class Preprocessor:
             )
         self.preprocess = preprocess
         self.layout = layout
-        levels = np.arange(256, dtype=np.float64)[:, None] * preprocess.scale
-        channels = preprocess.channels
-        mean = np.array(preprocess.mean[:channels])
-        std = np.array(preprocess.std[:channels])
-        # (256, C), in the order of `colour`.
-        self._table = ((levels - mean) / std).astype(np.float32)
+        self._table: Input = levels(preprocess)
+        if dtype == "uint8":
+            if not (self._table == np.arange(256)[:, None]).all():
+                raise BadInput(
+                    "The image input is uint8, so `preprocess` in the card must leave the pixels "
+                    "as they are.",
+                    hint="Leave out `scale`, `mean` and `std`; the graph itself normalises.",
+                )
+            self._table = self._table.astype(np.uint8)
 
-    def __call__(self, image: Image) -> tuple[npt.NDArray[np.float32], Fit]:
+    def __call__(self, image: Image) -> tuple[Input, Fit]:
         """Lay one image into the network input.
 
         Args:
             image: (H, W, 3) uint8, BGR, any H and W from 1.
 
         Returns:
-            (1, C, H, W) or (1, H, W, C) float32, and how the image was fitted.
+            (1, C, H, W) or (1, H, W, C), float32 or uint8, and how the image was fitted.
 
         Raises:
             BadInput: The array is no such image.
@@ -128,26 +135,44 @@ class Preprocessor:
             image, (size[1], size[0]), interpolation=interpolation
         )
 
-    def _normalise(self, image: Image) -> npt.NDArray[np.float32]:
+    def _normalise(self, image: Image) -> Input:
         """Turn (h, w[, 3]) uint8 BGR into the network input."""
         rows, columns = image.shape[:2]
         if image.ndim == 2:
-            grey: npt.NDArray[np.float32] = cv2.LUT(image, self._table[:, 0])  # type: ignore[assignment]
+            grey: Input = cv2.LUT(image, self._table[:, 0])  # type: ignore[assignment]
             return grey.reshape(
                 (1, 1, rows, columns) if self.layout == "NCHW" else (1, rows, columns, 1)
             )
         rgb = self.preprocess.colour == "RGB"
         if self.layout == "NHWC":
-            ordered = cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if rgb else image
-            packed: npt.NDArray[np.float32] = cv2.LUT(ordered, self._table[None])  # type: ignore[assignment]
+            ordered: Image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if rgb else image  # type: ignore[assignment]
+            if self._table.dtype == np.uint8:
+                # A copy, because a picture of the right size is still the caller's own.
+                return ordered.copy()[None]
+            packed: Input = cv2.LUT(ordered, self._table[None])  # type: ignore[assignment]
             return packed[None]
-        out = np.empty((1, 3, rows, columns), np.float32)
+        out = np.empty((1, 3, rows, columns), self._table.dtype)
         for source, plane in enumerate(cv2.split(image)):
             channel = 2 - source if rgb else source
             out[0, channel] = cv2.LUT(
                 plane, np.ascontiguousarray(self._table[:, channel]), out[0, channel]
             )
         return out
+
+
+def levels(preprocess: Preprocess) -> npt.NDArray[np.float32]:
+    """Return the number that each of the 256 levels of a pixel becomes, by channel.
+
+    Computed in float64, so that each number is rounded once.
+
+    Returns:
+        (256, C) float32, in the order of `colour`.
+    """
+    channels = preprocess.channels
+    scaled = np.arange(256, dtype=np.float64)[:, None] * preprocess.scale
+    mean, std = np.array(preprocess.mean[:channels]), np.array(preprocess.std[:channels])
+    normalised: npt.NDArray[np.float32] = ((scaled - mean) / std).astype(np.float32)
+    return normalised
 
 
 def image_input(card: ModelCard) -> tuple[str, TensorCard] | None:
@@ -185,12 +210,13 @@ def preprocessor(card: ModelCard) -> Preprocessor:
         return Preprocessor(card.preprocess)
     name, tensor = found
     layout = tensor.layout or "NCHW"
-    made = Preprocessor(card.preprocess, layout)
-    if tensor.dtype != "float32":
+    if tensor.dtype not in ("float32", "uint8"):
         raise BadInput(
-            f"The image input {name!r} is {tensor.dtype}, and edgekit feeds images as float32.",
+            f"The image input {name!r} is {tensor.dtype}, and edgekit feeds images as float32 or "
+            "uint8.",
             hint="Export the model with a float32 input.",
         )
+    made = Preprocessor(card.preprocess, layout, tensor.dtype)
     rows, columns = card.preprocess.size
     sizes = {"N": 1, "C": card.preprocess.channels, "H": rows, "W": columns}
     for letter, axis in zip(layout, tensor.shape, strict=True):

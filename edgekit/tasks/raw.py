@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
 from edgekit.core.errors import BadInput
 from edgekit.tasks.outputs import Outputs
 from edgekit.tasks.results import Raw
-from edgekit.tasks.task import Fit, Image
+from edgekit.tasks.task import Fit, Image, Input
 
 __all__ = ["RawTask"]
 
@@ -16,7 +13,7 @@ __all__ = ["RawTask"]
 class RawTask:
     """The task "raw": arrays are fed as they are, and there is no metric."""
 
-    def preprocess(self, image: Image) -> tuple[npt.NDArray[np.float32], Fit]:
+    def preprocess(self, image: Image) -> tuple[Input, Fit]:
         """Refuse: nothing is known of what the inputs mean.
 
         Raises:

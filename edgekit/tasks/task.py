@@ -11,9 +11,15 @@ import numpy.typing as npt
 
 from edgekit.tasks.results import Result
 
-__all__ = ["Fit", "Image", "Task"]
+__all__ = ["EVALUATION_CONFIDENCE", "Fit", "Image", "Input", "Task"]
+
+# The metric wants the whole precision-recall curve, not only what the user's threshold shows: only
+# detections below this are dropped where one is scored, and by graphs that end in NMS.
+EVALUATION_CONFIDENCE = 0.01
 
 Image = npt.NDArray[np.uint8]
+# A network's image input: numbers as it was trained on them, or pixels where it normalises itself.
+Input = npt.NDArray[np.float32 | np.uint8]
 
 
 @dataclass(frozen=True)
@@ -38,14 +44,14 @@ class Fit:
 class Task(Protocol):
     """Turns an image into a network input and the network's outputs into a result."""
 
-    def preprocess(self, image: Image) -> tuple[npt.NDArray[np.float32], Fit]:
+    def preprocess(self, image: Image) -> tuple[Input, Fit]:
         """Lay an image into the network input.
 
         Args:
             image: (H, W, 3) uint8, BGR as OpenCV reads it.
 
         Returns:
-            (1, C, H, W) (or NHWC, as the card says) float32, and how it was fitted.
+            (1, C, H, W) (or NHWC) float32 (or uint8), as the card says, and how it was fitted.
         """
         ...
 

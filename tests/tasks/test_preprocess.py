@@ -195,6 +195,26 @@ def test_the_inputs_layout_is_followed():
     assert array.shape == (1, 32, 64, 3)
 
 
+@pytest.mark.parametrize("colour", ["RGB", "BGR", "GRAY"])
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("resize", ["letterbox", "stretch", "crop"])
+def test_a_uint8_input_gets_the_pixels_as_they_were_resized(colour, layout, resize):
+    image = noise(30, 20)
+    section = Preprocess(size=(12, 16), colour=colour, resize=resize)
+    pixels, fit = Preprocessor(section, layout, "uint8")(image)
+    numbers, same = Preprocessor(section, layout)(image)
+    assert pixels.dtype == np.uint8
+    assert np.array_equal(pixels, numbers)
+    assert fit == same
+
+
+@pytest.mark.parametrize("colour", ["BGR", "GRAY"])
+def test_a_uint8_input_is_no_view_of_the_callers_picture(colour):
+    image = noise(12, 16)
+    pixels, _ = Preprocessor(Preprocess(size=(12, 16), colour=colour), "NHWC", "uint8")(image)
+    assert not np.shares_memory(pixels, image)
+
+
 @pytest.mark.parametrize(
     ("tensor", "section", "words"),
     [
@@ -203,7 +223,9 @@ def test_the_inputs_layout_is_followed():
         (TensorCard(shape=(1, 3, "h", 32)), {}, "axis W"),
         (TensorCard(shape=(1, 3, 32, 64)), {"colour": "GRAY"}, "axis C"),
         (TensorCard(shape=(1, 3, 32, 64), layout="CNHW"), {}, "CNHW"),
-        (TensorCard(shape=(1, 3, 32, 64), dtype="uint8"), {}, "uint8"),
+        (TensorCard(shape=(1, 3, 32, 64), dtype="uint8"), {"scale": 1 / 255}, "uint8"),
+        (TensorCard(shape=(1, 3, 32, 64), dtype="uint8"), {"mean": (0, 0, 1)}, "uint8"),
+        (TensorCard(shape=(1, 3, 32, 64), dtype="float16"), {}, "float16"),
     ],
 )
 def test_preprocessing_that_contradicts_the_input_is_refused(tensor, section, words):

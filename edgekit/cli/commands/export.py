@@ -25,6 +25,7 @@ __all__ = ["command"]
 @options.inputs
 @options.data(help="Images to check parity on; without it, generated inputs.")
 @options.opset
+@options.bake
 @options.trust_code
 @options.trust_pickle
 @options.seed

@@ -1,0 +1,174 @@
+"""Lists of final detections brought into one order, so that parity can compare them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.benchmarks.matching import match
+from edgekit.core.card import ModelCard
+from edgekit.core.runtime import Array
+from edgekit.tasks.results import Detections
+
+__all__ = ["align_detections", "is_detections"]
+
+# With fewer detections above the user's confidence than this, the reference's best ones count.
+_ENOUGH = 10
+
+
+def is_detections(array: Array) -> bool:
+    """Say whether an output is a list of final detections, (B, K, 6)."""
+    return array.ndim == 3 and array.shape[2] == 6
+
+
+def align_detections(
+    expected: Sequence[Array], got: Sequence[Array], card: ModelCard
+) -> tuple[list[Array], list[Array]]:
+    """Put two models' detections of the same images row against row.
+
+    The order of a list of detections and its tail are no property of the model: where two scores
+    are nearly equal, rounding swaps two rows, and compared as they stand the lists differ by whole
+    boxes. So each row whose score reaches the card's confidence on one side is set against the row
+    of the other side that shows the same object (same class, IoU of 0.5 or more), whatever that
+    one's score. What only one side found is zero on both; `agreement` counts it. Where the
+    reference has fewer than 10 confident rows over all images (generated pictures show nothing that
+    it knows), its 10 best count as confident.
+
+    Where less than half of the confident rows of either side have a partner, the two do not see
+    the same objects, and rows without a partner stay: parity then collapses, instead of praising
+    the few that match.
+
+    Boxes become fractions of the longer side of the network's input, so that a score weighs as much
+    as a coordinate, and the class, which is the same in a pair, becomes 0.
+
+    Args:
+        expected: Of the reference, for each call (B, K, 6): x1, y1, x2, y2 in pixels of the
+            network's input, score, class; rows with a score of 0 are unused.
+        got: Of the other, call by call.
+        card: Of the model: its confidence and the size of its input.
+
+    Returns:
+        Both, call by call, (B, R, 6) float64, R of the call. Everything comes back as it is where
+        shapes differ or a value is not finite.
+    """
+    assert card.preprocess is not None, "a detector's card has it"
+    assert card.postprocess is not None, "a detector's card has it"
+    if not all(_comparable(*pair) for pair in zip(expected, got, strict=True)):
+        return list(expected), list(got)
+    calls = [
+        [_Image.of(*images) for images in zip(*pair, strict=True)]
+        for pair in zip(expected, got, strict=True)
+    ]
+    everything = [image for call in calls for image in call]
+    bar = _bar(everything, card.postprocess.confidence)
+    strangers = _strangers(everything, bar)
+    side = max(card.preprocess.size)
+    aligned: tuple[list[Array], list[Array]] = [], []
+    for call in calls:
+        pairs = [image.rows(bar, side, alone=strangers) for image in call]
+        longest = max((len(one) for one, _ in pairs), default=0)
+        for whose in (0, 1):
+            stacked = np.zeros((len(pairs), longest, 6))
+            for rows, pair in zip(stacked, pairs, strict=True):
+                rows[: len(pair[whose])] = pair[whose]
+            aligned[whose].append(stacked)
+    return aligned
+
+
+@dataclass(frozen=True)
+class _Image:
+    """Both sides' detections of one image.
+
+    Attributes:
+        expected: Of the reference.
+        got: Of the other.
+        pairs: (M, 2), position in `expected`, position in `got`.
+    """
+
+    expected: Detections
+    got: Detections
+    pairs: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, expected: Array, got: Array) -> _Image:
+        """Read two lists of rows (K, 6) and match them."""
+        one, other = _read(expected), _read(got)
+        return cls(one, other, match(one, other))
+
+    def confident(self, bar: float) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Which rows reach the bar, of each side."""
+        return self.expected.scores >= bar, self.got.scores >= bar
+
+    def partnered(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Which rows have a partner, of each side."""
+        expected = np.zeros(len(self.expected.scores), bool)
+        got = np.zeros(len(self.got.scores), bool)
+        expected[self.pairs[:, 0]] = True
+        got[self.pairs[:, 1]] = True
+        return expected, got
+
+    def rows(
+        self, bar: float, side: int, *, alone: bool
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Pairs row against row in the order of `expected`; rows without a partner if `alone`."""
+        reach = self.confident(bar)
+        one, other = self.pairs[np.argsort(self.pairs[:, 0])].T
+        count = reach[0][one] | reach[1][other]
+        expected = _rows(self.expected, one[count], side)
+        got = _rows(self.got, other[count], side)
+        if not alone:
+            return expected, got
+        has = self.partnered()
+        lost = _rows(self.expected, np.flatnonzero(reach[0] & ~has[0]), side)
+        added = _rows(self.got, np.flatnonzero(reach[1] & ~has[1]), side)
+        return (
+            np.concatenate([expected, lost, np.zeros_like(added)]),
+            np.concatenate([got, np.zeros_like(lost), added]),
+        )
+
+
+def _bar(images: Sequence[_Image], confidence: float) -> float:
+    """Return the score from which a row counts."""
+    scores = [image.expected.scores for image in images]
+    best = np.sort(np.concatenate(scores))[::-1] if scores else np.zeros(0, np.float32)
+    if len(best) == 0 or (best >= confidence).sum() >= _ENOUGH:
+        return confidence
+    return min(confidence, float(best[:_ENOUGH][-1]))
+
+
+def _strangers(images: Sequence[_Image], bar: float) -> bool:
+    """Say whether less than half of either side's confident rows have a partner."""
+    for whose in (0, 1):
+        reach = sum(int(image.confident(bar)[whose].sum()) for image in images)
+        found = sum(
+            int((image.confident(bar)[whose] & image.partnered()[whose]).sum()) for image in images
+        )
+        if 2 * found < reach:
+            return True
+    return False
+
+
+def _comparable(expected: Array, got: Array) -> bool:
+    return (
+        expected.shape == got.shape
+        and is_detections(expected)
+        and bool(np.isfinite(expected).all() and np.isfinite(got).all())
+    )
+
+
+def _read(rows: Array) -> Detections:
+    used = rows[rows[:, 4] > 0]
+    return Detections(used[:, :4], used[:, 4], np.rint(used[:, 5]).astype(np.int64))
+
+
+def _rows(
+    detections: Detections, chosen: npt.NDArray[np.integer], side: int
+) -> npt.NDArray[np.float64]:
+    """Return (M, 6): boxes as fractions of the input, score, 0."""
+    rows = np.zeros((len(chosen), 6))
+    rows[:, :4] = detections.boxes[chosen] / side
+    rows[:, 4] = detections.scores[chosen]
+    return rows

@@ -1,0 +1,148 @@
+"""Nodes and constants added to an ONNX graph, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import onnx
+    from numpy.typing import NDArray
+
+__all__ = ["GraphWriter"]
+
+
+class GraphWriter:
+    """Adds nodes whose names and tensors nothing else in the graph is called.
+
+    Nodes are kept aside until `prepend` or `append` puts them into the graph, in the order in which
+    they were written.
+
+    Args:
+        model: The model; only its main graph is written to.
+        prefix: Every new name begins with it.
+    """
+
+    def __init__(self, model: onnx.ModelProto, prefix: str) -> None:
+        self._graph = model.graph
+        self._taken = set(_names(model.graph))
+        self._prefix = prefix
+        self._nodes: list[onnx.NodeProto] = []
+
+    def name(self, wish: str) -> str:
+        """Return a name that is free, and take it."""
+        name, count = wish, 1
+        while name in self._taken:
+            count += 1
+            name = f"{wish}_{count}"
+        self._taken.add(name)
+        return name
+
+    def taken(self, name: str) -> bool:
+        """Say whether something in the graph has this name."""
+        return name in self._taken
+
+    def rename(self, old: str, new: str) -> None:
+        """Let every node that makes or reads a tensor, and a graph output, call it `new`.
+
+        An input of the graph keeps its name, so that what is written can stand between the two.
+        """
+        _rename(self._graph, old, new)
+
+    def constant(self, value: NDArray[Any] | Sequence[int], wish: str = "constant") -> str:
+        """Add an initializer and return its name; a sequence of integers becomes int64."""
+        from onnx import numpy_helper
+
+        array = value if isinstance(value, np.ndarray) else np.array(value, np.int64)
+        name = self.name(f"{self._prefix}{wish}")
+        self._graph.initializer.append(numpy_helper.from_array(array, name))
+        return name
+
+    def number(self, value: float) -> str:
+        """Add a float32 scalar and return its name."""
+        return self.constant(np.array(value, np.float32))
+
+    def add(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+        """Write a node of one output and return that output's name.
+
+        Args:
+            operator: Of ONNX's own set.
+            inputs: Names of tensors.
+            output: Its name; empty makes one up.
+            attributes: Of the operator.
+        """
+        return self._write(operator, inputs, [output] if output else [""], attributes)[0]
+
+    def add_pair(self, operator: str, *inputs: str, **attributes: Any) -> tuple[str, str]:
+        """Write a node of two outputs and return their names."""
+        first, second = self._write(operator, inputs, ["", ""], attributes)
+        return first, second
+
+    def slice(self, tensor: str, start: int, stop: int, axis: int) -> str:
+        """Cut `start` to `stop` out of one axis."""
+        bounds = [self.constant([each]) for each in (start, stop, axis)]
+        return self.add("Slice", tensor, *bounds)
+
+    def prepend(self) -> None:
+        """Put what was written before every other node."""
+        others = list(self._graph.node)
+        nodes = [*self._nodes, *(_copied(node) for node in others)]
+        del self._graph.node[:]
+        self._graph.node.extend(nodes)
+        self._nodes = []
+
+    def append(self) -> None:
+        """Put what was written after every other node."""
+        self._graph.node.extend(self._nodes)
+        self._nodes = []
+
+    def _write(
+        self, operator: str, inputs: Sequence[str], outputs: list[str], attributes: dict[str, Any]
+    ) -> list[str]:
+        from onnx import helper
+
+        name = self.name(f"{self._prefix}{operator}")
+        made = [
+            each or self.name(f"{name}_{index}" if index else f"{name}_out")
+            for index, each in enumerate(outputs)
+        ]
+        self._nodes.append(helper.make_node(operator, list(inputs), made, name=name, **attributes))
+        return made
+
+
+def _copied(node: onnx.NodeProto) -> onnx.NodeProto:
+    # Deleting from a repeated field invalidates its elements, so they are copied first.
+    import onnx
+
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    return copy
+
+
+def _names(graph: onnx.GraphProto) -> Iterator[str]:
+    """Every name in a graph and its subgraphs, of nodes and of tensors."""
+    for entry in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        yield entry.name
+    for node in graph.node:
+        yield node.name
+        yield from node.input
+        yield from node.output
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _names(inner)
+
+
+def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
+    for entry in (*graph.output, *graph.value_info, *graph.initializer):
+        if entry.name == old:
+            entry.name = new
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for index, name in enumerate(names):
+                if name == old:
+                    names[index] = new
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                _rename(inner, old, new)
