@@ -10,13 +10,20 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["cpu_device", "cpu_flags", "cpu_name", "instruction_set", "physical_cores"]
+__all__ = [
+    "DECISIVE_EXTENSIONS",
+    "cpu_device",
+    "cpu_flags",
+    "cpu_name",
+    "instruction_set",
+    "physical_cores",
+]
 
 _CPUINFO = Path("/proc/cpuinfo")
 _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 # The extensions that decide which kernels an engine picks, and so what it computes, bit by bit.
-_DECISIVE = (
+DECISIVE_EXTENSIONS = (
     "avx2",
     "avx_vnni",
     "avx512f",
@@ -66,7 +73,7 @@ def cpu_flags() -> frozenset[str]:
 def instruction_set() -> str:
     """The extensions that matter to engines, in a fixed order: "avx2 avx512f avx512_vnni"."""
     flags = cpu_flags()
-    return " ".join(name for name in _DECISIVE if name in flags) or platform.machine()
+    return " ".join(name for name in DECISIVE_EXTENSIONS if name in flags) or platform.machine()
 
 
 def cpu_device() -> str:
