@@ -7,44 +7,92 @@ from typing import Any
 
 import msgspec
 
-from edgekit.core.card import card_to_dict
-from edgekit.core.documents import InspectDocument
+from edgekit.core.card import GraphCard, ModelCard, card_from_dict, card_to_dict
+from edgekit.core.documents import GraphFacts, InspectDocument
+from edgekit.core.errors import BadInput
 from edgekit.core.manifest import Manifest
-from edgekit.export.facts import graph_facts
-from edgekit.jobs.bundle import is_bundle, read_manifest
-from edgekit.jobs.models import resolve_model
+from edgekit.export.facts import facts_of
+from edgekit.export.metadata import card_of, with_card
+from edgekit.export.onnx_file import read_onnx
+from edgekit.jobs.bundles.bundle import is_bundle, read_manifest
+from edgekit.jobs.running.models import resolve_model
+from edgekit.runtimes.limits import graph_limits, runtime_limits
+from edgekit.tasks import cards
 
-__all__ = ["run"]
+__all__ = ["graph_files", "run"]
 
 
-def run(model: str) -> InspectDocument:
+def run(model: str, *, top: int) -> InspectDocument:
     """See edgekit.api.inspect."""
     path = Path(model)
     if is_bundle(path):
-        manifest = read_manifest(path)
-        graphs = [
-            (role, path / file)
-            for variant in manifest.variants
-            for role, file in variant.graphs.items()
+        return _inspected_bundle(model, path, top)
+    files = graph_files(path)
+    if not files:
+        # BUNDLE@VARIANT, or the sentence that says why not.
+        resolved = resolve_model(model)
+        facts = [
+            _facts(Path(file), role, resolved.card.graph(role))
+            for role, file in resolved.variant.graphs.items()
         ]
-        return InspectDocument(
-            model=model,
-            card=manifest.card,
-            graphs=tuple(
-                msgspec.structs.replace(
-                    graph_facts(file, role), file=file.relative_to(path).as_posix()
+        return _document(model, resolved.card, facts, top)
+    models = {role: read_onnx(file) for role, file in files.items()}
+    first = next(iter(files))
+    sidecar = cards.find_card(path)
+    written = cards.read_card(sidecar) if sidecar else card_of(models[first], str(files[first]))
+    card = written or ModelCard()
+    card = card.with_graphs(
+        {
+            role: with_card(models[role], card.graph(role), str(file))[0]
+            for role, file in files.items()
+        }
+    )
+    facts = [
+        facts_of(models[role], file, role, card=card.graph(role)) for role, file in files.items()
+    ]
+    return _document(model, card, facts, top)
+
+
+def graph_files(path: Path) -> dict[str, Path]:
+    """Role to file of an ONNX file or of a folder of them; empty where it is neither."""
+    if path.is_file():
+        return {"main": path}
+    return {file.stem: file for file in sorted(path.glob("*.onnx"))}
+
+
+def _inspected_bundle(model: str, bundle: Path, top: int) -> InspectDocument:
+    manifest = read_manifest(bundle)
+    card = card_from_dict(manifest.card, str(bundle / "manifest.json"))
+    facts = []
+    for variant in manifest.variants:
+        for role, name in variant.graphs.items():
+            if not (bundle / name).is_file():
+                raise BadInput(
+                    f"{name} is missing from the bundle.", hint=f"See: edgekit verify {bundle}"
                 )
-                for role, file in graphs
-            ),
-            bundle=_summary(manifest),
-        )
-    resolved = resolve_model(model)
+            found = _facts(bundle / name, role, card.graph(role))
+            facts.append(msgspec.structs.replace(found, file=name, variant=variant.id))
+    return msgspec.structs.replace(
+        _document(model, card, facts, top), card=manifest.card, bundle=_summary(manifest)
+    )
+
+
+def _facts(path: Path, role: str, card: GraphCard) -> GraphFacts:
+    return facts_of(read_onnx(path), path, role, card=card)
+
+
+def _document(model: str, card: ModelCard, facts: list[GraphFacts], top: int) -> InspectDocument:
+    limits = runtime_limits()
     return InspectDocument(
         model=model,
-        card=card_to_dict(resolved.card),
+        card=card_to_dict(card),
         graphs=tuple(
-            graph_facts(Path(file), role) for role, file in resolved.variant.graphs.items()
+            msgspec.structs.replace(
+                fact, limits=tuple(graph_limits(fact.opset, fact.ir_version, limits))
+            )
+            for fact in facts
         ),
+        top=top,
     )
 
 

@@ -9,16 +9,38 @@ import click
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
-    from edgekit.core.documents import InspectDocument
+    from edgekit.core.documents import DiffDocument, InspectDocument
 
 __all__ = ["command"]
 
 
 @click.command("inspect")
 @click.argument("model")
+@click.option(
+    "--diff",
+    "before",
+    metavar="MODEL",
+    help="Show instead how MODEL differs from this one: --diff BEFORE AFTER.",
+)
+@click.option(
+    "--nodes",
+    "top",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=5,
+    show_default=True,
+    help="Rows of each table of nodes; --json holds all.",
+)
 @reporting
-def command(*, model: str, **_options: Any) -> InspectDocument:
-    """Show card, graph facts and sizes of MODEL: an ONNX file, a folder of graphs or a bundle."""
+def command(
+    *, model: str, before: str | None, top: int, **_options: Any
+) -> InspectDocument | DiffDocument:
+    """Show card, work, limits and int8 round trips of MODEL.
+
+    MODEL is an ONNX file, a folder of graphs, a bundle, or BUNDLE@VARIANT.
+    """
     from edgekit import api
 
-    return api.inspect(model)
+    if before is not None:
+        return api.inspect_diff(before, model, top=top)
+    return api.inspect(model, top=top)

@@ -1,4 +1,4 @@
-"""One model: exported, quantized, compiled, scored, inspected."""
+"""One model: exported, quantized, compiled, scored."""
 
 from __future__ import annotations
 
@@ -21,13 +21,11 @@ from edgekit.core.documents import (
     CompileDocument,
     EvalDocument,
     ExportDocument,
-    GraphFacts,
-    InspectDocument,
     OutputParity,
     QuantizeDocument,
 )
 
-__all__ = ["show_compile", "show_eval", "show_export", "show_inspect", "show_quantize"]
+__all__ = ["show_compile", "show_eval", "show_export", "show_quantize"]
 
 
 def show_export(document: ExportDocument, console: Console) -> None:
@@ -96,53 +94,6 @@ def show_eval(document: EvalDocument, console: Console) -> None:
         console.print(Text(f"skipped: {sentence}", "yellow"))
 
 
-def show_inspect(document: InspectDocument, console: Console) -> None:
-    """Print card and graph facts."""
-    card = document.card
-    labels = card.get("labels") or ()
-    rows: list[tuple[str, str | Text]] = [("model", document.model)]
-    if card:
-        count = f", {len(labels)} labels" if labels else ""
-        rows.append(("task", f"{card.get('task', 'raw')}{count}"))
-    for name in ("preprocess", "postprocess"):
-        steps = card.get(name)
-        if isinstance(steps, Mapping):
-            rows.append(
-                (name, ", ".join(_step(*item) for item in steps.items() if item[1] is not None))
-            )
-    if document.bundle:
-        rows += [
-            (str(key), str(value))
-            for key, value in document.bundle.items()
-            if isinstance(value, str | int | float)
-        ]
-    facts(console, rows)
-    for graph in document.graphs:
-        line(console)
-        _show_graph(graph, console)
-
-
-def _show_graph(graph: GraphFacts, console: Console) -> None:
-    most = sorted(graph.operators.items(), key=lambda item: -item[1])[:6]
-    precision = graph.precision
-    if graph.quantized_share:
-        precision += f", {100 * graph.quantized_share:.0f} % of FLOPs quantized"
-    line(console, Text.assemble((graph.role, "bold"), f"  {graph.file}"))
-    facts(
-        console,
-        [
-            *(("input", f"{name} {_tensor(*tensor)}") for name, tensor in graph.inputs.items()),
-            *(("output", f"{name} {_tensor(*tensor)}") for name, tensor in graph.outputs.items()),
-            ("precision", precision),
-            ("size", f"{size(graph.size_bytes)}, {graph.parameters:,} parameters"),
-            ("work", f"{graph.flops / 1e6:,.1f} MFLOP at the smallest batch"),
-            ("nodes", f"{graph.nodes}: {', '.join(f'{count} {op}' for op, count in most)}"),
-            ("format", f"opset {graph.opset}, IR {graph.ir_version}, by {graph.producer}"),
-            ("sha256", graph.sha256),
-        ],
-    )
-
-
 def _show_parity(parity: Sequence[OutputParity], console: Console) -> None:
     rows = [
         [
@@ -169,11 +120,3 @@ def _show_notes(notes: Sequence[str], console: Console) -> None:
 
 def _files(graphs: Mapping[str, str]) -> list[tuple[str, str | Text]]:
     return [(role, path) for role, path in graphs.items()]
-
-
-def _tensor(dtype: str, shape: Sequence[int | str]) -> str:
-    return f"{dtype} [{', '.join(str(length) for length in shape)}]"
-
-
-def _step(key: str, value: object) -> str:
-    return f"{key} {list(value) if isinstance(value, tuple) else value}"
