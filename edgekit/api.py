@@ -13,13 +13,19 @@ from pathlib import Path
 from edgekit.core.certificate import Limits
 from edgekit.core.documents import (
     BenchDocument,
+    CacheDocument,
     CompileDocument,
     DataDocument,
+    DebugParityDocument,
     DeployDocument,
+    DiffDocument,
     DoctorDocument,
     EvalDocument,
     ExportDocument,
     InspectDocument,
+    PackDocument,
+    PlanDocument,
+    PredictDocument,
     QuantizeDocument,
     VerifyDocument,
 )
@@ -27,13 +33,19 @@ from edgekit.core.progress import Progress, Silent
 
 __all__ = [
     "bench",
+    "cache_list",
+    "cache_prune",
     "compile",
     "data",
+    "debug_parity",
     "deploy",
     "doctor",
     "evaluate",
     "export",
     "inspect",
+    "inspect_diff",
+    "pack",
+    "predict",
     "quantize",
     "verify",
 ]
@@ -72,6 +84,7 @@ def export(
     inputs: Mapping[str, str] | None = None,
     data: Path | None = None,
     opset: int | None = None,
+    bake: Sequence[str] = (),
     trust_code: bool = False,
     trust_pickle: bool = False,
     seed: int = 0,
@@ -89,6 +102,8 @@ def export(
         inputs: Name to shape as text, "x" to "batch,3,224,224", for a model without a card.
         data: Images to check parity on; None uses generated inputs.
         opset: ONNX operator set; None means the exporter's own.
+        bake: What the graph itself is to do: "preprocess" (uint8 NHWC in, normalised inside),
+            "nms" (a fixed number of final detections out), or both.
         trust_code: Allow code of the user's (`arch` in a file, a decoder) to run.
         trust_pickle: Allow weights that only a full pickle can load.
         seed: Of generated inputs.
@@ -110,6 +125,7 @@ def export(
         inputs=inputs,
         data=data,
         opset=opset,
+        bake=bake,
         trust_code=trust_code,
         trust_pickle=trust_pickle,
         seed=seed,
@@ -316,16 +332,23 @@ def deploy(
     options: Mapping[str, str] | None = None,
     inputs: Mapping[str, str] | None = None,
     opset: int | None = None,
+    bake: Sequence[str] = (),
     threads: int | None = None,
     time: float = 10.0,
+    remeasure: bool = False,
     golden: Path | None = None,
+    sign: Path | None = None,
     trust_code: bool = False,
     trust_pickle: bool = False,
     seed: int = 0,
     force: bool = False,
+    dry_run: bool = False,
     progress: Progress | None = None,
-) -> DeployDocument:
+) -> DeployDocument | PlanDocument:
     """Export, quantize, compile, score, measure and certify; write the bundle.
+
+    Every stage is kept in the cache by the content of what went into it: the same call again takes
+    seconds, and after a kill it goes on where it was.
 
     Args:
         source: See edgekit.core.source.Source.
@@ -341,20 +364,28 @@ def deploy(
         options: Keys of the card to values as YAML would give them, put over it.
         inputs: As for `export`.
         opset: As for `export`.
+        bake: "preprocess" and "nms": what becomes part of the graphs.
         threads: Threads of a CPU engine; None means all physical cores.
         time: Seconds of measurement for each entry, at most.
+        remeasure: Measure although a measurement of an equal environment is in the cache.
         golden: Images to keep in the bundle as golden inputs; None generates them.
+        sign: File of an Ed25519 private key that signs the bundle's manifest.
         trust_code: As for `export`.
         trust_pickle: As for `export`.
         seed: Of splits, generated inputs and bootstrap.
         force: Replace an existing bundle.
+        dry_run: Only say what would be done, how large and how long; writes nothing.
         progress: Receives what is being done.
+
+    Returns:
+        The bundle's document; with `dry_run` the plan's.
     """
     from edgekit.jobs import deploy as job
+    from edgekit.jobs.deploying.request import DeployRequest
 
-    return job.run(
-        source,
-        output,
+    request = DeployRequest(
+        source=source,
+        output=output,
         targets=targets,
         data=data,
         calibration=calibration,
@@ -363,16 +394,61 @@ def deploy(
         limits=limits or Limits(),
         arch=arch,
         card=card,
-        options=options,
-        inputs=inputs,
+        options=options or {},
+        inputs=inputs or {},
         opset=opset,
+        bake=bake,
         threads=threads,
         time=time,
+        remeasure=remeasure,
         golden=golden,
+        sign=sign,
         trust_code=trust_code,
         trust_pickle=trust_pickle,
         seed=seed,
         force=force,
+    )
+    if dry_run:
+        from edgekit.jobs import dryrun
+
+        return dryrun.run(request, progress or Silent())
+    return job.run(request, progress or Silent())
+
+
+def cache_list() -> CacheDocument:
+    """Say what is in the cache: every finished stage, its size, when it was made and last used."""
+    from edgekit.jobs import cache as job
+
+    return job.list_cache()
+
+
+def cache_prune(
+    *,
+    limit: str | None = None,
+    older_than: float | None = None,
+    everything: bool = False,
+    progress: Progress | None = None,
+) -> CacheDocument:
+    """Remove from the cache; what a running process uses stays.
+
+    What is damaged, and what killed processes left, always goes. Of the rest, what was used longest
+    ago goes first, until the cache keeps its limit.
+
+    Args:
+        limit: A size like "5GB"; None means EDGEKIT_CACHE_LIMIT, or 10 GB.
+        older_than: Days; what was not used for longer goes too.
+        everything: Remove all of it.
+        progress: Receives what is being done.
+
+    Raises:
+        BadInput: `limit` is no size.
+    """
+    from edgekit.jobs import cache as job
+
+    return job.prune(
+        limit=limit,
+        older_than_days=older_than,
+        everything=everything,
         progress=progress or Silent(),
     )
 
@@ -383,6 +459,7 @@ def verify(
     targets: Sequence[str] = (),
     threads: int | None = None,
     trust_engine: bool = False,
+    require_signature: Path | None = None,
     progress: Progress | None = None,
 ) -> VerifyDocument:
     """Check a bundle on arrival: checksums, golden outputs, placement, repeatability.
@@ -395,7 +472,15 @@ def verify(
         threads: Threads of a CPU engine; None means as certified.
         trust_engine: Open the bundle's own engines where they fit this machine, instead of
             compiling its graphs here.
+        require_signature: The public key that must have signed the bundle (PEM or OpenSSH); the
+            verdict is FAIL, and nothing is opened, where it has not.
         progress: Receives what is being done.
+
+    Raises:
+        BadInput: No bundle, a manifest that cannot be trusted or read, no key, or a cache that
+            cannot be written.
+        Unavailable: A target that was named is not usable here.
+        MissingLibrary: A signature is required and cryptography is not installed.
     """
     from edgekit.jobs import verify as job
 
@@ -404,12 +489,186 @@ def verify(
         targets=targets,
         threads=threads,
         trust_engine=trust_engine,
+        require_signature=require_signature,
         progress=progress or Silent(),
     )
 
 
-def inspect(model: str) -> InspectDocument:
-    """Read card and graph facts off an ONNX file, a folder of graphs or a bundle."""
+def predict(
+    model: str,
+    images: Sequence[Path],
+    output: Path | None = None,
+    *,
+    target: str | None = None,
+    compute: str | None = None,
+    confidence: float | None = None,
+    threads: int | None = None,
+    batch: int = 1,
+    trust_code: bool = False,
+    trust_engine: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> PredictDocument:
+    """Answer images on disk; write annotated pictures and JSON. Needs no torch.
+
+    In a program, `edgekit.load(model).predict(image)` gives the answers as objects.
+
+    Args:
+        model: A bundle (its best entry that runs here), BUNDLE@VARIANT, or an ONNX file.
+        images: Image files, and folders that are searched for them. What cannot be read is
+            skipped and named.
+        output: A folder for the pictures and `predictions.json`, which is the document; None
+            writes nothing.
+        target: Run here or not at all; None takes the bundle's best target that is usable here.
+        compute: Float precision the engine may compute in; None means as the bundle recommends.
+        confidence: Detections below it are left out, 0 to 1; None means the card's own.
+        threads: Threads of a CPU engine; None means as certified.
+        batch: Images that go through the network together, where its batch axis allows it.
+        trust_code: Allow code of the user's (a decoder) to run.
+        trust_engine: Open the bundle's own engines where they fit this machine.
+        force: Replace an existing folder.
+        progress: Receives what is being done.
+
+    Raises:
+        BadInput: No image can be read, or the model takes none.
+        CheckFailed: Every entry that would do failed its certificate.
+        Unavailable: The target, or every target of the bundle, is not here.
+    """
+    from edgekit.jobs import predict as job
+
+    return job.run(
+        model,
+        images,
+        output,
+        target=target,
+        compute=compute,
+        confidence=confidence,
+        threads=threads,
+        batch=batch,
+        trust_code=trust_code,
+        trust_engine=trust_engine,
+        force=force,
+        progress=progress or Silent(),
+    )
+
+
+def pack(
+    bundle: str | Path,
+    output: Path,
+    *,
+    target: str,
+    compute: str | None = None,
+    layout: str = "folder",
+    force: bool = False,
+    progress: Progress | None = None,
+) -> PackDocument:
+    """Put one entry of a bundle into a folder that runs without edgekit.
+
+    The folder holds graph, engine, card, golden data, certificate, pinned requirements and run.py;
+    or a model repository for a server.
+
+    Args:
+        bundle: A bundle, or BUNDLE@VARIANT; "int8" means the target's dialect.
+        output: The folder to write, whole or not at all.
+        target: One that the bundle was deployed for and that a script is written for:
+            "onnxruntime:cpu" or "openvino:cpu".
+        compute: Float precision the engine may compute in; None means the recommended one.
+        layout: "folder", "triton" or "openvino-model-server".
+        force: Replace an existing folder.
+        progress: Receives what is being done.
+
+    Raises:
+        BadInput: A damaged bundle, nothing in it for that target, or `output` exists.
+        CheckFailed: Everything that would do failed its certificate, and no variant is named.
+    """
+    from edgekit.jobs import pack as job
+
+    return job.run(
+        str(bundle),
+        output,
+        target=target,
+        compute=compute,
+        layout=layout,
+        force=force,
+        progress=progress or Silent(),
+    )
+
+
+def inspect(model: str, *, top: int = 5) -> InspectDocument:
+    """Read card and graph facts off an ONNX file, a folder of graphs or a bundle.
+
+    FLOPs and bytes are those of the smallest size of every dynamic axis; see docs/inspect.md for
+    the rules.
+
+    Args:
+        model: An ONNX file, a folder of graphs, a bundle, or BUNDLE@VARIANT.
+        top: How many nodes and round trips a printed table lists; the document holds all.
+
+    Raises:
+        BadInput: No such model, or one that is damaged.
+    """
     from edgekit.jobs import inspect as job
 
-    return job.run(model)
+    return job.run(model, top=top)
+
+
+def inspect_diff(before: str, after: str, *, top: int = 5) -> DiffDocument:
+    """Compare two graphs, two variants or two bundles (`edgekit inspect --diff BEFORE AFTER`).
+
+    Args:
+        before: An ONNX file, a folder of graphs, a bundle, or BUNDLE@VARIANT.
+        after: The same; a whole bundle is compared with a whole bundle.
+        top: How many nodes and weights a printed list names; the document holds all.
+
+    Raises:
+        BadInput: No such model, one that is damaged, or a bundle against a graph.
+    """
+    from edgekit.jobs import diff as job
+
+    return job.run(before, after, top=top)
+
+
+def debug_parity(
+    model: str,
+    *,
+    target: str,
+    compute: str = "fp32",
+    against: str | None = None,
+    data: Path | None = None,
+    threads: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> DebugParityDocument:
+    """Find the first node whose output leaves the limit of parity (`edgekit debug parity`).
+
+    Inner tensors of the model on the target are compared with those of the fp32 graph, which runs
+    on ONNX Runtime's CPU with its optimizations off. See docs/debugging.md for the rule.
+
+    Args:
+        model: BUNDLE@VARIANT, a bundle, an ONNX file, or a folder of graphs.
+        target: "openvino:cpu".
+        compute: Float precision the engine may compute in.
+        against: What it is compared with; None takes the bundle's fp32 variant, else the model
+            itself as it is written, which shows what the engine makes of it.
+        data: Images to compare on; None takes the bundle's golden inputs, else generated ones.
+        threads: Threads of a CPU engine; None means all physical cores.
+        seed: Of generated inputs.
+        progress: Receives what is being done.
+
+    Raises:
+        BadInput: No such model, or two that are no variants of one model.
+        ChildDied: An engine crashed.
+        Unavailable: The target or ONNX Runtime is not here.
+    """
+    from edgekit.jobs import debug as job
+
+    return job.run_parity(
+        model,
+        target=target,
+        compute=compute,
+        against=against,
+        data=data,
+        threads=threads,
+        seed=seed,
+        progress=progress or Silent(),
+    )

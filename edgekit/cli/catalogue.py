@@ -16,5 +16,9 @@ COMMANDS = {
     "bench": "Measure latency, throughput and memory.",
     "deploy": "All of the above: a bundle, certified, the best variant named.",
     "verify": "Check a bundle on arrival.",
-    "inspect": "Show card, graph facts and sizes of a model or a bundle.",
+    "pack": "Put what the device needs into one folder.",
+    "predict": "Answer images: annotated pictures and JSON.",
+    "debug": "Find the node that makes a check fail.",
+    "cache": "List, measure and prune what was made before.",
+    "inspect": "Explain a model: work, limits, what int8 costs; compare two.",
 }

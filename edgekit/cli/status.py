@@ -31,20 +31,29 @@ def status_of(document: object, gates: Mapping[str, Any]) -> int:
     """
     from edgekit.core.documents import (
         BenchDocument,
+        DebugParityDocument,
         DeployDocument,
         ExportDocument,
+        PackDocument,
         QuantizeDocument,
         VerifyDocument,
     )
 
     failed = False
-    if isinstance(document, ExportDocument | QuantizeDocument | VerifyDocument):
+    if isinstance(
+        document,
+        DebugParityDocument | ExportDocument | PackDocument | QuantizeDocument | VerifyDocument,
+    ):
         failed = document.verdict == "FAIL"
     if isinstance(document, DeployDocument):
         # A variant that fails is no failure of the deployment as long as another one passes.
         failed = any(choice.variant is None for choice in document.recommended)
-    if isinstance(document, DeployDocument | VerifyDocument) and gates.get("require_verified"):
-        failed = failed or document.verdict != "PASS"
+    if isinstance(document, DeployDocument | PackDocument | VerifyDocument):
+        failed = failed or (bool(gates.get("require_verified")) and document.verdict != "PASS")
+    if isinstance(document, VerifyDocument) and gates.get("require_verified"):
+        # What is not repeated on arrival (metric, agreement, shift, latency) was found elsewhere.
+        sets = document.instruction_set
+        failed = failed or (sets is not None and not sets.same)
     if isinstance(document, DeployDocument | BenchDocument) and gates.get("require_valid"):
         failed = failed or not all(entry.valid for entry in document.entries)
     return FAILED if failed else DONE

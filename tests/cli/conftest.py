@@ -11,24 +11,52 @@ from edgekit import api
 from edgekit.cli.main import run
 from edgekit.core.certificate import Check, Metric
 from edgekit.core.documents import (
+    AxisFacts,
     BenchDocument,
     BenchEntry,
+    CacheDocument,
+    CacheEntry,
+    Change,
     CompileDocument,
     DataDocument,
+    DebugParityDocument,
     DeployDocument,
     DeployEntry,
+    DiffDocument,
     DoctorDocument,
     DoctorTarget,
+    EntryDiff,
     Environment,
     EvalDocument,
     ExportDocument,
+    GraphDiff,
     GraphFacts,
     InspectDocument,
+    NodeChange,
+    NodeWork,
+    OperatorWork,
     OutputParity,
+    PackDocument,
+    PackedFile,
+    PackedGraph,
+    ParityNode,
+    ParityValue,
+    PlanDocument,
+    PlannedStage,
+    PredictDocument,
+    PredictedClass,
+    PredictedImage,
+    PredictedObject,
+    PredictedRegion,
     QuantizeDocument,
     Recommendation,
+    RoundTrip,
+    RuntimeLimit,
+    StageTime,
+    TappedTensor,
     VerifyDocument,
     VerifyEntry,
+    WeightChange,
 )
 from edgekit.core.measurement import Latency
 
@@ -146,9 +174,76 @@ def bench_entry(**changes):
     return msgspec.structs.replace(entry, **changes)
 
 
+def cache_entry(**changes):
+    entry = CacheEntry(
+        stage="engine",
+        subject="yolox_nano, int8-u8s8 for openvino:cpu in bf16",
+        key="ab" * 32,
+        created="2026-11-20T10:00:00+00:00",
+        used="2026-11-23T10:00:00+00:00",
+        size_bytes=1_250_000,
+        in_use=False,
+    )
+    return msgspec.structs.replace(entry, **changes)
+
+
+def cache_document():
+    """One stage that is there, and one that was removed."""
+    return CacheDocument(
+        folder="/home/me/.cache/edgekit",
+        size_bytes=1_250_000,
+        limit_bytes=10_000_000_000,
+        by_stage={"engine": 1_250_000},
+        entries=(cache_entry(),),
+        removed=(cache_entry(subject="old", reason="It was not used for 40 days."),),
+    )
+
+
+def plan_document():
+    """A deployment whose export is cached."""
+    stage = PlannedStage(
+        stage="export",
+        subject="yolox_nano",
+        cached=True,
+        seconds=12.0,
+        size_bytes=3_700_000,
+        basis="from the cache (abababababab), made 2026-11-20T10:00:00+00:00.",
+    )
+    return PlanDocument(
+        source="yolox_nano.pt2",
+        bundle="bundles/yolox_nano",
+        entries=("fp32 on onnxruntime:cpu in fp32",),
+        stages=(
+            stage,
+            msgspec.structs.replace(
+                stage,
+                stage="engine",
+                subject="yolox_nano, fp32 for onnxruntime:cpu in fp32",
+                cached=False,
+                basis="As the last time, 2026-11-20T10:00:00+00:00.",
+            ),
+            msgspec.structs.replace(
+                stage,
+                stage="certificate",
+                subject="yolox_nano, fp32 on onnxruntime:cpu in fp32",
+                cached=False,
+                seconds=100.0,
+                size_bytes=0,
+                basis="A guess: there was none before.",
+            ),
+        ),
+        seconds=112.0,
+        size_bytes=3_700_000,
+        cache_bytes=1_250_000,
+        notes=("int8 was left out: it needs real inputs to calibrate on (--data).",),
+    )
+
+
 def documents():
     """One document of every command, by command."""
     return {
+        "cache": cache_document(),
+        "plan": plan_document(),
         "doctor": DoctorDocument(
             targets=(
                 DoctorTarget(
@@ -222,6 +317,35 @@ def documents():
             model="model.onnx", environment=ENVIRONMENT, entries=(bench_entry(),)
         ),
         "deploy": deploy_document(),
+        "parity": DebugParityDocument(
+            model="bundles/digits@int8-u8s8",
+            against="bundles/digits@fp32",
+            target="openvino:cpu",
+            variant="int8-u8s8",
+            compute="fp32",
+            limit_db=10.0,
+            verdict="PASS",
+            outputs=PARITY,
+            node=None,
+            largest_loss=ParityNode(
+                role="main",
+                name="node_conv2d_1",
+                op="Conv",
+                module="features.3.squeeze",
+                tensor="conv2d_1",
+                sqnr_db=23.4,
+                before_db=300.0,
+                own_sqnr_db=None,
+                values=(
+                    ParityValue(case=0, index=(0, 3, 11, 2), expected=1.25, got=-0.75),
+                    ParityValue(case=1, index=(0, 3, 11, 3), expected=1.25, got="inf"),
+                ),
+            ),
+            rounds=2,
+            runs=4,
+            trail=(TappedTensor(round=1, role="main", tensor="conv2d_1", sqnr_db=23.4),),
+            notes=("Each call alone is within the limit.",),
+        ),
         "verify": VerifyDocument(
             bundle="bundles/digits",
             verdict="PASS",
@@ -238,6 +362,82 @@ def documents():
             ),
             differences=("cpu",),
             skipped=("onnxruntime:cpu is not installed.",),
+        ),
+        "predict": PredictDocument(
+            model="bundles/yolox_nano",
+            task="detection",
+            target="openvino:cpu",
+            variant="fp32",
+            compute="bf16",
+            verdict="PASS",
+            batch=1,
+            n=3,
+            images=(
+                PredictedImage(
+                    image="a/very/long/path/" * 5 + "street.jpg",
+                    width=640,
+                    height=480,
+                    detections=tuple(
+                        PredictedObject(
+                            label="person", class_index=0, score=0.9, box=(1.0, 2.0, 3.0, 4.0)
+                        )
+                        for _ in range(2)
+                    ),
+                    picture="street.jpg",
+                ),
+                PredictedImage(
+                    image="cat.png",
+                    width=8,
+                    height=8,
+                    classes=(PredictedClass(label="cat", class_index=1, probability=None),),
+                ),
+                PredictedImage(
+                    image="road.png",
+                    width=8,
+                    height=8,
+                    regions=(PredictedRegion(label="road", class_index=3, share=0.75),),
+                    mask="road.mask.png",
+                ),
+            ),
+            stages={
+                "read": StageTime(n=3, mean_ms=2.0, p50_ms=None),
+                "inference": StageTime(n=30, mean_ms=10.2, p50_ms=9.8),
+            },
+            skipped=("broken.jpg is empty.",),
+            output="out",
+        ),
+        "pack": PackDocument(
+            bundle="bundles/digits",
+            folder="device",
+            layout="folder",
+            target="openvino:cpu",
+            variant="fp32",
+            compute="bf16",
+            verdict="PASS",
+            version="2026.4.1",
+            instruction_set="avx2 avx512f avx512_bf16",
+            extensions=("avx2", "avx512f", "avx512_bf16", "amx_int8"),
+            threads=2,
+            python="3.11",
+            packed_with="3.11.7",
+            requirements={
+                "openvino": "openvino==2026.4.1",
+                "numpy": "numpy==2.4.6",
+                "cv2": "opencv-python-headless==5.0.0.93",
+            },
+            graphs={
+                "main": PackedGraph(
+                    graph="model.onnx",
+                    engine="engine.blob",
+                    golden="golden.npz",
+                    inputs=("image",),
+                    outputs=("logits",),
+                )
+            },
+            sqnr_db=56.2,
+            sqnr_limit_db=20.0,
+            files={"model.onnx": PackedFile(sha256="0" * 64, size_bytes=250_358)},
+            size_bytes=250_358,
         ),
         "inspect": InspectDocument(
             model="model.onnx",
@@ -260,11 +460,122 @@ def documents():
                     flops=700_000_000,
                     quantized_share=0.5,
                     precision="fp32",
+                    variant="int8-u8s8",
+                    axes={"batch": AxisFacts(min=1, typical=8, max=64)},
+                    domains={"com.microsoft": 1},
+                    parameters_by_dtype={"int8": 1_235_000, "float32": 496},
+                    bytes=50_000_000,
+                    intensity=14.0,
+                    by_operator={
+                        "Conv": OperatorWork(nodes=26, flops=700_000_000, bytes=40_000_000),
+                        "Relu": OperatorWork(nodes=26, flops=0, bytes=10_000_000),
+                    },
+                    by_node=(
+                        NodeWork(
+                            name="a_node_of_a_name_that_is_longer_than_its_column",
+                            op="ConvTransposeOfALongName",
+                            flops=700_000_000,
+                            bytes=40_000_000,
+                            precision="int8",
+                            module="features.3.squeeze",
+                        ),
+                        NodeWork(name="unknown", op="If", flops=None, bytes=None, precision="int"),
+                    ),
+                    unknown_nodes=("unknown",),
+                    precision_shares={"int8": 0.5, "fp32": 0.5},
+                    int8_on_onnxruntime=0.25,
+                    round_trips=(
+                        RoundTrip(
+                            kind="island",
+                            operators=("Conv", "Sigmoid", "Mul"),
+                            nodes=("features.3.squeeze.conv", "sigmoid", "mul"),
+                            conversions=("a", "b"),
+                            bytes=12_000_000,
+                            flops=350_000_000,
+                        ),
+                        RoundTrip(
+                            kind="requantize",
+                            operators=(),
+                            nodes=(),
+                            conversions=("c", "d"),
+                            bytes=None,
+                            flops=0,
+                        ),
+                    ),
+                    round_trip_bytes=12_000_000,
+                    limits=(
+                        RuntimeLimit(
+                            runtime="onnxruntime",
+                            version="1.32.0",
+                            installed=True,
+                            verdict="ok",
+                            opset_min=7,
+                            opset_max=28,
+                            ir_max=14,
+                            source="asked of the library",
+                        ),
+                        RuntimeLimit(
+                            runtime="openvino",
+                            version="2026.4.1",
+                            installed=False,
+                            verdict="unknown",
+                            opset_min=None,
+                            opset_max=None,
+                            ir_max=None,
+                            source="no source known",
+                            reason="Any opset is read, but operators by their definitions of "
+                            "opset 23 or before.",
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        "diff": DiffDocument(
+            before="a.bundle",
+            after="b.bundle",
+            equal=False,
+            graphs=(
+                GraphDiff(
+                    role="main",
+                    before="a.onnx",
+                    after="b.onnx",
+                    equal=False,
+                    facts={"opset": Change(before=17, after=20)},
+                    inputs={"x": Change(before=None, after=("float32", ("batch", 3, 224, 224)))},
+                    metadata={"edgekit.card.task": Change(before="raw", after=None)},
+                    nodes_added=("conv (Conv)",),
+                    nodes_changed=(
+                        NodeChange(name="fc", renamed="fc2", op="Gemm", changed=("inputs",)),
+                    ),
+                    nodes_renamed=1,
+                    weights_changed=(
+                        WeightChange(
+                            name="w",
+                            before="float [3]",
+                            after="float [3]",
+                            max_abs=0.5,
+                            elements=2,
+                        ),
+                    ),
+                ),
+            ),
+            card={"postprocess.confidence": Change(before=0.25, after=0.4)},
+            bundle={"source." + "x" * 60: Change(before="y" * 90, after="z" * 90)},
+            entries=(
+                EntryDiff(
+                    target="openvino:cpu",
+                    variant="fp32",
+                    compute="fp32",
+                    figures={"p50_ms": Change(before=12.25, after=None)},
                 ),
             ),
         ),
     }
 
+
+# The call in edgekit.api, and the kind of document, of commands that are called otherwise.
+CALLS = {"cache": "cache_prune", "eval": "evaluate", "debug": "debug_parity"}
+KINDS = {"debug": "parity"}
 
 # Arguments that make each command call its API.
 ARGUMENTS = {
@@ -277,7 +588,11 @@ ARGUMENTS = {
     "bench": ["model.onnx", "--target", "openvino:cpu"],
     "deploy": ["model.pt2", "-o", "bundle", "--target", "openvino:cpu"],
     "verify": ["bundle"],
+    "cache": ["prune"],
+    "debug": ["parity", "bundle@int8", "--target", "openvino:cpu"],
+    "pack": ["bundle", "--target", "openvino:cpu", "-o", "device"],
     "inspect": ["model.onnx"],
+    "predict": ["bundle", "street.jpg", "images"],
 }
 
 
@@ -318,10 +633,22 @@ def answer(monkeypatch):
                 raise result
             return result
 
-        monkeypatch.setattr(api, {"eval": "evaluate"}.get(name, name), call)
+        monkeypatch.setattr(api, CALLS.get(name, name), call)
         return calls
 
     return answered
+
+
+@pytest.fixture
+def call_of():
+    """The name of a command's call in edgekit.api."""
+    return lambda name: CALLS.get(name, name)
+
+
+@pytest.fixture
+def kind_of():
+    """The kind of a command's document."""
+    return lambda name: KINDS.get(name, name)
 
 
 @pytest.fixture

@@ -103,8 +103,10 @@ def test_every_command_takes_json_quiet_and_debug():
     for name in COMMANDS:
         command = edgekit.get_command(context, name)
         assert command is not None
-        options = {text for parameter in command.params for text in parameter.opts}
-        assert {"--json", "--quiet", "--debug"} <= options
+        several = command.commands.values() if isinstance(command, click.Group) else [command]
+        for one in several:
+            options = {text for parameter in one.params for text in parameter.opts}
+            assert {"--json", "--quiet", "--debug"} <= options
 
 
 def test_defaults_of_the_budget_in_the_help_are_those_of_the_code(invoke):

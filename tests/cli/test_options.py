@@ -25,10 +25,16 @@ CONTRACT = {
 # The issue asks for the card "by option": --set is that option, beside the contract's own.
 OWN = {
     "doctor": {"--deep"},
-    "deploy": {"--golden", "--set"},
+    "debug": {"--against"},
+    "cache": {"--all", "--limit", "--older-than"},
+    "deploy": {"--bake", "--dry-run", "--golden", "--remeasure", "--set", "--sign"},
     "eval": {"--set"},
-    "export": {"--set"},
+    "inspect": {"--diff", "--nodes"},
+    "export": {"--set", "--bake"},
+    "predict": {"--confidence"},
+    "pack": {"--layout"},
     "quantize": {"--set"},
+    "verify": {"--require-signature"},
 }
 
 
@@ -36,18 +42,23 @@ OWN = {
 def test_options_have_the_names_of_the_contract(name):
     command = edgekit.get_command(click.Context(edgekit), name)
     assert command is not None
+    several = command.commands.values() if isinstance(command, click.Group) else [command]
     options = {
-        text for item in command.params if isinstance(item, click.Option) for text in item.opts
+        text
+        for one in several
+        for item in one.params
+        if isinstance(item, click.Option)
+        for text in item.opts
     }
     assert options <= CONTRACT | OWN.get(name, set())
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_calls_its_api_with_arguments_that_it_has(
-    invoke, answer, samples, arguments, name
+    invoke, answer, samples, arguments, call_of, kind_of, name
 ):
-    signature = inspect.signature(getattr(api, {"eval": "evaluate"}.get(name, name)))
-    calls = answer(name, samples[name])
+    signature = inspect.signature(getattr(api, call_of(name)))
+    calls = answer(name, samples[kind_of(name)])
     invoke(name, *arguments[name])
     positional, named = calls[0]
     signature.bind(*positional, **named)
@@ -55,10 +66,10 @@ def test_every_command_calls_its_api_with_arguments_that_it_has(
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_argument_of_the_api_can_be_given_on_the_command_line(
-    invoke, answer, samples, arguments, name
+    invoke, answer, samples, arguments, call_of, kind_of, name
 ):
-    signature = inspect.signature(getattr(api, {"eval": "evaluate"}.get(name, name)))
-    calls = answer(name, samples[name])
+    signature = inspect.signature(getattr(api, call_of(name)))
+    calls = answer(name, samples[kind_of(name)])
     invoke(name, *arguments[name])
     positional, named = calls[0]
     given = set(signature.bind(*positional, **named).arguments)
@@ -75,6 +86,8 @@ def test_deploy_passes_everything_on(invoke, answer, samples):
         *("--require-proven", "--allow-fallback", "--arch", "net.py:make", "--card", "c.yaml"),
         *("--set", "confidence=0.4", "--set", "labels=[a=b]"),
         *("--input", "x=batch,3,8,8", "--input", "state=1,4", "--opset", "18", "--threads", "2"),
+        *("--bake", "preprocess,nms", "--sign", "key.pem", "--dry-run"),
+        "--remeasure",
         *("--time", "2.5", "--golden", "g", "--trust-code", "--trust-pickle", "--seed", "7"),
         *("--force", "--require-verified", "--quiet"),
     )
@@ -103,6 +116,10 @@ def test_deploy_passes_everything_on(invoke, answer, samples):
         "threads": 2,
         "time": 2.5,
         "golden": Path("g"),
+        "bake": ("preprocess,nms",),
+        "sign": Path("key.pem"),
+        "dry_run": True,
+        "remeasure": True,
         "trust_code": True,
         "trust_pickle": True,
         "seed": 7,

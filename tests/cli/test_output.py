@@ -15,13 +15,14 @@ from edgekit.core.documents import DOCUMENTS
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_with_json_stdout_is_one_document_that_begins_with_its_schema(
-    invoke, answer, samples, arguments, name
+    invoke, answer, samples, arguments, kind_of, name
 ):
-    answer(name, samples[name])
+    kind = kind_of(name)
+    answer(name, samples[kind])
     outcome = invoke(name, *arguments[name], "--json")
-    assert outcome.stdout.startswith(f'{{"schema":"edgekit.{name}/1"')
+    assert outcome.stdout.startswith(f'{{"schema":"edgekit.{kind}/1"')
     assert outcome.stdout.count("\n") == 1
-    assert msgspec.json.decode(outcome.stdout, type=DOCUMENTS[name]) == samples[name]
+    assert msgspec.json.decode(outcome.stdout, type=DOCUMENTS[kind]) == samples[kind]
 
 
 def test_progress_is_lines_on_stderr_and_quiet_silences_it(invoke, monkeypatch, samples):

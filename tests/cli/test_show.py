@@ -33,8 +33,8 @@ def shown(document, *, colour=False, width=80):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_document_is_shown_within_80_columns(samples, name):
-    text = shown(samples[name])
+def test_every_document_is_shown_within_80_columns(samples, kind_of, name):
+    text = shown(samples[kind_of(name)])
     assert max(len(line) for line in text.splitlines()) <= 80
     assert len(text) > 20
 

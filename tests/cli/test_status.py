@@ -12,16 +12,24 @@ replace = msgspec.structs.replace
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_that_is_done_and_within_budget_is_0(invoke, answer, samples, arguments, name):
-    answer(name, samples[name])
+def test_a_command_that_is_done_and_within_budget_is_0(
+    invoke, answer, samples, arguments, kind_of, name
+):
+    answer(name, samples[kind_of(name)])
     assert invoke(name, *arguments[name]).status == 0
 
 
-@pytest.mark.parametrize("name", ["export", "quantize", "verify"])
+@pytest.mark.parametrize("name", ["export", "pack", "quantize", "verify"])
 def test_a_failed_verdict_is_1_and_an_unverified_one_is_0(invoke, answer, samples, arguments, name):
     for verdict, status in (("FAIL", 1), ("UNVERIFIED", 0)):
         answer(name, replace(samples[name], verdict=verdict))
         assert invoke(name, *arguments[name]).status == status
+
+
+def test_debug_parity_is_1_where_parity_fails(invoke, answer, samples, arguments):
+    document = samples["parity"]
+    answer("debug", replace(document, verdict="FAIL", node=document.largest_loss))
+    assert invoke("debug", *arguments["debug"]).status == 1
 
 
 def test_deploy_is_0_when_a_variant_fails_and_another_one_can_be_shipped(
@@ -48,6 +56,13 @@ def test_require_verified_makes_unverified_a_1(invoke, answer, make, arguments):
 def test_require_verified_lets_a_pass_pass(invoke, answer, make, arguments):
     answer("deploy", make["deploy"]())
     assert invoke("deploy", *arguments["deploy"], "--require-verified").status == 0
+
+
+def test_require_verified_makes_packing_what_is_unverified_a_1(invoke, answer, samples, arguments):
+    answer("pack", replace(samples["pack"], verdict="UNVERIFIED"))
+    assert invoke("pack", *arguments["pack"], "--require-verified").status == 1
+    answer("pack", samples["pack"])
+    assert invoke("pack", *arguments["pack"], "--require-verified").status == 0
 
 
 def test_require_valid_makes_an_invalid_measurement_a_1(invoke, answer, samples, make, arguments):

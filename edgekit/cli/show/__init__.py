@@ -6,24 +6,36 @@ from rich.console import Console
 
 from edgekit.cli.show.bench import show_bench
 from edgekit.cli.show.bundle import show_verify
+from edgekit.cli.show.cache import show_cache
 from edgekit.cli.show.deploy import show_deploy
+from edgekit.cli.show.diff import show_diff
+from edgekit.cli.show.inspect import show_inspect
 from edgekit.cli.show.machine import show_data, show_doctor
 from edgekit.cli.show.model import (
     show_compile,
     show_eval,
     show_export,
-    show_inspect,
     show_quantize,
 )
+from edgekit.cli.show.pack import show_pack
+from edgekit.cli.show.parity import show_debug_parity
+from edgekit.cli.show.plan import show_plan
+from edgekit.cli.show.predict import show_predict
 from edgekit.core.documents import (
     BenchDocument,
+    CacheDocument,
     CompileDocument,
     DataDocument,
+    DebugParityDocument,
     DeployDocument,
+    DiffDocument,
     DoctorDocument,
     EvalDocument,
     ExportDocument,
     InspectDocument,
+    PackDocument,
+    PlanDocument,
+    PredictDocument,
     QuantizeDocument,
     VerifyDocument,
 )
@@ -42,12 +54,18 @@ def show(document: object, console: Console | None = None) -> None:
     match document:
         case BenchDocument():
             show_bench(document, console)
+        case CacheDocument():
+            show_cache(document, console)
         case CompileDocument():
             show_compile(document, console)
         case DataDocument():
             show_data(document, console)
+        case DebugParityDocument():
+            show_debug_parity(document, console)
         case DeployDocument():
             show_deploy(document, console)
+        case DiffDocument():
+            show_diff(document, console)
         case DoctorDocument():
             show_doctor(document, console)
         case EvalDocument():
@@ -56,6 +74,12 @@ def show(document: object, console: Console | None = None) -> None:
             show_export(document, console)
         case InspectDocument():
             show_inspect(document, console)
+        case PlanDocument():
+            show_plan(document, console)
+        case PredictDocument():
+            show_predict(document, console)
+        case PackDocument():
+            show_pack(document, console)
         case QuantizeDocument():
             show_quantize(document, console)
         case VerifyDocument():
