@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from edgekit import api
 from edgekit.benchmarks.environment import environment
 from edgekit.core.certificate import Limits
 from edgekit.core.documents import Environment
+from edgekit.export.builtin.catalogue import BUILTIN
 from edgekit.jobs.deploying import proving
 
 TARGET = ("onnxruntime:cpu",)
@@ -46,6 +48,10 @@ def test_before_the_first_run_everything_is_to_be_made(plan, tmp_path):
     assert document.entries == ("fp32 on onnxruntime:cpu in fp32",)
     assert document.seconds == pytest.approx(sum(stage.seconds for stage in document.stages))
     assert all("guess" in stage.basis for stage in document.stages[:-1])
+    # Graph and engine hold the weights, also where they came with edgekit.
+    sizes = {stage.stage: stage.size_bytes for stage in document.stages}
+    assert sizes["export"] == sizes["engine"] > 200_000
+    assert document.size_bytes == sum(sizes.values())
     assert not (tmp_path / "bundle").exists()
     assert not (tmp_path / "cache" / "stages").exists()
 
@@ -71,6 +77,16 @@ def test_what_an_option_changes_is_to_be_made_and_takes_as_long_as_before(plan):
     assert again["export"].basis.startswith("As the last time, 20")
     assert again["export"].seconds > 0
     assert again["export"].size_bytes > 100_000
+
+
+def test_other_weights_behind_a_built_in_name_make_everything_again(plan, tmp_path, monkeypatch):
+    plan(dry_run=False)
+    weights = tmp_path / "digits.safetensors"
+    content = bytearray(BUILTIN["digits"].weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    monkeypatch.setitem(BUILTIN, "digits", replace(BUILTIN["digits"], weights=weights))
+    assert not any(stage.cached for stage in plan().stages)
 
 
 def test_another_budget_makes_nothing_again(plan):
