@@ -66,7 +66,8 @@ def read_golden(path: Path) -> tuple[list[dict[str, np.ndarray]], list[list[Outp
     feeds: dict[int, dict[str, np.ndarray]] = {}
     outputs: dict[int, dict[int, Outputs]] = {}
     try:
-        with np.load(path, allow_pickle=False) as content:
+        # Opened here: numpy leaves a file open that it cannot read.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
             for key in content.files:
                 case, kind, rest = key.split("/", 2)
                 if kind == "in":
