@@ -38,7 +38,6 @@ def test_the_commands_of_the_readme_work(root, tmp_path):
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-        "EDGEKIT_CACHE": str(tmp_path / "cache"),
     }
     work = tmp_path / "work"
     work.mkdir()

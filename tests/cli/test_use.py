@@ -18,7 +18,6 @@ def test_the_program_of_the_page_runs_as_printed(root, tmp_path):
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-        "EDGEKIT_CACHE": str(tmp_path / "cache"),
     }
     work = tmp_path / "work"
     work.mkdir()
