@@ -22,6 +22,10 @@ __all__ = ["MAX_DETECTIONS", "score_detection"]
 # COCO scores the best hundred of an image.
 MAX_DETECTIONS = 100
 
+# COCO's sizes of objects: areas from below 32 by 32 pixels to above 96 by 96.
+_ALL = (0.0, 1e10)
+_SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
+
 _RECALLS = np.linspace(0.0, 1.0, 101)
 _EPSILON = np.spacing(1)
 _CHUNK_ELEMENTS = 1 << 21
@@ -109,9 +113,9 @@ def score_detection(
     seed: int = 0,
     resamples: int = 1000,
 ) -> Metric:
-    """Return mAP50-95 with its interval and paired drop, and mAP50 beside it.
+    """Return mAP50-95 with its interval and paired drop; mAP50 and mAP50-95 by size beside it.
 
-    Each image is matched once by pycocotools (all areas, at most 100 boxes); precision and recall
+    A size that no labelled object has is left out. Each image is matched once by pycocotools (all areas, at most 100 boxes); precision and recall
     are then accumulated for every resample. Over the full set the figures are pycocotools' own.
     Detections whose box or score is not finite are left out.
 
@@ -137,7 +141,11 @@ def score_detection(
     matches = _match(results, truths, labels)
     other = None if reference is None else _match(reference, truths, labels)
     everything = np.ones((1, len(results)), dtype=np.int64)
-    at_half = float(matches.mean_average_precision(everything, slice(1))[0])
+    others = {"mAP50": float(matches.mean_average_precision(everything, slice(1))[0])}
+    for size, areas in _SIZES.items():
+        of_size = _match(results, truths, labels, areas)
+        if of_size.classes:
+            others[f"mAP50-95 {size}"] = float(of_size.mean_average_precision(everything)[0])
     return bootstrap_metric(
         "mAP50-95",
         matches.mean_average_precision,
@@ -146,12 +154,18 @@ def score_detection(
         pivotal=True,
         resamples=resamples,
         seed=seed,
-        others={"mAP50": at_half},
+        others=others,
     )
 
 
-def _match(results: Sequence[Detections], truths: Sequence[Boxes], labels: int) -> _Matches:
-    evaluation = _evaluate(results, truths, labels)
+def _match(
+    results: Sequence[Detections],
+    truths: Sequence[Boxes],
+    labels: int,
+    areas: tuple[float, float] = _ALL,
+) -> _Matches:
+    """Match what is of a size; see _evaluate."""
+    evaluation = _evaluate(results, truths, labels, areas)
     images = len(truths)
     thresholds = len(evaluation.params.iouThrs)
     classes = []
@@ -184,8 +198,13 @@ def _joined(rows: list[tuple[int, Any]], key: str) -> npt.NDArray[np.bool_]:
     return np.asarray(np.concatenate([found[key] for _, found in rows], axis=1) != 0)
 
 
-def _evaluate(results: Sequence[Detections], truths: Sequence[Boxes], labels: int) -> Any:
-    """A COCOeval that has matched every image, over all areas at once."""
+def _evaluate(
+    results: Sequence[Detections],
+    truths: Sequence[Boxes],
+    labels: int,
+    areas: tuple[float, float],
+) -> Any:
+    """A COCOeval that has matched every image, objects of other areas (square pixels) left out."""
     with requires("pycocotools", extra="eval", why="to score a detector"):
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
@@ -203,8 +222,8 @@ def _evaluate(results: Sequence[Detections], truths: Sequence[Boxes], labels: in
             side.dataset = content
             side.createIndex()
         evaluation = COCOeval(truth, found, "bbox")
-        evaluation.params.areaRng = [[0, 1e10]]
-        evaluation.params.areaRngLbl = ["all"]
+        evaluation.params.areaRng = [list(areas)]
+        evaluation.params.areaRngLbl = ["chosen"]
         evaluation.params.maxDets = [MAX_DETECTIONS]
         evaluation.evaluate()
     return evaluation
