@@ -235,7 +235,7 @@ def _ir(limit: RuntimeLimit) -> str:
 def _axis(axis: AxisFacts) -> str:
     top = "any size" if axis.max is None else str(axis.max)
     typical = f", typically {axis.typical}" if axis.typical is not None else ""
-    return f"{axis.min} to {top}{typical}; counted at {axis.min}"
+    return f"{axis.min} to {top}{typical}; counted at {axis.counted}"
 
 
 def _chain(operators: Sequence[str]) -> str:
