@@ -63,15 +63,30 @@ def doctor(*, deep: bool = False, progress: Progress | None = None) -> DoctorDoc
     return job.run(deep=deep, progress=progress or Silent())
 
 
-def data(name: str, output: Path, *, force: bool = False) -> DataDocument:
-    """Write a built-in data set ("digits") into a folder.
+def data(
+    name: str,
+    output: Path,
+    *,
+    count: int | None = None,
+    seed: int | None = None,
+    force: bool = False,
+) -> DataDocument:
+    """Write a built-in data set into a folder: images to score on, and others to calibrate on.
+
+    Args:
+        name: "shapes" (scenes drawn anew, COCO annotations) or "digits" (labels.csv).
+        output: The folder.
+        count: Images that score; None means 300 scenes, or all 500 digits.
+        seed: Of drawn scenes; None means 0. The digits have none.
+        force: Replace an existing folder.
 
     Raises:
-        BadInput: Unknown name, or the folder exists and `force` is not given.
+        BadInput: Unknown name, a count or seed that the data set cannot meet, or the folder exists
+            and `force` is not given.
     """
     from edgekit.jobs import data as job
 
-    return job.run(name, output, force=force)
+    return job.run(name, output, count=count, seed=seed, force=force)
 
 
 def export(

@@ -98,9 +98,7 @@ def facts_of(
         quantized_share=share,
         precision="int8" if share > 0 else "fp16" if half * 2 > weight_bytes else "fp32",
         axes={
-            name: AxisFacts(
-                min=axis.min, typical=axis.typical, max=axis.max, counted=counted[name]
-            )
+            name: AxisFacts(min=axis.min, typical=axis.typical, max=axis.max, counted=counted[name])
             for name, axis in axes.items()
         },
         domains={

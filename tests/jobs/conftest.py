@@ -47,6 +47,22 @@ def digits_onnx(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def shapes(tmp_path_factory) -> Path:
+    """500 scenes that no training has seen, and 100 to calibrate on."""
+    folder = tmp_path_factory.mktemp("data") / "shapes"
+    api.data("shapes", folder, count=500)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shapes_onnx(tmp_path_factory) -> Path:
+    """The built-in detector as an ONNX file with its card inside."""
+    path = tmp_path_factory.mktemp("onnx") / "shapes.onnx"
+    api.export("edgekit:shapes", path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def deployed(tmp_path_factory, digits):
     """(document, bundle) of the built-in model on both CPU engines."""
     bundle = tmp_path_factory.mktemp("bundles") / "digits"

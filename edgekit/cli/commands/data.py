@@ -19,10 +19,20 @@ __all__ = ["command"]
 @click.command("data")
 @click.argument("name")
 @options.output(required=True, metavar="DIR", help="The folder to write.")
+@click.option(
+    "-n",
+    "--count",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Images that score; default: 300 scenes, or all 500 digits.",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Another seed, other scenes; default: 0.")
 @options.force
 @reporting
-def command(*, name: str, output: Path, force: bool, **_options: Any) -> DataDocument:
-    """Write the built-in data set NAME ("digits") into a folder."""
+def command(
+    *, name: str, output: Path, count: int | None, seed: int | None, force: bool, **_options: Any
+) -> DataDocument:
+    """Write the built-in data set NAME ("shapes" or "digits") into a folder."""
     from edgekit import api
 
-    return api.data(name, output, force=force)
+    return api.data(name, output, count=count, seed=seed, force=force)
