@@ -2,6 +2,7 @@
 
     EdgekitError
     ├── BadInput        wrong usage or bad input            exit status 2
+    │   └── Unwritable       a file or folder cannot be written
     ├── CheckFailed     a check, budget or gate failed      exit status 1
     └── Unavailable     the runtime or device is not here   exit status 3
         └── MissingLibrary   an optional library is not installed
@@ -14,7 +15,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-__all__ = ["BadInput", "CheckFailed", "EdgekitError", "MissingLibrary", "Unavailable"]
+__all__ = [
+    "BadInput",
+    "CheckFailed",
+    "EdgekitError",
+    "MissingLibrary",
+    "Unavailable",
+    "Unwritable",
+]
 
 
 class EdgekitError(Exception):
@@ -42,6 +50,10 @@ class BadInput(EdgekitError):
 
     exit_status = 2
     kind = "bad-input"
+
+
+class Unwritable(BadInput):
+    """A file or a folder cannot be written: no space, no permission, something in its place."""
 
 
 class CheckFailed(EdgekitError):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgekit.core.errors import BadInput
+from edgekit.core.errors import BadInput, Unwritable
 
 _WRITING_FAILED = {
     errno.EACCES,
@@ -46,7 +46,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Parent folders are made. On any error nothing is left behind and an old file stays as it was.
 
     Raises:
-        BadInput: The folder cannot be made or written, or the disk is full.
+        Unwritable: The folder cannot be made or written, or the disk is full.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,23 +67,23 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path, *, force: bool = False, hint: str = "") -> Iterator[Path]:
+def atomic_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; rename it to `path` when the block succeeds.
 
     Args:
         path: The folder to make.
         force: Replace an existing folder; otherwise a folder that is not empty is refused.
-        hint: What to do where it cannot be written; empty means to choose another path.
 
     Raises:
-        BadInput: `path` exists and `force` is not given, or it cannot be written.
+        BadInput: `path` exists and `force` is not given.
+        Unwritable: It cannot be written.
     """
     refuse_used_folder(path, force=force)
-    with writing(path, hint=hint):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        with writing(path, hint=hint):
+        with writing(path):
             yield temporary
             temporary.chmod(0o755)
             replace_folder(temporary, path)
@@ -138,28 +138,27 @@ def sha256_file(path: Path) -> str:
 
 
 @contextmanager
-def writing(path: Path, *, hint: str = "") -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Turn an operating system's error of writing into one sentence.
 
     Args:
         path: What is written.
-        hint: What to do about it; empty means to free space or choose another path.
 
     Raises:
-        BadInput: No space, no permission, a file where a folder should be.
+        Unwritable: No space, no permission, a file where a folder should be.
     """
     try:
         yield
     except shutil.Error as error:  # copying a folder: one line for every file
-        raise BadInput(
+        raise Unwritable(
             f"{path} cannot be written: {error.args[0][0][2]}.",
-            hint=hint or "Free some space or choose another path with -o.",
+            hint="Free some space or choose another path with -o.",
         ) from error
     except OSError as error:
         if error.errno not in _WRITING_FAILED:
             raise
         reason = error.strerror or str(error)
-        raise BadInput(
+        raise Unwritable(
             f"{path} cannot be written: {reason.lower()}.",
-            hint=hint or "Free some space or choose another path with -o.",
+            hint="Free some space or choose another path with -o.",
         ) from error

@@ -45,7 +45,7 @@ def run_parity(
 ) -> DebugParityDocument:
     """See edgekit.api.debug_parity."""
     where, probe = usable(target)
-    suspect = resolve_model(model, probe=probe)
+    suspect = resolve_model(model, probe=probe, sealed=False)
     reference = _reference(suspect, against)
     golden: Golden = {}
     if data is not None:
@@ -84,8 +84,10 @@ def run_parity(
 def _reference(suspect: Model, against: str | None) -> Model:
     """What the model is compared with: named, the bundle's fp32 variant, or the graph itself."""
     if against is not None:
-        return resolve_model(against)
-    return suspect if suspect.bundle is None else resolve_model(f"{suspect.bundle}@fp32")
+        return resolve_model(against, sealed=False)
+    return (
+        suspect if suspect.bundle is None else resolve_model(f"{suspect.bundle}@fp32", sealed=False)
+    )
 
 
 def _golden(bundle: Path) -> Golden:

@@ -22,6 +22,7 @@ from edgekit.core.source import Source
 from edgekit.core.variant import Variant
 from edgekit.jobs.bundles.signing import read_private_key, sign_bundle
 from edgekit.jobs.cache import keep_within_limit
+from edgekit.jobs.caching.store import CacheUnwritable
 from edgekit.jobs.deploying.bundling import Contents, Made, deploy_entry, write_bundle
 from edgekit.jobs.deploying.making import ExportedModel, calibrated, exported, variant
 from edgekit.jobs.deploying.proving import Reference, compiled, examined, measured, reference
@@ -235,6 +236,8 @@ def _entry(
     try:
         engines = compiled(stages, prepared.source, plan, variants[plan.variant], request)
         found = examined(stages, prepared.source, plan, variants, engines, basis, known.key)
+    except CacheUnwritable:
+        raise  # a full disk says nothing about an entry
     except EdgekitError as error:
         return Made(plan, engines, error=str(error))
     certificate = judge_entry(plan, found, basis.card, request.limits)

@@ -112,7 +112,7 @@ def _side(text: str) -> _Side:
         card, _ = choose_card(path, next(iter(files.values())), None)
     else:
         # BUNDLE@VARIANT, or the sentence that says why not.
-        resolved = resolve_model(text)
+        resolved = resolve_model(text, sealed=False)
         files, card = resolved.variant.paths, resolved.card
     return _Side(
         text=text,

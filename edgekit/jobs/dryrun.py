@@ -11,6 +11,7 @@ from edgekit.core.documents import PlanDocument, PlannedStage
 from edgekit.core.progress import Progress
 from edgekit.core.source import Source
 from edgekit.core.stage import StageRecord
+from edgekit.export.builtin.catalogue import builtin
 from edgekit.jobs.caching.store import records
 from edgekit.jobs.deploy import Prepared, parity_feeds, prepare, prove, variants_of
 from edgekit.jobs.deploying.making import exported
@@ -174,7 +175,7 @@ def _size(stage: str, subject: str, weights: int) -> int:
 
 
 def _weights(source: Source) -> int:
-    path = source.path
+    path = builtin(source.location).weights if source.kind == "edgekit" else source.path
     if path is None:
         return 0
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]

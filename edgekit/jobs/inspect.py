@@ -30,7 +30,7 @@ def run(model: str, *, top: int) -> InspectDocument:
     files = graph_files(path)
     if not files:
         # BUNDLE@VARIANT, or the sentence that says why not.
-        resolved = resolve_model(model)
+        resolved = resolve_model(model, sealed=False)
         facts = [
             _facts(Path(file), role, resolved.card.graph(role))
             for role, file in resolved.variant.graphs.items()

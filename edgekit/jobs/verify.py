@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -29,7 +28,7 @@ from edgekit.core.runtime import Probe
 from edgekit.core.target import Target
 from edgekit.jobs.bundles.bundle import damage, read_manifest
 from edgekit.jobs.bundles.signing import check_signature
-from edgekit.jobs.caching.store import cache_root
+from edgekit.jobs.caching.store import CacheUnwritable
 from edgekit.jobs.running.certify import named_parity, whole_placement
 from edgekit.jobs.running.child import Child
 from edgekit.jobs.running.engines import compile_graphs, open_engines, usable
@@ -178,7 +177,7 @@ def _verified(arrival: _Arrival, entry: _Entry) -> VerifyEntry:
     try:
         folders = _folders(arrival, entry)
         checks = _checks(arrival, entry, folders)
-    except _CacheError:
+    except CacheUnwritable:
         raise
     except EdgekitError as error:
         checks = {"opens": Check(verdict="FAIL", reason=str(error))}
@@ -250,35 +249,8 @@ def _folders(arrival: _Arrival, entry: _Entry) -> dict[str, Path]:
             "graph."
         )
     graphs = {role: arrival.bundle / engine.graph for role, engine in entry.engines.items()}
-    try:
-        engines = compile_graphs(
-            graphs, entry.target, entry.probe, options, progress=arrival.progress
-        )
-    except (EdgekitError, OSError) as error:
-        # Engines say many things when a disk is full; what counts is whether there is room.
-        _refuse_cache(2 * sum(path.stat().st_size for path in graphs.values()), error)
-        raise
+    engines = compile_graphs(graphs, entry.target, entry.probe, options, progress=arrival.progress)
     return {role: engine.folder for role, engine in engines.items()}
-
-
-class _CacheError(BadInput):
-    """The cache cannot be written: no fault of the bundle, and of no single entry."""
-
-
-def _refuse_cache(needed: int, failure: Exception) -> None:
-    """Say that the cache is to blame where it does not take `needed` bytes."""
-    folder = cache_root()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(bytes(needed))
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise _CacheError(
-            f"The cache {folder}, where the bundle's graphs are compiled, cannot be written: "
-            f"{reason}.",
-            hint="Free some space there, or name another folder by EDGEKIT_CACHE.",
-        ) from failure
 
 
 def _certificate(bundle: Path, engine: Engine) -> Certificate:

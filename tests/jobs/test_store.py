@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.core.errors import BadInput
+from edgekit.core.errors import BadInput, Unwritable
+from edgekit.core.files import write_bytes
 from edgekit.core.progress import Silent
-from edgekit.jobs.caching.store import RECORD, fetch, key_of, lookup, records
+from edgekit.jobs.caching.store import RECORD, CacheUnwritable, fetch, key_of, lookup, records
 
 
 @pytest.fixture(autouse=True)
@@ -183,33 +184,64 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "file" / "cache"))
     make, _ = made()
-    with pytest.raises(BadInput, match="cannot be written") as caught:
+    with pytest.raises(CacheUnwritable, match="cannot be written") as caught:
         take(make, {"a": "1"})
     assert "EDGEKIT_CACHE" in caught.value.hint
+
+
+def test_a_cache_where_nothing_can_be_made_is_one_sentence_too(monkeypatch):
+    monkeypatch.setenv("EDGEKIT_CACHE", "/proc/edgekit")
+    make, _ = made()
+    with pytest.raises(CacheUnwritable, match="The cache /proc/edgekit cannot be written: no such"):
+        take(make, {"a": "1"})
+
+
+def test_what_else_cannot_be_written_is_not_called_the_cache(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unwritable) as caught:
+        take(lambda _: write_bytes(tmp_path / "file" / "x", b""), {"a": "1"})
+    assert not isinstance(caught.value, CacheUnwritable)
+    assert "file/x cannot be written" in caught.value.message
 
 
 def test_a_full_disk_of_the_cache_names_the_cache(root):
     # A limit on the size of files stands in for a full disk: writing fails in the same place.
     script = textwrap.dedent("""
         import resource, signal, sys
-        from edgekit.core.errors import BadInput
         from edgekit.core.progress import Silent
-        from edgekit.jobs.caching.store import fetch
+        from edgekit.jobs.caching.store import CacheUnwritable, fetch
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+
+        def write(folder):
+            (folder / "large.bin").write_bytes(bytes(1 << 20))
+
+        def engine(folder):
+            try:
+                write(folder)
+            except OSError:
+                raise RuntimeError("Serialization failed.")
+
+        # Whether Python says so, or a library that calls it something else.
+        for make in (write, engine):
+            try:
+                fetch("export", "digits", {"a": "1"}, make, progress=Silent(), needs_bytes=1 << 20)
+            except CacheUnwritable as error:
+                print(error)
         try:
-            fetch("export", "digits", {"a": "1"},
-                  lambda folder: (folder / "large.bin").write_bytes(bytes(1 << 20)),
-                  progress=Silent())
-        except BadInput as error:
+            fetch("export", "digits", {"a": "1"}, engine, progress=Silent(), needs_bytes=1)
+        except RuntimeError as error:
             print(error)
     """)
     result = subprocess.run(
         [sys.executable, "-c", script], env=environment(), capture_output=True, text=True
     )
-    assert "cannot be written: file too large" in result.stdout
-    assert "edgekit cache prune" in result.stdout
+    first, second, third = result.stdout.splitlines()
+    assert first == second
+    assert f"The cache {root} cannot be written: file too large." in first
+    assert "edgekit cache prune" in first
+    assert third == "Serialization failed."
     assert list((root / "stages" / "export").iterdir()) == []
 
 

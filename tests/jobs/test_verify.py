@@ -204,6 +204,45 @@ def test_a_space_in_the_manifest_is_found(copy):
     assert sentence.startswith("manifest.json was changed")
 
 
+def test_a_signature_that_was_cut_is_named_without_a_key(copy):
+    for size in (0, 63, 65):
+        (copy / "manifest.json.sig").write_bytes(bytes(size))
+        assert named(copy) == [f"manifest.json.sig holds {size} bytes instead of 64."]
+    (copy / "manifest.json.sig").write_bytes(bytes(64))
+    assert named(copy) == []
+
+
+@pytest.mark.parametrize(
+    "command_line",
+    ["bench {}@fp32 --target ort:cpu", "compile {}@fp32 --target ort:cpu", "predict {}@fp32 x.png"],
+)
+def test_no_verb_runs_a_graph_that_was_changed(copy, command_line, capsys):
+    path = copy / "variants" / "fp32" / "main.onnx"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert command([*command_line.format(copy).split(), "--quiet"]) == 2
+    said = capsys.readouterr().err
+    assert "variants/fp32/main.onnx is missing or was changed after the bundle was sealed" in said
+    assert said.count("\n") == 1
+
+
+def test_golden_outputs_with_a_byte_changed_are_never_a_bug(copy, tmp_path):
+    """`verify` names the file before it is read; who reads it alone gets a sentence."""
+    content = (copy / "golden" / "main.npz").read_bytes()
+    path = tmp_path / "golden.npz"
+    refused = 0
+    for place in range(0, len(content), 23):
+        flipped = bytearray(content)
+        flipped[place] ^= 0xFF
+        path.write_bytes(flipped)
+        try:
+            read_golden(path)
+        except BadInput:
+            refused += 1
+    assert refused > 100
+
+
 def test_missing_and_foreign_files_are_named(copy):
     (copy / "recipe.yaml").unlink()
     (copy / "stowaway.txt").write_text("hello")

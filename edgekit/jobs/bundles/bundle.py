@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,10 +20,20 @@ from edgekit.core.manifest import (
     parse_manifest,
 )
 
-__all__ = ["MANIFEST", "SIGNATURE", "damage", "entry_name", "is_bundle", "read_manifest", "seal"]
+__all__ = [
+    "MANIFEST",
+    "SIGNATURE",
+    "damage",
+    "entry_name",
+    "is_bundle",
+    "read_manifest",
+    "refuse_changed",
+    "seal",
+]
 
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.json.sig"
+_SIGNATURE_BYTES = 64  # of Ed25519
 
 _NO_BUNDLE = "A bundle is made by: edgekit deploy"
 
@@ -113,7 +123,9 @@ def damage(bundle: Path, manifest: Manifest) -> list[str]:
             found.append(f"{_printable(name)} {fault}.")
         elif name in manifest.files:
             there.add(name)
-        elif name not in (MANIFEST, SIGNATURE):
+        elif name == SIGNATURE:
+            found += _cut_signature(bundle / name)
+        elif name != MANIFEST:
             found.append(f"{_printable(name)} does not belong to the bundle.")
     for name, expected in manifest.files.items():
         if name in there:
@@ -122,6 +134,39 @@ def damage(bundle: Path, manifest: Manifest) -> list[str]:
             found.append(f"{name} is missing.")
     unsealed = {*manifest.paths()} - {*manifest.files, *(one.folder for one in manifest.engines)}
     return found + [f"{name} is named by {MANIFEST} without a sha256." for name in sorted(unsealed)]
+
+
+def refuse_changed(bundle: Path, manifest: Manifest, names: Sequence[str]) -> None:
+    """Refuse files that are not as they were sealed, or a manifest that is not.
+
+    `edgekit verify` looks at all of them; who uses a bundle looks at what it opens.
+
+    Args:
+        bundle: Its folder.
+        manifest: Its table of contents.
+        names: Relative to the bundle.
+
+    Raises:
+        BadInput: One is missing, changed, or not the bundle's.
+    """
+    changed = [] if is_whole((bundle / MANIFEST).read_bytes(), manifest.seal) else [MANIFEST]
+    for name in names:
+        sealed, path = manifest.files.get(name), bundle / name
+        if sealed is None or not path.is_file() or sha256_file(path) != sealed.sha256:
+            changed.append(name)
+    if changed:
+        raise BadInput(
+            f"{bundle / changed[0]} is missing or was changed after the bundle was sealed.",
+            hint=f"Take a fresh copy of the bundle; see: edgekit verify {bundle}",
+        )
+
+
+def _cut_signature(path: Path) -> list[str]:
+    """Whose a signature is only a key can tell; that it is one, its length."""
+    size = path.stat().st_size
+    if size == _SIGNATURE_BYTES:
+        return []
+    return [f"{SIGNATURE} holds {size} bytes instead of {_SIGNATURE_BYTES}."]
 
 
 def _changed(path: Path, name: str, expected: ManifestFile) -> list[str]:

@@ -19,6 +19,7 @@ from edgekit.core.files import sha256_file
 from edgekit.core.runtime import Feeds
 from edgekit.core.source import Source
 from edgekit.core.version import __version__
+from edgekit.export.builtin.catalogue import builtin
 from edgekit.export.onnx_file import external_files
 from edgekit.tasks.decoders import decoder_file
 from edgekit.tasks.samples import MaskFile, Sample
@@ -103,6 +104,9 @@ def source_parts(source: Source) -> dict[str, str]:
     path = source.path
     if path is None:
         parts["source"] = source.text
+        # A name says nothing of the weights that this version has behind it.
+        if source.kind == "edgekit":
+            parts["weights"] = sha256_file(builtin(source.location).weights)
     elif path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
         parts["weights"] = digest(

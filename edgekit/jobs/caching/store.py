@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ import msgspec
 import platformdirs
 from filelock import FileLock, Timeout
 
-from edgekit.core.errors import BadInput
+from edgekit.core.errors import Unwritable
 from edgekit.core.files import atomic_folder, sha256_file, write_bytes, writing
 from edgekit.core.manifest import ManifestFile
 from edgekit.core.progress import Progress
@@ -32,8 +33,8 @@ from edgekit.jobs.caching.lease import lease
 
 __all__ = [
     "RECORD",
+    "CacheUnwritable",
     "Stored",
-    "cache_hint",
     "cache_root",
     "exclusive",
     "fetch",
@@ -45,6 +46,16 @@ __all__ = [
 
 RECORD = "stage.json"
 _WAIT_SECONDS = 0.05
+_HINT = "Free some space with `edgekit cache prune`, or set EDGEKIT_CACHE to another folder."
+# A disk that does not take so little is full, whatever a library says of it.
+_LITTLE_BYTES = 1 << 16
+
+
+class CacheUnwritable(Unwritable):
+    """The cache cannot be written: no fault of a model, an engine or a bundle, so it ends the job.
+
+    What is finished stays in the cache.
+    """
 
 
 @dataclass(frozen=True)
@@ -68,11 +79,6 @@ def cache_root() -> Path:
     """Folder of the cache: EDGEKIT_CACHE, or the user's cache folder."""
     chosen = os.environ.get("EDGEKIT_CACHE")
     return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("edgekit"))
-
-
-def cache_hint() -> str:
-    """What to do where the cache cannot be written."""
-    return "Free some space with `edgekit cache prune`, or set EDGEKIT_CACHE to another folder."
 
 
 def key_of(stage: str, parts: Mapping[str, str]) -> str:
@@ -104,6 +110,7 @@ def fetch(
     progress: Progress,
     force: bool = False,
     usable: Callable[[Stored], str] | None = None,
+    needs_bytes: int = _LITTLE_BYTES,
 ) -> Stored:
     """Take a stage from the cache, or make it and keep it.
 
@@ -118,9 +125,11 @@ def fetch(
         progress: Told of every hit and miss, and why.
         force: Make it although it is there.
         usable: Says why what is there must not be used; empty where it may.
+        needs_bytes: What it takes on the disk, about: where `make` fails and the disk takes no more
+            than that, the disk is to blame, whatever a library calls it.
 
     Raises:
-        BadInput: The cache cannot be written; what `make` raises passes through.
+        CacheUnwritable: The cache cannot be written; what else `make` raises passes through.
     """
     key = key_of(stage, parts)
     folder = stage_folder(stage, key)
@@ -140,9 +149,8 @@ def fetch(
         progress.note(f"{stage} of {subject}: {why}")
         progress.stage(stage)
         start = time.perf_counter()
-        with atomic_folder(folder, force=True, hint=cache_hint()) as temporary:
-            with _told_of_the_cache(temporary):
-                make(temporary)
+        with _blaming_the_cache(needs_bytes), atomic_folder(folder, force=True) as temporary:
+            make(temporary)
             record = StageRecord(
                 stage=stage,
                 subject=subject,
@@ -179,20 +187,37 @@ def exclusive(name: str, what: str, progress: Progress) -> Iterator[None]:
 
 
 @contextmanager
-def _told_of_the_cache(temporary: Path) -> Iterator[None]:
-    """Where a stage's own file cannot be written, the remedy is the cache's."""
+def _blaming_the_cache(needs_bytes: int) -> Iterator[None]:
+    """Where the cache does not take what is written, say that and not what it led to.
+
+    Libraries say many things when a disk is full; what counts is whether there is room.
+    """
+    root = cache_root()
     try:
         yield
-    except BadInput as error:
-        if str(temporary) not in error.message:
+    except Unwritable as error:
+        if str(root) not in error.message:
             raise
-        raise BadInput(error.message, hint=cache_hint()) from error
+        raise _unwritable(error.message.rpartition(" cannot be written: ")[2]) from error
+    except Exception as error:
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=root) as file:
+                file.write(bytes(needs_bytes))
+                file.flush()
+        except OSError as full:
+            raise _unwritable(f"{(full.strerror or str(full)).lower()}.") from error
+        raise
+
+
+def _unwritable(reason: str) -> CacheUnwritable:
+    return CacheUnwritable(f"The cache {cache_root()} cannot be written: {reason}", hint=_HINT)
 
 
 @contextmanager
 def _locked(name: str, what: str, progress: Progress) -> Iterator[None]:
     path = cache_root() / "locks" / f"{name}.lock"
-    with writing(path, hint=cache_hint()):
+    with _blaming_the_cache(_LITTLE_BYTES), writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)
         try:

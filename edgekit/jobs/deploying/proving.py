@@ -27,7 +27,7 @@ from edgekit.jobs.caching.fingerprints import (
     source_parts,
     tools,
 )
-from edgekit.jobs.caching.store import Stored, exclusive, lookup
+from edgekit.jobs.caching.store import CacheUnwritable, Stored, exclusive, lookup
 from edgekit.jobs.deploying.making import ExportedModel
 from edgekit.jobs.deploying.packed import read_packed, write_packed
 from edgekit.jobs.deploying.request import DeployRequest
@@ -233,6 +233,8 @@ def _broken_node(
             limit,
             stages.progress,
         )
+    except CacheUnwritable:
+        raise
     except EdgekitError as error:
         stages.progress.note(f"The node where parity breaks was not found: {error}")
         return ""

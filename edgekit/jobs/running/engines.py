@@ -192,7 +192,17 @@ def _cached(stage: EngineStage, force: bool, progress: Progress) -> CachedEngine
             progress=progress,
         )
 
-    stored = fetch("engine", stage.subject, stage.parts, make, progress=progress, force=force)
+    graph = (stage.graph, *external_files(stage.graph))
+    stored = fetch(
+        "engine",
+        stage.subject,
+        stage.parts,
+        make,
+        progress=progress,
+        force=force,
+        # An engine is about as large as its graph; some write a copy beside it on the way.
+        needs_bytes=2 * sum(file.stat().st_size for file in graph),
+    )
     return CachedEngine(stored, _read(stored.folder))
 
 

@@ -17,9 +17,10 @@ from edgekit.core.runtime import Probe
 from edgekit.core.variant import Variant
 from edgekit.export.facts import graph_facts
 from edgekit.export.metadata import read_card, with_card
-from edgekit.export.onnx_file import read_onnx
-from edgekit.jobs.bundles.bundle import is_bundle, read_manifest
+from edgekit.export.onnx_file import external_files, read_onnx
+from edgekit.jobs.bundles.bundle import is_bundle, read_manifest, refuse_changed
 from edgekit.tasks import cards
+from edgekit.tasks.decoders import decoder_file
 
 __all__ = ["Model", "choose_card", "resolve_model", "split_variant", "with_options"]
 
@@ -51,6 +52,7 @@ def resolve_model(
     card: Path | None = None,
     options: Mapping[str, str] | None = None,
     probe: Probe | None = None,
+    sealed: bool = True,
 ) -> Model:
     """Find the model that the user named.
 
@@ -59,13 +61,15 @@ def resolve_model(
         card: Card file that overrides every other.
         options: Keys of the card to values, put over it.
         probe: The target's, so that BUNDLE@int8 picks its dialect.
+        sealed: Refuse graphs and a decoder of a bundle that are not as they were sealed. False is
+            for who looks for what is wrong with them.
 
     Raises:
-        BadInput: No such file, bundle or variant, or not a valid graph.
+        BadInput: No such file, bundle or variant, not a valid graph, or one that was changed.
     """
     path, wanted = split_variant(text)
     if is_bundle(path):
-        model = _from_bundle(text, path, wanted, probe)
+        model = _from_bundle(text, path, wanted, probe, sealed=sealed)
         return dataclasses.replace(model, card=with_options(model.card, options))
     if not path.exists():
         raise BadInput(
@@ -154,7 +158,9 @@ def _find_card(model: Path | None, graph: Path | None, card: Path | None) -> tup
     return inside or ModelCard(), folder.parent if folder.is_file() else folder
 
 
-def _from_bundle(text: str, bundle: Path, wanted: str, probe: Probe | None) -> Model:
+def _from_bundle(
+    text: str, bundle: Path, wanted: str, probe: Probe | None, *, sealed: bool
+) -> Model:
     manifest = read_manifest(bundle)
     variants = {variant.id: variant for variant in manifest.variants}
     identifier = wanted or "fp32"
@@ -169,11 +175,19 @@ def _from_bundle(text: str, bundle: Path, wanted: str, probe: Probe | None) -> M
         raise BadInput(
             f"{missing[0]} is missing from the bundle.", hint=f"See: edgekit verify {bundle}"
         )
+    card = card_from_dict(manifest.card, str(bundle / "manifest.json"))
+    if sealed:
+        head = card.postprocess
+        decoder = decoder_file(head.decode, Path()) if head is not None else None
+        code = [] if decoder is None else [decoder.as_posix()]
+        refuse_changed(bundle, manifest, [*variant.graphs.values(), *code])
+        data = [file for path in graphs.values() for file in external_files(Path(path))]
+        refuse_changed(bundle, manifest, [one.relative_to(bundle).as_posix() for one in data])
     return Model(
         text=text,
         name=f"{bundle.resolve().name}-{identifier}",
         variant=msgspec.structs.replace(variant, graphs=graphs),
-        card=card_from_dict(manifest.card, str(bundle / "manifest.json")),
+        card=card,
         folder=bundle,
         bundle=bundle,
     )

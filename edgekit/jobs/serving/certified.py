@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +10,12 @@ import msgspec
 from edgekit.core.certificate import Verdict
 from edgekit.core.documents import DeployDocument, DeployEntry
 from edgekit.core.errors import BadInput, CheckFailed
-from edgekit.core.files import sha256_file
-from edgekit.core.manifest import Engine, Manifest, is_whole
+from edgekit.core.manifest import Engine, Manifest
 from edgekit.core.names import closest
 from edgekit.core.runtime import Compiled, CompileOptions, Probe
-from edgekit.jobs.bundles.bundle import MANIFEST, read_manifest
+from edgekit.jobs.bundles.bundle import read_manifest, refuse_changed
 
-__all__ = ["Certified", "Wanted", "built_for", "entry_text", "refuse_changed"]
+__all__ = ["Certified", "Wanted", "built_for", "entry_text"]
 
 _DEPLOYED = "deploy.json"
 # The best first.
@@ -72,8 +70,6 @@ class Certified:
             BadInput: No bundle, or one of the two is damaged.
         """
         manifest = read_manifest(bundle)
-        if not is_whole((bundle / MANIFEST).read_bytes(), manifest.seal):
-            raise _changed(bundle / MANIFEST, bundle)
         refuse_changed(bundle, manifest, [_DEPLOYED])
         path = bundle / _DEPLOYED
         try:
@@ -152,23 +148,6 @@ class Certified:
         }
 
 
-def refuse_changed(bundle: Path, manifest: Manifest, names: Sequence[str]) -> None:
-    """Refuse files that are not as they were sealed; `edgekit verify` looks at all of them.
-
-    Args:
-        bundle: Its folder.
-        manifest: Its table of contents.
-        names: Relative to the bundle.
-
-    Raises:
-        BadInput: One is missing, changed, or not the bundle's.
-    """
-    for name in names:
-        sealed, path = manifest.files.get(name), bundle / name
-        if sealed is None or not path.is_file() or sha256_file(path) != sealed.sha256:
-            raise _changed(path, bundle)
-
-
 def built_for(bundle: Path, engine: Engine, probe: Probe, options: CompileOptions) -> bool:
     """Whether a bundle's own engine is what compiling its graph here would make.
 
@@ -191,10 +170,3 @@ def built_for(bundle: Path, engine: Engine, probe: Probe, options: CompileOption
 def entry_text(entry: DeployEntry) -> str:
     """Return "int8-u8s8 on openvino:cpu in fp32"."""
     return f"{entry.variant} on {entry.target} in {entry.compute}"
-
-
-def _changed(path: Path, bundle: Path) -> BadInput:
-    return BadInput(
-        f"{path} is missing or was changed after the bundle was sealed.",
-        hint=f"Take a fresh copy of the bundle; see: edgekit verify {bundle}",
-    )

@@ -15,13 +15,11 @@ from edgekit.core.manifest import Engine
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions, Probe
 from edgekit.core.target import Target
-from edgekit.export.onnx_file import external_files
-from edgekit.jobs.bundles.bundle import is_bundle
+from edgekit.jobs.bundles.bundle import is_bundle, refuse_changed
 from edgekit.jobs.running.engines import compile_graphs, usable
 from edgekit.jobs.running.models import Model, resolve_model, split_variant
-from edgekit.jobs.serving.certified import Certified, Wanted, built_for, entry_text, refuse_changed
+from edgekit.jobs.serving.certified import Certified, Wanted, built_for, entry_text
 from edgekit.runtimes.catalogue import parse_target, targets
-from edgekit.tasks.decoders import decoder_file
 
 __all__ = ["Choice", "choose", "engine_folders"]
 
@@ -88,7 +86,7 @@ def choose(
     certified = next((engine.compiled.options for engine in engines.values()), None)
     failed = f"{entry_text(entry)} failed its certificate; its answers may be wrong."
     return Choice(
-        _from_bundle(bundle, entry.variant, probe),
+        resolve_model(f"{bundle.folder}@{entry.variant}", probe=probe),
         where,
         probe,
         _options(certified, entry.compute, threads, probe),
@@ -156,27 +154,13 @@ def _first_here(
 def _uncertified(bundle: Certified, wanted: Wanted, threads: int | None) -> Choice:
     """A variant that the user names, where the bundle certified it for nothing of the kind."""
     where, probe = usable(wanted.target) if wanted.target is not None else _first_usable()
-    model = _from_bundle(bundle, wanted.variant, probe)
+    model = resolve_model(f"{bundle.folder}@{wanted.variant}", probe=probe)
     options = _options(None, wanted.compute, threads, probe)
     warning = (
         f"{model.variant.id} was never certified on {where} in {options.compute}; nothing is known "
         "of its answers there."
     )
     return Choice(model, where, probe, options, warnings=(warning,), bundle=bundle)
-
-
-def _from_bundle(bundle: Certified, variant: str, probe: Probe) -> Model:
-    """The bundle's variant, after its files were found to be those that were sealed."""
-    model = resolve_model(f"{bundle.folder}@{variant}", probe=probe)
-    graphs = list(model.variant.paths.values())
-    files = [*graphs, *(data for graph in graphs for data in external_files(graph))]
-    names = [file.relative_to(bundle.folder).as_posix() for file in files]
-    head = model.card.postprocess
-    decoder = decoder_file(head.decode, Path()) if head is not None else None
-    if decoder is not None:
-        names.append(decoder.as_posix())
-    refuse_changed(bundle.folder, bundle.manifest, names)
-    return model
 
 
 def _first_usable() -> tuple[Target, Probe]:
