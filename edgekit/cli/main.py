@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from collections.abc import Sequence
 
 import click
@@ -12,6 +10,7 @@ from edgekit.cli.failure import Failure, describe, report
 from edgekit.cli.group import edgekit
 from edgekit.cli.pipes import reader_left
 from edgekit.cli.status import DONE, INTERRUPTED
+from edgekit.cli.terminal import forgive_encodings
 
 __all__ = ["run"]
 
@@ -25,10 +24,7 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit status of the contract: 0, 1, 2, 3 or 130.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A terminal that cannot show "×" or "★" gets a "?" instead of a UnicodeEncodeError.
-            stream.reconfigure(errors="replace")
+    forgive_encodings()
     return _guarded(list(arguments))
 
 
