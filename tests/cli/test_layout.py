@@ -14,8 +14,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from edgekit.cli.safe import safe
 from edgekit.cli.show import show
-from edgekit.cli.show.layout import Grid, fold, safe, wrapped
+from edgekit.cli.show.layout import Grid, fold, wrapped
 from edgekit.cli.terminal import UNBOUNDED, console_on_stdout
 from edgekit.core.documents import (
     BenchDocument,

@@ -14,7 +14,9 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-__all__ = ["Grid", "fold", "padded", "safe", "wrapped"]
+from edgekit.cli.safe import safe
+
+__all__ = ["Grid", "fold", "padded", "wrapped"]
 
 _GAP = 1
 # Between the figures of a row that became a paragraph.
@@ -29,16 +31,6 @@ _LONGEST_PIECE = 32
 # Where a name may be folded: behind one of these.
 _PIECES = re.compile(r"[^\s/\\._:,×@-]*[\s/\\._:,×@-]+|[^\s/\\._:,×@-]+")
 _WORDS = re.compile(r"\S+\s*|\s+")
-# What would move the cursor, change colours or reverse the order of the letters.
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-
-def safe(text: str) -> str:
-    r"""Make control characters visible: a name from a file must not steer the terminal.
-
-    Line breaks and tabs become spaces, others what Python writes for them, `\x1b`.
-    """
-    return _CONTROLS.sub(lambda found: " " if found[0] in "\n\r\t" else ascii(found[0])[1:-1], text)
 
 
 def padded(text: str, width: int) -> str:
@@ -236,7 +228,8 @@ def _head(cells: Sequence[Text], room: int) -> list[Text]:
 def _cell(cell: str | Text) -> Text:
     if isinstance(cell, str):
         return Text(safe(cell))
-    return Text(safe(cell.plain), cell.style) if _CONTROLS.search(cell.plain) else cell.copy()
+    plain = safe(cell.plain)
+    return cell.copy() if plain == cell.plain else Text(plain, cell.style)
 
 
 def _breaks(pieces: Sequence[str], width: int, *, hard: bool, indent: int = 0) -> list[int]:

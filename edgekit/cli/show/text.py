@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from edgekit.cli.show.layout import Grid, padded, safe, wrapped
+from edgekit.cli.safe import safe
+from edgekit.cli.show.layout import Grid, padded, wrapped
 from edgekit.core.certificate import Check, Verdict
 
 __all__ = [

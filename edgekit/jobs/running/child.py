@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any, BinaryIO, TypeVar
 
 from edgekit.core.errors import CheckFailed, EdgekitError
-from edgekit.core.progress import Progress, Silent
+from edgekit.core.progress import Position, Progress, Silent
 
 __all__ = ["Child", "ChildDied", "run_in_child"]
 
@@ -140,7 +140,7 @@ class Child:
     def _report(self, content: tuple[str, Any], tracks: dict[int, Iterator[int]]) -> None:
         event, value = content
         if event == "stage":
-            self._progress.stage(value)
+            self._progress.stage(*value)
         elif event == "note":
             self._progress.note(value)
         elif event == "track":
@@ -162,8 +162,8 @@ class _PipeProgress:
         self._answers = answers
         self._tracks = 0
 
-    def stage(self, name: str) -> None:
-        self._send("stage", name)
+    def stage(self, name: str, position: Position | None = None) -> None:
+        self._send("stage", (name, position))
 
     def note(self, message: str) -> None:
         self._send("note", message)
