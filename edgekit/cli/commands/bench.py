@@ -16,7 +16,7 @@ __all__ = ["command"]
 
 
 @click.command("bench")
-@click.argument("model")
+@options.model
 @options.targets()
 @options.computes(default="fp32")
 @options.scenario

@@ -16,7 +16,7 @@ __all__ = ["command"]
 
 
 @click.command("compile")
-@click.argument("model")
+@options.model
 @options.target()
 @options.compute
 @options.threads

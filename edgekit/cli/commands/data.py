@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgekit.cli import options
+from edgekit.cli import completing, options
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ __all__ = ["command"]
 
 
 @click.command("data")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.builtins)
 @options.output(required=True, metavar="DIR", help="The folder to write.")
 @options.force
 @reporting

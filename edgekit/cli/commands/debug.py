@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgekit.cli import options
+from edgekit.cli import completing, options
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
@@ -21,12 +21,13 @@ def command() -> None:
 
 
 @command.command("parity")
-@click.argument("model")
+@options.model
 @options.target()
 @options.compute
 @click.option(
     "--against",
     metavar="MODEL",
+    shell_complete=completing.models,
     help="What MODEL is compared with; default: its bundle's fp32 variant, else MODEL as written.",
 )
 @options.data(

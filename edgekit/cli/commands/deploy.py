@@ -18,7 +18,7 @@ __all__ = ["command"]
 
 
 @click.command("deploy")
-@click.argument("source")
+@options.source
 @options.output(required=True, metavar="BUNDLE", help="The bundle's folder.")
 @options.targets()
 @options.data(help="Labelled data; without it the verdict is UNVERIFIED.")

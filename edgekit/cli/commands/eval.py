@@ -16,7 +16,7 @@ __all__ = ["command"]
 
 
 @click.command("eval")
-@click.argument("model")
+@options.model
 @options.data(required=True, help="Labelled data; its evaluation part is scored.")
 @options.target()
 @options.compute

@@ -17,7 +17,7 @@ __all__ = ["command"]
 
 
 @click.command("export")
-@click.argument("source")
+@options.source
 @options.output(required=True, help="The .onnx file; a folder for a model of several graphs.")
 @options.arch
 @options.card

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgekit.cli import completing, options
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
@@ -15,11 +16,12 @@ __all__ = ["command"]
 
 
 @click.command("inspect")
-@click.argument("model")
+@options.model
 @click.option(
     "--diff",
     "before",
     metavar="MODEL",
+    shell_complete=completing.models,
     help="Show instead how MODEL differs from this one: --diff BEFORE AFTER.",
 )
 @click.option(

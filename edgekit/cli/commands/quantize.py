@@ -17,7 +17,7 @@ __all__ = ["command"]
 
 
 @click.command("quantize")
-@click.argument("model")
+@options.model
 @options.output(help="File to write; default: NAME.int8-u8s8.onnx beside the model.")
 @options.data(help="Labelled or plain images; their calibration part is used.")
 @options.calibration
