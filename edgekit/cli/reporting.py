@@ -24,7 +24,7 @@ def reporting(command: Callable[..., Any]) -> Callable[..., int]:
     """
 
     @click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON document.")
-    @click.option("--quiet", is_flag=True, help="No progress on stderr.")
+    @click.option("--quiet", is_flag=True, help="No progress and no advice on stderr.")
     @click.option(
         "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."
     )

@@ -17,7 +17,7 @@ from rich.text import Text
 from edgekit.cli.safe import safe
 from edgekit.cli.show import show
 from edgekit.cli.show.layout import Grid, fold, wrapped
-from edgekit.cli.terminal import UNBOUNDED, console_on_stdout
+from edgekit.cli.terminal import UNBOUNDED, console_on_stdout, forgive_encodings
 from edgekit.core.documents import (
     BenchDocument,
     CacheDocument,
@@ -308,3 +308,21 @@ def test_wrapping_breaks_between_words_only(words, width):
     assert [word for line in lines for word in line.plain.split()] == words
     for line in lines:
         assert cell_len(line.plain) <= width or len(line.plain.split()) == 1
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1", "cp437", "shift_jis"])
+def test_every_document_can_be_printed_in_every_encoding(samples, make, monkeypatch, encoding):
+    documents = [*samples.values(), *(document for document, _ in hard(samples, make).values())]
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr("sys.stdout", stream)
+    monkeypatch.setenv("COLUMNS", "80")
+    forgive_encodings()
+    for document in documents:
+        show(document)
+    stream.flush()
+    written = stream.buffer.getvalue().decode(encoding)
+    if encoding == "ascii":
+        assert "* fp32" in written
+        assert "x fp32: times as fast as fp32" in written
+        assert "12.0 (11.8-13.2)" in written
+    assert max(cell_len(line) for line in prose(written)) <= 80

@@ -12,10 +12,10 @@ __all__ = ["command"]
 @click.command(
     "completion",
     epilog=examples(
-        "edgekit completion bash > ~/.local/share/bash-completion/completions/edgekit",
-        "edgekit completion zsh > ~/.zfunc/_edgekit      # with fpath+=~/.zfunc in ~/.zshrc",
+        "edgekit completion bash \\\n    > ~/.local/share/bash-completion/completions/edgekit",
+        "edgekit completion zsh > ~/.zfunc/_edgekit    # fpath+=~/.zfunc in .zshrc",
         "edgekit completion fish > ~/.config/fish/completions/edgekit.fish",
-        'eval "$(edgekit completion bash)"               # this shell only; zsh alike',
+        'eval "$(edgekit completion bash)"    # this shell only; zsh alike',
     ),
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli import completing, options
+from edgekit.cli.examples import examples
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("data")
+@click.command(
+    "data",
+    epilog=examples(
+        "edgekit data digits -o digits",
+    ),
+)
 @click.argument("name", shell_complete=completing.builtins)
 @options.output(required=True, metavar="DIR", help="The folder to write.")
 @options.force

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli import completing, options
+from edgekit.cli.examples import examples
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
@@ -15,12 +16,24 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.group("debug", no_args_is_help=False)
+@click.group(
+    "debug",
+    no_args_is_help=False,
+    epilog=examples(
+        "edgekit debug parity my.bundle@int8 --target openvino:cpu",
+    ),
+)
 def command() -> None:
     """Find out why a check failed."""
 
 
-@command.command("parity")
+@command.command(
+    "parity",
+    epilog=examples(
+        "edgekit debug parity my.bundle@int8 --target openvino:cpu",
+        "edgekit debug parity new.onnx --against old.onnx --target onnxruntime:cpu",
+    ),
+)
 @options.model
 @options.target()
 @options.compute

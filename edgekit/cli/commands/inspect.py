@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli import completing, options
+from edgekit.cli.examples import examples
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("inspect")
+@click.command(
+    "inspect",
+    epilog=examples(
+        "edgekit inspect model.onnx --nodes 20",
+        "edgekit inspect --diff before.onnx after.onnx",
+        "edgekit inspect my.bundle@int8 --json",
+    ),
+)
 @options.model
 @click.option(
     "--diff",
