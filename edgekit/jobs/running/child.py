@@ -97,6 +97,8 @@ class Child:
             stderr=self._errors,
             env=_environment(),
         )
+        assert process.stdin is not None
+        assert process.stdout is not None
         self._requests, self._answers = process.stdin, process.stdout
         return process
 
