@@ -127,7 +127,7 @@ def test_a_terminal_without_unicode_gets_plain_signs():
         "from edgekit.cli.main import run\n"
         "from edgekit.core.documents import DataDocument\n"
         "api.data = lambda *a, **k: DataDocument(name='★猫', folder='f', images=1, roles={})\n"
-        "sys.exit(run(['data', 'x', '-o', 'f']))\n"
+        "sys.exit(run(['data', 'x', '-o', 'f', '--quiet']))\n"
     )
     ended = subprocess.run(
         [sys.executable, "-c", program],
