@@ -21,7 +21,7 @@ __all__ = ["command"]
     epilog=examples(
         "edgekit inspect model.onnx --nodes 20",
         "edgekit inspect --diff before.onnx after.onnx",
-        "edgekit inspect my.bundle@int8 --json",
+        "edgekit inspect my.bundle@int8-u8s8 --json",
     ),
 )
 @options.model

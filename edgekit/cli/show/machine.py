@@ -28,8 +28,12 @@ def show_doctor(document: DoctorDocument, console: Console) -> None:
             text = Text.assemble(("no  ", "yellow"), head, target.reason)
             sentence(console, text, indent=indent)
             if target.fix:
-                # Most often a command: it is never broken.
-                line(console, Text.assemble(" " * indent, ("fix: ", "bold"), target.fix))
+                text = Text.assemble(" " * indent, ("fix: ", "bold"), target.fix)
+                # A command is copied and so never broken.
+                if target.fix.endswith("."):
+                    sentence(console, text, indent=indent + 5)
+                else:
+                    line(console, text)
     for problem in document.problems:
         sentence(console, Text.assemble(("problem  ", "red"), problem), indent=9)
     line(console)

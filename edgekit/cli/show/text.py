@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -36,7 +37,7 @@ STYLES: dict[str, str] = {"PASS": "green", "FAIL": "red", "UNVERIFIED": "yellow"
 NOTHING = "–"
 # Beside a latency whose measurement is not valid; the words below the table say why.
 INVALID = "!"
-# Cells of the names in `facts`.
+# Cells of the names in `facts`, at least.
 _NAME = 12
 
 
@@ -119,13 +120,14 @@ def path(content: str) -> Text:
 
 def facts(console: Console, rows: Iterable[tuple[str, str | Text]]) -> None:
     """Print names and values, one pair a paragraph."""
-    for name, value in rows:
-        text = _text(value)
-        pair = Text.assemble((padded(safe(name), _NAME), "bold"), " ", text)
+    pairs = [(safe(name), _text(value)) for name, value in rows]
+    width = max([_NAME, *(cell_len(name) for name, _ in pairs)])
+    for name, text in pairs:
+        pair = Text.assemble((padded(name, width), "bold"), " ", text)
         if text.no_wrap:
             line(console, pair)
         else:
-            sentence(console, pair, indent=_NAME + 1)
+            sentence(console, pair, indent=width + 1)
 
 
 def grid(
