@@ -115,9 +115,10 @@ def score_detection(
 ) -> Metric:
     """Return mAP50-95 with its interval and paired drop; mAP50 and mAP50-95 by size beside it.
 
-    A size that no labelled object has is left out. Each image is matched once by pycocotools (all areas, at most 100 boxes); precision and recall
-    are then accumulated for every resample. Over the full set the figures are pycocotools' own.
-    Detections whose box or score is not finite are left out.
+    A size that no labelled object has is left out. Each image is matched by pycocotools (at most
+    100 boxes), all areas once and each size once; precision and recall are then accumulated for
+    every resample. Over the full set the figures are pycocotools' own. Detections whose box or
+    score is not finite are left out.
 
     Args:
         results: One an image, down to a low score (0.01), best first.

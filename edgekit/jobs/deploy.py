@@ -24,6 +24,7 @@ from edgekit.jobs.bundles.signing import read_private_key, sign_bundle
 from edgekit.jobs.cache import keep_within_limit
 from edgekit.jobs.caching.store import CacheUnwritable
 from edgekit.jobs.deploying.bundling import Contents, Made, deploy_entry, write_bundle
+from edgekit.jobs.deploying.course import Course
 from edgekit.jobs.deploying.making import ExportedModel, calibrated, exported, variant
 from edgekit.jobs.deploying.proving import Reference, compiled, examined, measured, reference
 from edgekit.jobs.deploying.request import DeployRequest
@@ -37,7 +38,7 @@ from edgekit.jobs.running.feeds import Data, generated_feeds, golden_feeds, open
 from edgekit.tasks.baked import parse_bake
 from edgekit.tasks.registry import task_for
 
-__all__ = ["Prepared", "parity_feeds", "prepare", "prove", "run", "variants_of"]
+__all__ = ["Prepared", "course_of", "parity_feeds", "prepare", "prove", "run", "variants_of"]
 
 # Inputs that parity is judged on where there are no images to score.
 _PARITY_CASES = 8
@@ -67,7 +68,7 @@ def run(request: DeployRequest, progress: Progress) -> DeployDocument:
     """See edgekit.api.deploy."""
     prepared = prepare(request)
     try:
-        return _deploy(request, prepared, Stages(progress))
+        return _deploy(request, prepared, Stages(progress, course_of(request, prepared)))
     except KeyboardInterrupt:
         progress.note("What is finished stays in the cache; the same command goes on from there.")
         raise
@@ -93,6 +94,13 @@ def prepare(request: DeployRequest) -> Prepared:
     if data is None or not data.can_calibrate:
         plans = _without_int8(plans, request.precision, notes)
     return Prepared(source, plans, card, folder, data, notes)
+
+
+def course_of(request: DeployRequest, prepared: Prepared) -> Course:
+    """Lay out the stages that a request goes through."""
+    return Course.of(
+        prepared.source.name, prepared.plans, baked=bool(request.bake), seconds=request.time
+    )
 
 
 def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> DeployDocument:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgekit.cli import options
+from edgekit.cli import completing, options
+from edgekit.cli.examples import examples
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("data")
-@click.argument("name")
+@click.command(
+    "data",
+    epilog=examples(
+        "edgekit data digits -o digits",
+    ),
+)
+@click.argument("name", shell_complete=completing.builtins)
 @options.output(required=True, metavar="DIR", help="The folder to write.")
 @click.option(
     "-n",
