@@ -1,5 +1,7 @@
 """The errors edgekit raises on purpose.
 
+The tree, with the exit status of each::
+
     EdgekitError
     ├── BadInput        wrong usage or bad input            exit status 2
     ├── CheckFailed     a check, budget or gate failed      exit status 1
