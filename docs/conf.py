@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from docutils import nodes
+
 from edgekit.core.version import __version__
 
 project = "edgekit"
@@ -29,6 +33,7 @@ myst_heading_anchors = 4
 
 # Docstrings are Google's form; `a name` in them is code, as it is in the pages.
 default_role = "code"
+smartquotes = False  # --json is an option and no dash
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
@@ -50,3 +55,15 @@ html_css_files = ["edgekit.css"]
 linkcheck_timeout = 20
 linkcheck_retries = 2
 linkcheck_anchors = False
+
+
+def setup(app: Any) -> None:
+    """Register what follows."""
+    app.connect("doctree-read", _no_mail)
+
+
+def _no_mail(_app: Any, tree: nodes.document) -> None:
+    """BUNDLE@VARIANT is a name; reStructuredText takes it for the address of a mail."""
+    for link in list(tree.findall(nodes.reference)):
+        if link.get("refuri", "").startswith("mailto:"):
+            link.replace_self(link.children)

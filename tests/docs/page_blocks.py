@@ -92,6 +92,7 @@ class Page:
         text: All of it.
         blocks: Its blocks, in order.
         inline: Every `piece of code` in its prose with its line.
+        comments: Every HTML comment that stands by itself.
         continues: The page whose folder this one begins with; empty for none.
     """
 
@@ -99,15 +100,16 @@ class Page:
     text: str
     blocks: tuple[Block, ...]
     inline: tuple[tuple[int, str], ...]
+    comments: tuple[str, ...]
     continues: str
 
 
 def _page(file: Path) -> Page:
     name = file.relative_to(_ROOT).as_posix()
     text = file.read_text(encoding="utf-8")
-    continued = _CONTINUES.search(text)
     blocks: list[Block] = []
     inline: list[tuple[int, str]] = []
+    comments: list[str] = []
     above, above_ends = "", -1
     for token in MarkdownIt("commonmark").enable("table").parse(text):
         if token.type in ("fence", "code_block"):
@@ -124,17 +126,20 @@ def _page(file: Path) -> Page:
             )
         elif token.type == "html_block":
             above, above_ends = token.content, token.map[1]
+            comments.append(above)
         elif token.type == "inline":
             inline += [
                 (token.map[0] + 1, child.content)
                 for child in token.children
                 if child.type == "code_inline"
             ]
+    continued = _CONTINUES.search("".join(comments))
     return Page(
         name=name,
         text=text,
         blocks=tuple(blocks),
         inline=tuple(inline),
+        comments=tuple(comments),
         continues=continued[1] if continued else "",
     )
 

@@ -29,8 +29,13 @@ def known_options() -> set[str]:
     } | {"-h", "--help"}
 
 
-def problems(line: str) -> list[str]:
-    """What is wrong with a line that begins with `edgekit `; placeholders are let through."""
+def problems(line: str, *, targets: bool = True) -> list[str]:
+    """What is wrong with a line that begins with `edgekit `; placeholders are let through.
+
+    Args:
+        line: As it is printed.
+        targets: Whether the target must be one of the catalogue's.
+    """
     words = _words(_END.split(line, maxsplit=1)[0])[1:]
     command: click.Command = edgekit
     while words and isinstance(command, click.Group) and not words[0].startswith("-"):
@@ -51,7 +56,8 @@ def problems(line: str) -> list[str]:
             wrong.append(f"`{line}`: {command.name} has no option {name}")
             continue
         value = value or (words[at + 1] if at + 1 < len(words) else "")
-        wrong += [f"`{line}`: {text}" for text in _wrong_value(options[name], value)]
+        if targets or "--target" not in options[name].opts:
+            wrong += [f"`{line}`: {text}" for text in _wrong_value(options[name], value)]
     return wrong
 
 
