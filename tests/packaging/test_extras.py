@@ -47,7 +47,7 @@ def test_an_extra_resolves_on_python_3_10(wheel, extra, machine, tmp_path):
         assert "onnxruntime" in found
 
 
-@pytest.mark.parametrize("extra", ["all", "cpu", "dev", "eval", "export", "onnx", "sign"])
+@pytest.mark.parametrize("extra", ["all", "cpu", "dev", "docs", "eval", "export", "onnx", "sign"])
 def test_the_extras_of_the_design_exist(wheel, extra):
     import zipfile
 

@@ -101,3 +101,11 @@ def test_a_source_distribution_builds_the_same_wheel(tree, expected, builder, tm
             archive.extract(member, tmp_path / "unpacked")
     (unpacked,) = (tmp_path / "unpacked").iterdir()
     assert contents(builder("wheel", unpacked, tmp_path / "dist")) == expected
+
+
+def test_a_source_distribution_holds_the_documentation(tree, root, builder, tmp_path):
+    sdist = builder("sdist", tree, tmp_path / "sdist")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    pages = {page.relative_to(root).as_posix() for page in (root / "docs").rglob("*.md")}
+    assert {"docs/conf.py", "CHANGELOG.md", "CONTRIBUTING.md", *pages} <= names
