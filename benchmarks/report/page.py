@@ -242,7 +242,7 @@ def _strips(subject: Subject, letter: str) -> tuple[list[Strip], int]:
             continue
         found.append(
             Strip(
-                label=f"{letter}{number}  {words.clean(entry_text(entry))}",
+                label=words.short(f"{letter}{number}  {words.clean(entry_text(entry))}", 50),
                 samples=samples / 1e6,
                 p50=entry.latency.p50_ms or float(sorted(samples)[len(samples) // 2]) / 1e6,
                 series=_series(entry),
@@ -315,7 +315,7 @@ def _tradeoff(views: Sequence[View], heading: str, name: str) -> Tradeoff:
                 chosen=line.chosen,
             )
         )
-    shown = accuracy or "agreement with the reference"
+    shown = words.short(words.clean(accuracy), 24) or "agreement with the reference"
     if not dots:
         return Tradeoff(heading, None, _nothing_to_draw(lines), shown, (), 0)
     title = (

@@ -86,8 +86,9 @@ def to_svg(draw: Callable[[Axes], None], *, width: int, height: int, name: str, 
 
     written = io.StringIO()
     with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
-        # The browser draws the letters, so what matplotlib's own font lacks does not matter.
-        warnings.filterwarnings("ignore", message="Glyph")
+        # The browser draws the letters, so what matplotlib's own font lacks does not matter, nor
+        # does what its layout says of a drawing that is tight.
+        warnings.simplefilter("ignore", UserWarning)
         picture = Figure(figsize=(width / 72, height / 72), dpi=72, layout="constrained")
         FigureCanvasSVG(picture)
         draw(picture.add_subplot())

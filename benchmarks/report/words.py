@@ -21,6 +21,7 @@ __all__ = [
     "milliseconds",
     "points",
     "quantity",
+    "short",
     "size",
 ]
 
@@ -47,6 +48,11 @@ def clean(text: object) -> str:
         letter if letter.isprintable() or letter in " \n\t" or ord(letter) > 159 else "\ufffd"
         for letter in whole
     )
+
+
+def short(text: str, most: int) -> str:
+    """Return a text of at most so many letters, its end left out where it is longer."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def milliseconds(value: float | None, unit: str = " ms") -> str:
