@@ -96,6 +96,7 @@ def test_deploy_passes_everything_on(invoke, answer, samples):
         *("--input", "x=batch,3,8,8", "--input", "state=1,4", "--opset", "18", "--threads", "2"),
         *("--bake", "preprocess,nms", "--sign", "key.pem", "--dry-run"),
         "--remeasure",
+        "--report-images",
         *("--time", "2.5", "--golden", "g", "--trust-code", "--trust-pickle", "--seed", "7"),
         *("--force", "--require-verified", "--quiet"),
     )
@@ -128,6 +129,7 @@ def test_deploy_passes_everything_on(invoke, answer, samples):
         "sign": Path("key.pem"),
         "dry_run": True,
         "remeasure": True,
+        "report_images": True,
         "trust_code": True,
         "trust_pickle": True,
         "seed": 7,
