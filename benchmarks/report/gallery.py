@@ -34,8 +34,8 @@ from edgekit.tasks.results import Detections
 
 __all__ = ["Box", "Card", "Panel", "Share", "gallery", "picture_ids", "shown_images"]
 
-# Boxes whose counterpart is there are labelled only where they are so few.
-_LABELLED = 6
+# Labels of a panel at most: more would hide what they name. What only one side has comes first.
+_LABELLED = 8
 # Classes that mean "nothing here" keep their pixels as they are.
 _BACKGROUND = frozenset({"background", "__background__", "unlabeled", "unlabelled", "void"})
 _LARGEST_MASK = 512
@@ -225,6 +225,7 @@ def _with_boxes(
 
 def _boxes(card: Card, answer: BoxAnswer, known: set[int], labels: Sequence[str]) -> list[Box]:
     found = []
+    labelled = set(sorted(range(len(answer.boxes)), key=lambda at: (at in known, at))[:_LABELLED])
     # What only one side has stands on top.
     order = sorted(range(len(answer.boxes)), key=lambda at: (at not in known, -at))
     for at in order:
@@ -232,8 +233,7 @@ def _boxes(card: Card, answer: BoxAnswer, known: set[int], labels: Sequence[str]
         x1, x2 = (min(max(value, 0.0), float(card.width)) for value in (x1, x2))
         y1, y2 = (min(max(value, 0.0), float(card.height)) for value in (y1, y2))
         same = at in known
-        labelled = not same or len(answer.boxes) <= _LABELLED
-        text = _object(answer, at, labels) if labelled else ""
+        text = _object(answer, at, labels) if at in labelled else ""
         above = y1 >= 1.1 * card.letters
         # Letters are about 0.6 of their height wide; a label must not leave the picture.
         room = card.width - 0.58 * card.letters * len(text)
