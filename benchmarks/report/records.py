@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.core.certificate import Metric, Verdict
+from edgekit.core.certificate import Metric
 from edgekit.core.details import Details, EntryDetails
 from edgekit.core.documents import DeployEntry, Environment, Recommendation
 from edgekit.core.manifest import entry_name
@@ -30,11 +30,9 @@ class Subject:
         model: What was deployed or measured.
         task: As in the card; empty where not known.
         labels: Names of the classes; may be empty.
-        confidence: From which score on a detection counts.
         entries: Everything that was made or measured.
         recommended: One a target; empty where nothing was certified.
         best: The fastest of them.
-        verdict: Of the whole; None where nothing was certified.
         reference: What the entries were compared with; may be empty.
         reference_metric: Its own score.
         environment: The machine behind the figures; None where not known.
@@ -57,10 +55,8 @@ class Subject:
     entries: Sequence[DeployEntry]
     task: str = ""
     labels: Sequence[str] = ()
-    confidence: float = 0.0
     recommended: Sequence[Recommendation] = ()
     best: Recommendation | None = None
-    verdict: Verdict | None = None
     reference: str = ""
     reference_metric: Metric | None = None
     environment: Environment | None = None

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edgekit.benchmarks.report import words
 from edgekit.benchmarks.report.charts import (
     NARROW,
@@ -174,7 +176,7 @@ def _strips(subject: Subject, letter: str) -> tuple[list[Strip], int]:
             Strip(
                 label=words.short(f"{letter}{number}  {words.clean(entry_text(entry))}", 50),
                 samples=samples / 1e6,
-                p50=entry.latency.p50_ms or float(sorted(samples)[len(samples) // 2]) / 1e6,
+                p50=entry.latency.p50_ms or float(np.median(samples)) / 1e6,
                 series=_series(entry),
             )
         )

@@ -300,15 +300,25 @@ def test_a_bundle_whose_heart_was_changed_is_refused(copy, tmp_path, capsys, nam
     assert "was changed" in capsys.readouterr().err
 
 
-def test_labels_and_names_from_a_card_run_nothing(copy, tmp_path):
-    evil = "</script><script>alert(1)</script>"
+def test_labels_files_and_cards_of_a_bundle_run_nothing(browser, copy, tmp_path):
+    evil = "</script><script>window.hacked=1</script><img src=x onerror=hacked=1>"
+    details = (copy / "details.json").read_text()
+    name = next(iter(details_of(copy).images))
+    (copy / "details.json").write_text(details.replace(name, evil))
     manifest = read_manifest(copy)
     card = {**manifest.card, "labels": [evil] * 10}
     seal(copy, msgspec.structs.replace(manifest, card=card, source={"text": evil, "kind": "x"}))
     document, text = written([copy], tmp_path)
     assert document.damaged == ()
     assert text.count("<script") == 1
-    assert "&lt;/script&gt;&lt;script&gt;alert(1)" in text
+    browser.open(tmp_path / "page.html")
+    browser.run("for (const one of document.querySelectorAll('details')) one.open = true")
+    assert browser.run("return typeof window.hacked") == "undefined"
+    assert browser.run("return document.images.length") == 0
+    assert browser.complaints() == []
+    shown = browser.run("return document.body.innerText")
+    # As the name of a file, as a label and as the source.
+    assert shown.count(evil) > 12
 
 
 def test_the_page_of_a_deployment_opens_in_a_browser(browser, deployed):

@@ -49,7 +49,6 @@ def deployed(
         damage: What is wrong with the bundle.
         notes: More sentences worth telling than the document holds.
     """
-    head = card.postprocess if card is not None else None
     return Subject(
         name=name,
         kind="deploy" if bundle is None else "bundle",
@@ -57,10 +56,8 @@ def deployed(
         entries=document.entries,
         task=card.task if card is not None else "",
         labels=card.labels if card is not None else (),
-        confidence=head.confidence if head is not None else 0.0,
         recommended=document.recommended,
         best=document.best,
-        verdict=document.verdict,
         reference=document.reference,
         reference_metric=document.reference_metric,
         environment=document.environment,

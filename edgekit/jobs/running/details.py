@@ -42,15 +42,17 @@ def details_of(
     images: list[DifferingImage] = []
     for index, far in most_differing(evaluation.results, reference.results, confidence=confidence):
         name = evaluation.ids[index]
+        # A file's name may hold bytes that are no text; a document may not.
+        written = name.encode("utf-8", "replace").decode()
         answer = answer_of(evaluation.results[index], confidence)
         expected = answer_of(reference.results[index], confidence)
         assert answer is not None, "what differs has an answer"
         assert expected is not None, "what differs has an answer"
         height, width = read_image(files[name]).shape[:2]
-        differing.append(DifferingAnswer(id=name, difference=round(far, 4), answer=answer))
+        differing.append(DifferingAnswer(id=written, difference=round(far, 4), answer=answer))
         images.append(
             DifferingImage(
-                id=name,
+                id=written,
                 sha256=sha256_file(files[name]),
                 width=width,
                 height=height,

@@ -61,7 +61,7 @@ def all_of(make):
         "raw": make["subject"]([raw], chosen=0, task="raw", labels=(), details=Details()),
         "unmeasured": make["subject"]([make["entry"](latency=None)], chosen=0),
         "damaged": make["subject"](damage=[f"file {at} is missing." for at in range(20)]),
-        "bench": make["subject"](kind="bench", recommended=(), best=None, verdict=None, **bare),
+        "bench": make["subject"](kind="bench", recommended=(), best=None, **bare),
         "forty entries": make["subject"](several),
     }
 
