@@ -27,6 +27,7 @@ from edgekit.core.documents import (
     PlanDocument,
     PredictDocument,
     QuantizeDocument,
+    ReportDocument,
     VerifyDocument,
 )
 from edgekit.core.progress import Progress, Silent
@@ -47,6 +48,7 @@ __all__ = [
     "pack",
     "predict",
     "quantize",
+    "report",
     "verify",
 ]
 
@@ -352,6 +354,7 @@ def deploy(
     time: float = 10.0,
     remeasure: bool = False,
     golden: Path | None = None,
+    report_images: bool = False,
     sign: Path | None = None,
     trust_code: bool = False,
     trust_pickle: bool = False,
@@ -384,6 +387,8 @@ def deploy(
         time: Seconds of measurement for each entry, at most.
         remeasure: Measure although a measurement of an equal environment is in the cache.
         golden: Images to keep in the bundle as golden inputs; None generates them.
+        report_images: Show the images that differ most, made small, in the bundle's report.html;
+            False keeps every pixel of the user's out of the bundle.
         sign: File of an Ed25519 private key that signs the bundle's manifest.
         trust_code: As for `export`.
         trust_pickle: As for `export`.
@@ -417,6 +422,7 @@ def deploy(
         time=time,
         remeasure=remeasure,
         golden=golden,
+        report_images=report_images,
         sign=sign,
         trust_code=trust_code,
         trust_pickle=trust_pickle,
@@ -641,6 +647,35 @@ def inspect_diff(before: str, after: str, *, top: int = 5) -> DiffDocument:
     from edgekit.jobs import diff as job
 
     return job.run(before, after, top=top)
+
+
+def report(
+    sources: Sequence[Path],
+    output: Path,
+    *,
+    data: Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> ReportDocument:
+    """Write one self-contained HTML page about bundles or results. Needs no torch.
+
+    Args:
+        sources: Bundles, folders or JSON documents of `bench`, JSON documents of `deploy` and
+            `eval`; several are shown side by side.
+        output: The HTML file.
+        data: Folder of the images that scored; those that the page names, and whose sha256 is
+            theirs, are drawn into it. None draws the answers on blank sheets.
+        force: Replace an existing file.
+        progress: Receives what is being done.
+
+    Raises:
+        BadInput: No bundle and no result, one that cannot be read, or `output` exists or lies in a
+            bundle.
+        MissingLibrary: A library of the extra "report" is not installed.
+    """
+    from edgekit.jobs import report as job
+
+    return job.run(sources, output, data=data, force=force, progress=progress or Silent())
 
 
 def debug_parity(

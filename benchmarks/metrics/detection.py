@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.benchmarks.metrics.by_class import Scored, class_scores
 from edgekit.benchmarks.resampling import Weights, bootstrap_metric
-from edgekit.core.certificate import Metric
 from edgekit.core.errors import BadInput
 from edgekit.core.requires import requires
 from edgekit.tasks.results import Boxes, Detections
@@ -38,12 +38,14 @@ class _ClassMatches:
     """What pycocotools matched for one class, over all images.
 
     Attributes:
+        label: Index of the class.
         images: (D,) image of each detection, best score first.
         hits: For each IoU threshold the positions in `images` of the true positives.
         counted: (T, D) whether a detection counts at all (False: it lies on a crowd).
         labelled: (n,) labelled objects of each image, crowds left out.
     """
 
+    label: int
     images: npt.NDArray[np.intp]
     hits: tuple[npt.NDArray[np.intp], ...]
     counted: npt.NDArray[np.bool_]
@@ -90,6 +92,15 @@ class _Matches:
 
     classes: tuple[_ClassMatches, ...]
 
+    def by_class(self, labels: int) -> tuple[Float, npt.NDArray[np.int64]]:
+        """(C,) average precision over all images, NaN where unlabelled; (C,) labelled objects."""
+        found, objects = np.full(labels, np.nan), np.zeros(labels, np.int64)
+        for matches in self.classes:
+            everything = np.ones((1, matches.labelled.size), np.int64)
+            found[matches.label] = matches.average_precision(everything).mean()
+            objects[matches.label] = int(matches.labelled.sum())
+        return found, objects
+
     def mean_average_precision(self, weights: Weights, thresholds: slice = slice(None)) -> Float:
         """(B,) mean over classes and IoU thresholds; NaN where nothing is labelled."""
         total = np.zeros(len(weights))
@@ -112,8 +123,8 @@ def score_detection(
     labels: int,
     seed: int = 0,
     resamples: int = 1000,
-) -> Metric:
-    """Return mAP50-95 with its interval and paired drop; mAP50 and mAP50-95 by size beside it.
+) -> Scored:
+    """Return mAP50-95 with its interval and paired drop; by size and by class, and mAP50 beside it.
 
     A size that no labelled object has is left out. Each image is matched by pycocotools (at most
     100 boxes), all areas once and each size once; precision and recall are then accumulated for
@@ -147,7 +158,7 @@ def score_detection(
         of_size = _match(results, truths, labels, areas)
         if of_size.classes:
             others[f"mAP50-95 {size}"] = float(of_size.mean_average_precision(everything)[0])
-    return bootstrap_metric(
+    metric = bootstrap_metric(
         "mAP50-95",
         matches.mean_average_precision,
         len(results),
@@ -157,6 +168,9 @@ def score_detection(
         seed=seed,
         others=others,
     )
+    found, objects = matches.by_class(labels)
+    known = None if other is None else other.by_class(labels)[0]
+    return Scored(metric, class_scores("AP50-95", "objects", objects, found, known))
 
 
 def _match(
@@ -170,7 +184,7 @@ def _match(
     images = len(truths)
     thresholds = len(evaluation.params.iouThrs)
     classes = []
-    for start in range(0, len(evaluation.evalImgs), images):
+    for label, start in enumerate(range(0, len(evaluation.evalImgs), images)):
         rows = [
             (index, found)
             for index, found in enumerate(evaluation.evalImgs[start : start + images])
@@ -190,7 +204,7 @@ def _match(
             [np.full(len(found["dtScores"]), index, dtype=np.intp) for index, found in rows]
         )[order]
         hits = tuple(np.flatnonzero(matched[t] & counted[t]) for t in range(thresholds))
-        classes.append(_ClassMatches(owner, hits, counted, labelled))
+        classes.append(_ClassMatches(label, owner, hits, counted, labelled))
     return _Matches(tuple(classes))
 
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "verify": "Check a bundle on arrival, down to its answers.",
     "pack": "Put what the device needs into one folder.",
     "predict": "Answer images: annotated pictures and JSON.",
+    "report": "Write one page about bundles and results: what to ship, and why.",
     "debug": "Find the node that makes a check fail.",
     "cache": "List, measure and prune what was made before.",
     "inspect": "Explain a model: work, limits, what int8 costs; compare two.",

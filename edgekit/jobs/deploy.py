@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.benchmarks.recommend import Candidate, best, recommend
+from edgekit.benchmarks.report.page import load_libraries
 from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Verdict, worst
 from edgekit.core.documents import DeployDocument, DeployEntry, Recommendation
-from edgekit.core.errors import BadInput, EdgekitError
+from edgekit.core.errors import BadInput, EdgekitError, MissingLibrary
 from edgekit.core.files import atomic_folder, refuse_used_folder
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
@@ -54,6 +55,7 @@ class Prepared:
         card_folder: Where a user's decoder is looked for.
         data: None where none was given.
         notes: Sentences worth telling.
+        reported: Whether there is to be a report page; its libraries are an extra.
     """
 
     source: Source
@@ -62,6 +64,7 @@ class Prepared:
     card_folder: Path
     data: Data | None
     notes: list[str]
+    reported: bool = True
 
 
 def run(request: DeployRequest, progress: Progress) -> DeployDocument:
@@ -93,7 +96,23 @@ def prepare(request: DeployRequest) -> Prepared:
     notes: list[str] = []
     if data is None or not data.can_calibrate:
         plans = _without_int8(plans, request.precision, notes)
-    return Prepared(source, plans, card, folder, data, notes)
+    return Prepared(source, plans, card, folder, data, notes, _reported(request, notes))
+
+
+def _reported(request: DeployRequest, notes: list[str]) -> bool:
+    """Whether the page can be written; a bundle is whole without it, unless it was asked for."""
+    if request.report_images and request.data is None:
+        raise BadInput("--report-images shows images that score, and no --data was given.")
+    try:
+        load_libraries()
+    except MissingLibrary as error:
+        if request.report_images:
+            raise
+        notes.append(f"report.html was left out: {error}")
+        return False
+    if request.report_images:
+        notes.append("report.html shows pictures of the data: --report-images asked for it.")
+    return True
 
 
 def course_of(request: DeployRequest, prepared: Prepared) -> Course:
@@ -162,6 +181,7 @@ def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> Deplo
         made=made,
         figures=figures,
         document=document,
+        reported=prepared.reported,
     )
     with atomic_folder(request.output, force=request.force) as folder:
         write_bundle(folder, contents)
@@ -249,7 +269,14 @@ def _entry(
     except EdgekitError as error:
         return Made(plan, engines, error=str(error))
     certificate = judge_entry(plan, found, basis.card, request.limits)
-    return Made(plan, engines, certificate, found.golden_sqnr_db)
+    return Made(
+        plan,
+        engines,
+        certificate,
+        found.golden_sqnr_db,
+        details=found.details,
+        images=found.images,
+    )
 
 
 def _without_int8(plans: list[Plan], asked: Sequence[str], notes: list[str]) -> list[Plan]:

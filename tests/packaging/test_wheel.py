@@ -45,6 +45,7 @@ def test_a_wheel_holds_the_data_that_the_package_reads(wheel):
     }
     assert {"safetensors", "npz", "yaml", "py"} <= endings
     assert "edgekit/benchmarks/schemas/edgekit.deploy.1.json" in files
+    assert {f"edgekit/benchmarks/report/page.{end}" for end in ("html.j2", "css", "js")} <= files
 
 
 def test_a_wheel_has_one_top_level_name(wheel):

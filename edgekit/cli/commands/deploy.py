@@ -62,6 +62,11 @@ __all__ = ["command"]
     help="Images to keep in the bundle as golden inputs; without it they are generated.",
 )
 @click.option(
+    "--report-images",
+    is_flag=True,
+    help="Show the images that differ most in the bundle's report.html; else it holds none.",
+)
+@click.option(
     "--sign",
     metavar="KEY",
     type=click.Path(path_type=Path),

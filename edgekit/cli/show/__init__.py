@@ -21,6 +21,7 @@ from edgekit.cli.show.pack import show_pack
 from edgekit.cli.show.parity import show_debug_parity
 from edgekit.cli.show.plan import show_plan
 from edgekit.cli.show.predict import show_predict
+from edgekit.cli.show.report import show_report
 from edgekit.cli.terminal import console_on_stdout
 from edgekit.core.documents import (
     BenchDocument,
@@ -38,6 +39,7 @@ from edgekit.core.documents import (
     PlanDocument,
     PredictDocument,
     QuantizeDocument,
+    ReportDocument,
     VerifyDocument,
 )
 
@@ -83,6 +85,8 @@ def show(document: object, console: Console | None = None) -> None:
             show_pack(document, console)
         case QuantizeDocument():
             show_quantize(document, console)
+        case ReportDocument():
+            show_report(document, console)
         case VerifyDocument():
             show_verify(document, console)
         case _:
