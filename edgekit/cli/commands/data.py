@@ -20,6 +20,8 @@ __all__ = ["command"]
 @click.command(
     "data",
     epilog=examples(
+        "edgekit data shapes -o shapes",
+        "edgekit data shapes -n 500 --seed 7 -o others",
         "edgekit data digits -o digits",
     ),
 )

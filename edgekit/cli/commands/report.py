@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli import options
+from edgekit.cli.examples import examples
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
@@ -16,7 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("report")
+@click.command(
+    "report",
+    epilog=examples(
+        "edgekit report my.bundle -o report.html",
+        "edgekit report my.bundle --data images -o report.html",
+        "edgekit report desktop.bundle jetson.bundle -o both.html",
+    ),
+)
 @click.argument(
     "sources", metavar="BUNDLE…", nargs=-1, required=True, type=click.Path(path_type=Path)
 )

@@ -27,9 +27,9 @@ from edgekit.core.documents import (
 from edgekit.core.errors import BadInput
 from edgekit.core.manifest import Manifest
 from edgekit.core.measurement import Latency
-from edgekit.jobs.bundles.bundle import damage
+from edgekit.jobs.bundles.bundle import damage, refuse_changed
 from edgekit.jobs.reporting.subjects import deployed
-from edgekit.jobs.serving.certified import Certified, refuse_changed
+from edgekit.jobs.serving.certified import Certified
 
 __all__ = ["DETAILS", "names", "read_subject"]
 
