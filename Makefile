@@ -1,5 +1,5 @@
 # Needs Python 3.10 or later and make; everything else goes into .venv.
-#   make run      deploys the built-in model on both CPU engines
+#   make run      deploys the built-in detector on both CPU engines
 #   make test     passes the tests
 # A different Python: make PYTHON=python3.12 run
 
@@ -25,10 +25,10 @@ PIP_KEEP_TORCH := $(PIP) --constraint $(VENV)/constraints.txt
 help: ## Show these lines
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-run: $(VENV)/run.stamp ## Deploy the built-in model on both CPU engines
-	$(BIN)/edgekit data digits --output-path bundles/digits-data --force
-	$(BIN)/edgekit deploy edgekit:digits --data bundles/digits-data \
-		--target onnxruntime:cpu --target openvino:cpu --output-path bundles/digits --force
+run: $(VENV)/run.stamp ## Deploy the built-in detector on both CPU engines
+	$(BIN)/edgekit data shapes --output-path bundles/shapes-data --force
+	$(BIN)/edgekit deploy edgekit:shapes --data bundles/shapes-data --report-images \
+		--target onnxruntime:cpu --target openvino:cpu --output-path bundles/shapes --force
 
 test: $(VENV)/dev.stamp ## Run the tests, without the slow ones
 	$(BIN)/python -m pytest -m "not slow"

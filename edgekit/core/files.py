@@ -30,6 +30,7 @@ _WRITING_FAILED = {
 __all__ = [
     "atomic_folder",
     "atomic_path",
+    "refuse_unwritable",
     "refuse_used_folder",
     "replace_folder",
     "sha256_file",
@@ -102,6 +103,28 @@ def refuse_used_folder(path: Path, *, force: bool) -> None:
         raise BadInput(f"{path} exists and is not a folder.", hint="Choose another path.")
     if path.is_dir() and any(path.iterdir()) and not force:
         raise BadInput(f"{path} exists and is not empty.", hint="Use --force or another path.")
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Refuse a path whose folder cannot be made or written, before the work of filling it.
+
+    Only looks: a disk may still fill up meanwhile.
+
+    Raises:
+        Unwritable: A file where a folder should be, no permission, or a read-only disk.
+    """
+    place = path.absolute().parent
+    while not os.path.lexists(place):
+        place = place.parent
+    reason = ""
+    if not place.is_dir():
+        reason = "no folder"
+    elif not os.access(place, os.W_OK | os.X_OK):
+        reason = "read-only"
+    if reason:
+        raise Unwritable(
+            f"{path} cannot be written: {place} is {reason}.", hint="Choose another path with -o."
+        )
 
 
 def replace_folder(new: Path, path: Path) -> None:

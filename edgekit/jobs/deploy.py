@@ -16,7 +16,7 @@ from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Verdict, worst
 from edgekit.core.documents import DeployDocument, DeployEntry, Recommendation
 from edgekit.core.errors import BadInput, EdgekitError, MissingLibrary
-from edgekit.core.files import atomic_folder, refuse_used_folder
+from edgekit.core.files import atomic_folder, refuse_unwritable, refuse_used_folder
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
 from edgekit.core.source import Source
@@ -81,6 +81,7 @@ def prepare(request: DeployRequest) -> Prepared:
     """Refuse everything that can be refused before the first minute of work."""
     source = request.parsed
     refuse_used_folder(request.output, force=request.force)
+    refuse_unwritable(request.output)
     if not request.targets:
         raise BadInput("No target was given.", hint="For instance --target openvino:cpu.")
     targets = [usable(target) for target in dict.fromkeys(request.targets)]

@@ -39,6 +39,7 @@ OWN = {
     "eval": {"--set"},
     "inspect": {"--diff", "--nodes"},
     "export": {"--set", "--bake"},
+    "data": {"-n", "--count"},
     "predict": {"--confidence"},
     "pack": {"--layout"},
     "quantize": {"--set"},

@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.core.errors import BadInput
-from edgekit.core.files import atomic_folder, atomic_path, sha256_file, write_text
+from edgekit.core.errors import BadInput, Unwritable
+from edgekit.core.files import (
+    atomic_folder,
+    atomic_path,
+    refuse_unwritable,
+    sha256_file,
+    write_text,
+)
 
 
 def test_a_file_appears_only_when_the_block_succeeds(tmp_path):
@@ -80,6 +86,27 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tiny_disk):
     with pytest.raises(BadInput, match="no space left"), atomic_path(tiny_disk / "big") as file:
         file.write_bytes(bytes(2 << 20))
     assert list(tiny_disk.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path):
+    refuse_unwritable(tmp_path / "new" / "folders" / "bundle")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    for name in ("file", "nowhere"):
+        with pytest.raises(Unwritable, match=f"bundle cannot be written: .*{name} is no folder"):
+            refuse_unwritable(tmp_path / name / "sub" / "bundle")
+
+
+def test_a_read_only_disk_is_refused_before_the_work(tmp_path):
+    command = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(tmp_path)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting needs root")
+    try:
+        with pytest.raises(Unwritable, match=f"{tmp_path} is read-only"):
+            refuse_unwritable(tmp_path / "bundle")
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
 
 
 def test_sha256_of_a_known_text(tmp_path):

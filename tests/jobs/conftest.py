@@ -22,14 +22,6 @@ def load_module(name: str):
     return module
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory):
-    patch = pytest.MonkeyPatch()
-    patch.setenv("EDGEKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
-    yield
-    patch.undo()
-
-
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory) -> Path:
     """The built-in data set on disk."""
@@ -68,6 +60,22 @@ def deployed(tmp_path_factory, digits):
     bundle = tmp_path_factory.mktemp("bundles") / "digits"
     document = api.deploy(
         "edgekit:digits", bundle, targets=TARGETS, data=digits, compute=("fp32",), time=0.5
+    )
+    return document, bundle
+
+
+@pytest.fixture(scope="session")
+def baked(tmp_path_factory, digits):
+    """(document, bundle) of the same, normalisation inside the graphs."""
+    bundle = tmp_path_factory.mktemp("baked") / "bundle"
+    document = api.deploy(
+        "edgekit:digits",
+        bundle,
+        targets=TARGETS,
+        data=digits,
+        compute=("fp32",),
+        bake=("preprocess",),
+        time=0.2,
     )
     return document, bundle
 

@@ -252,6 +252,7 @@ def test_a_path_that_cannot_be_written(digits_onnx, tmp_path):
         "deploy", "edgekit:digits", "--target", "onnxruntime:cpu", "-o", blocker / "bundle"
     )
     refused(result, 2, "cannot be written")
+    assert "made" not in result.stderr  # refused before any work
 
 
 def test_external_data_outside_its_folder_is_not_read(output, tmp_path):

@@ -25,21 +25,6 @@ from edgekit.jobs.running.certify import Basis, judge_entry
 ORT, OV = "onnxruntime:cpu", "openvino:cpu"
 
 
-@pytest.fixture(scope="module")
-def baked(tmp_path_factory, digits):
-    bundle = tmp_path_factory.mktemp("baked") / "bundle"
-    document = api.deploy(
-        "edgekit:digits",
-        bundle,
-        targets=(ORT, OV),
-        data=digits,
-        compute=("fp32",),
-        bake=("preprocess",),
-        time=0.2,
-    )
-    return document, bundle
-
-
 def test_baked_variants_are_certified_like_any_other(baked, deployed):
     document, bundle = baked
     plain, _ = deployed

@@ -246,14 +246,9 @@ def same_answers(bundle, document, folder, pictures, tmp_path) -> int:
 # --- the built-in model, whose pictures are grey ---
 
 
-@pytest.fixture(scope="module")
-def baked_digits(tmp_path_factory, digits):
-    bundle = tmp_path_factory.mktemp("digits") / "bundle"
-    api.deploy(
-        "edgekit:digits", bundle, targets=(ORT, OV), data=digits, compute=("fp32",),
-        bake=("preprocess",), time=0.1,
-    )  # fmt: skip
-    return bundle
+@pytest.fixture
+def baked_digits(baked):
+    return baked[1]
 
 
 @pytest.mark.parametrize("variant", ["fp32", "int8"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from edgekit.cli.show.text import STYLES, facts, line, size, verdict
+from edgekit.cli.show.text import STYLES, facts, line, sentence, size, verdict
 from edgekit.core.documents import ReportChoice, ReportDocument
 
 __all__ = ["show_report"]
@@ -18,10 +18,10 @@ def show_report(document: ReportDocument, console: Console) -> None:
     ]
     lines += [("pictures", str(document.pictures)), ("size", size(document.size_bytes))]
     facts(console, lines)
-    for sentence in document.damaged:
-        console.print(Text(f"damaged: {sentence}", STYLES["FAIL"]))
+    for one in document.damaged:
+        sentence(console, f"damaged: {one}", STYLES["FAIL"])
     for note in document.notes:
-        line(console, note, "dim")
+        sentence(console, note, "dim")
     line(console)
     line(console, f"page    {document.output}")
 
