@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import yaml
 from edgekit import api
 
 TARGETS = ("onnxruntime:cpu", "openvino:cpu")
+# Helpers that several test modules import.
+sys.path.insert(0, str(Path(__file__).parent))
 MODELS = Path(__file__).parent.parent / "models"
 
 

@@ -21,12 +21,14 @@ class Judge:
     """Certifies graphs against the untouched model on chosen images."""
 
     def __init__(self, graph, model, samples, target="onnxruntime:cpu"):
-        self._target, self._probe = usable(target)
+        self._where = usable(target)
         self._card = model.card
         self._progress = Silent()
         feeds = generated_feeds(model.card, 0)
         self.truths = reference_truths(
-            Reference("the graph itself", self._opener(graph, PLAIN_OPTIONS)),
+            Reference(
+                "the graph itself", self._opener(graph, PLAIN_OPTIONS, usable("onnxruntime:cpu"))
+            ),
             model.card,
             Path(),
             samples,
@@ -38,19 +40,18 @@ class Judge:
         )
 
     def __call__(self, path, precision="fp32", **limits):
-        (plan,) = plan_entries([(self._target, self._probe)], [precision], ["fp32"])
+        (plan,) = plan_entries([self._where], [precision], ["fp32"])
         variant = Variant(plan.variant, precision, {"main": str(path)})
         found = examine_entry(
             plan,
             variant,
-            self._opener(path, CompileOptions()),
+            self._opener(path, CompileOptions(), self._where),
             Basis(self._card, Path(), self.truths),
             self._progress,
         )
         return judge_entry(plan, found, self._card, Limits(**limits))
 
-    def _opener(self, path, options):
-        engines = compile_graphs(
-            {"main": path}, self._target, self._probe, options, progress=self._progress
-        )
+    def _opener(self, path, options, where):
+        target, probe = where
+        engines = compile_graphs({"main": path}, target, probe, options, progress=self._progress)
         return partial(open_engines, {"main": engines["main"].folder})

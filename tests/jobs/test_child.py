@@ -9,13 +9,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from children import Counter
 
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Silent
 from edgekit.jobs.running.child import Child, ChildDied, run_in_child
-
-sys.path.insert(0, str(Path(__file__).parent))
-from children import Counter
 
 
 @pytest.fixture(autouse=True, params=[False, True], ids=["pipes", "stdio"])
