@@ -31,7 +31,7 @@ run: $(VENV)/run.stamp ## Deploy the built-in detector on both CPU engines
 		--target onnxruntime:cpu --target openvino:cpu --output-path bundles/shapes --force
 
 test: $(VENV)/dev.stamp ## Run the tests, without the slow ones
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 test-slow: $(VENV)/dev.stamp ## Run the slow tests
 	$(BIN)/python -m pytest -m slow
