@@ -1,5 +1,5 @@
 # Needs Python 3.10 or later and make; everything else goes into .venv.
-#   make run      deploys the built-in model on both CPU engines
+#   make run      deploys the built-in detector on both CPU engines
 #   make test     passes the tests
 # A different Python: make PYTHON=python3.12 run
 
@@ -20,29 +20,35 @@ PIP := $(BIN)/python -m pip install --quiet
 PIP_KEEP_TORCH := $(PIP) --constraint $(VENV)/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow check schemas clean
+.PHONY: help run test test-slow check docs docs-links schemas clean
 
 help: ## Show these lines
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-run: $(VENV)/run.stamp ## Deploy the built-in model on both CPU engines
-	$(BIN)/edgekit data digits --output-path bundles/digits-data --force
-	$(BIN)/edgekit deploy edgekit:digits --data bundles/digits-data \
-		--target onnxruntime:cpu --target openvino:cpu --output-path bundles/digits --force
+run: $(VENV)/run.stamp ## Deploy the built-in detector on both CPU engines
+	$(BIN)/edgekit data shapes --output-path bundles/shapes-data --force
+	$(BIN)/edgekit deploy edgekit:shapes --data bundles/shapes-data --report-images \
+		--target onnxruntime:cpu --target openvino:cpu --output-path bundles/shapes --force
 
 test: $(VENV)/dev.stamp ## Run the tests, without the slow ones
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 test-slow: $(VENV)/dev.stamp ## Run the slow tests
 	$(BIN)/python -m pytest -m slow
 
-check: $(VENV)/dev.stamp ## Lint, format, types, layers, packaging
+check: $(VENV)/dev.stamp docs ## Lint, format, types, layers, documentation, packaging
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/packaging -m "not slow"
+
+docs: $(VENV)/dev.stamp ## Build the documentation; open build/docs/index.html
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs build/docs
+
+docs-links: $(VENV)/dev.stamp ## Ask the network whether links to other sites lead somewhere
+	$(BIN)/sphinx-build --quiet --builder linkcheck docs build/docs-links
 
 schemas: $(VENV)/dev.stamp ## Write the JSON Schemas anew from the documents' records
 	$(BIN)/python -m edgekit.benchmarks.schemas.make

@@ -27,6 +27,7 @@ from edgekit.core.documents import (
     PlanDocument,
     PredictDocument,
     QuantizeDocument,
+    ReportDocument,
     VerifyDocument,
 )
 from edgekit.core.progress import Progress, Silent
@@ -47,6 +48,7 @@ __all__ = [
     "pack",
     "predict",
     "quantize",
+    "report",
     "verify",
 ]
 
@@ -63,15 +65,30 @@ def doctor(*, deep: bool = False, progress: Progress | None = None) -> DoctorDoc
     return job.run(deep=deep, progress=progress or Silent())
 
 
-def data(name: str, output: Path, *, force: bool = False) -> DataDocument:
-    """Write a built-in data set ("digits") into a folder.
+def data(
+    name: str,
+    output: Path,
+    *,
+    count: int | None = None,
+    seed: int | None = None,
+    force: bool = False,
+) -> DataDocument:
+    """Write a built-in data set into a folder: images to score on, and others to calibrate on.
+
+    Args:
+        name: "shapes" (scenes drawn anew, COCO annotations) or "digits" (labels.csv).
+        output: The folder.
+        count: Images that score; None means 300 scenes, or all 500 digits.
+        seed: Of drawn scenes; None means 0. The digits have none.
+        force: Replace an existing folder.
 
     Raises:
-        BadInput: Unknown name, or the folder exists and `force` is not given.
+        BadInput: Unknown name, a count or seed that the data set cannot meet, or the folder exists
+            and `force` is not given.
     """
     from edgekit.jobs import data as job
 
-    return job.run(name, output, force=force)
+    return job.run(name, output, count=count, seed=seed, force=force)
 
 
 def export(
@@ -337,6 +354,7 @@ def deploy(
     time: float = 10.0,
     remeasure: bool = False,
     golden: Path | None = None,
+    report_images: bool = False,
     sign: Path | None = None,
     trust_code: bool = False,
     trust_pickle: bool = False,
@@ -369,6 +387,8 @@ def deploy(
         time: Seconds of measurement for each entry, at most.
         remeasure: Measure although a measurement of an equal environment is in the cache.
         golden: Images to keep in the bundle as golden inputs; None generates them.
+        report_images: Show the images that differ most, made small, in the bundle's report.html;
+            False keeps every pixel of the user's out of the bundle.
         sign: File of an Ed25519 private key that signs the bundle's manifest.
         trust_code: As for `export`.
         trust_pickle: As for `export`.
@@ -402,6 +422,7 @@ def deploy(
         time=time,
         remeasure=remeasure,
         golden=golden,
+        report_images=report_images,
         sign=sign,
         trust_code=trust_code,
         trust_pickle=trust_pickle,
@@ -626,6 +647,35 @@ def inspect_diff(before: str, after: str, *, top: int = 5) -> DiffDocument:
     from edgekit.jobs import diff as job
 
     return job.run(before, after, top=top)
+
+
+def report(
+    sources: Sequence[Path],
+    output: Path,
+    *,
+    data: Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> ReportDocument:
+    """Write one self-contained HTML page about bundles or results. Needs no torch.
+
+    Args:
+        sources: Bundles, folders or JSON documents of `bench`, JSON documents of `deploy` and
+            `eval`; several are shown side by side.
+        output: The HTML file.
+        data: Folder of the images that scored; those that the page names, and whose sha256 is
+            theirs, are drawn into it. None draws the answers on blank sheets.
+        force: Replace an existing file.
+        progress: Receives what is being done.
+
+    Raises:
+        BadInput: No bundle and no result, one that cannot be read, or `output` exists or lies in a
+            bundle.
+        MissingLibrary: A library of the extra "report" is not installed.
+    """
+    from edgekit.jobs import report as job
+
+    return job.run(sources, output, data=data, force=force, progress=progress or Silent())
 
 
 def debug_parity(

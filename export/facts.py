@@ -11,7 +11,7 @@ from typing import Any
 from edgekit.core.card import Axis, GraphCard, TensorCard
 from edgekit.core.documents import AxisFacts, GraphFacts, NodeWork, OperatorWork
 from edgekit.core.files import sha256_file
-from edgekit.core.inputs import dynamic_axes, resolve_shape
+from edgekit.core.inputs import batch_axis, dynamic_axes, resolve_shape
 from edgekit.export.metadata import card_of, graph_card
 from edgekit.export.onnx_file import read_onnx
 from edgekit.export.round_trips import round_trips
@@ -29,7 +29,7 @@ _HALF = (10, 16)
 def graph_facts(path: Path, role: str = "main") -> GraphFacts:
     """Read the facts of one ONNX file.
 
-    FLOPs and bytes are counted at the smallest size of every dynamic axis; see
+    FLOPs and bytes are counted at the smallest batch and the typical size of other axes; see
     `edgekit.export.work.node_flops` and `node_bytes` for the rules.
 
     Args:
@@ -62,8 +62,11 @@ def facts_of(
         embedded = card_of(model, str(path))
         card = embedded.graph(role) if embedded else GraphCard()
     axes = _axes(own, card)
-    smallest = {name: axis.min for name, axis in axes.items()}
-    sizes = {name: resolve_shape(tensor, smallest, name) for name, tensor in own.inputs.items()}
+    batch = batch_axis(own.inputs)
+    counted = {
+        name: axis.min if name == batch else axis.typical or axis.min for name, axis in axes.items()
+    }
+    sizes = {name: resolve_shape(tensor, counted, name) for name, tensor in own.inputs.items()}
     tensors = graph_tensors(model, sizes)
     stored = constant_tensors(model, tensors)
     work = graph_work(model, tensors, stored)
@@ -95,7 +98,7 @@ def facts_of(
         quantized_share=share,
         precision="int8" if share > 0 else "fp16" if half * 2 > weight_bytes else "fp32",
         axes={
-            name: AxisFacts(min=axis.min, typical=axis.typical, max=axis.max)
+            name: AxisFacts(min=axis.min, typical=axis.typical, max=axis.max, counted=counted[name])
             for name, axis in axes.items()
         },
         domains={

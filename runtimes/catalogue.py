@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from edgekit.core.errors import BadInput, Unavailable
 from edgekit.core.names import closest
-from edgekit.core.runtime import Runtime
 from edgekit.core.target import Target
+
+if TYPE_CHECKING:
+    from edgekit.core.runtime import Runtime
 
 __all__ = [
     "CATALOGUE",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,3 +69,92 @@ def realdata() -> Path:
 def root() -> Path:
     """The repository's root."""
     return ROOT
+
+
+class Browser:
+    """A headless Chromium of its own profile, that looks at files.
+
+    Attributes:
+        driver: Selenium's.
+    """
+
+    FLAGS = (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    )
+
+    def __init__(self, chromium, chromedriver, profile):
+        from selenium import webdriver
+        from selenium.webdriver.chrome.service import Service
+
+        options = webdriver.ChromeOptions()
+        options.binary_location = chromium
+        for flag in (*self.FLAGS, f"--user-data-dir={profile}"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        self.driver = webdriver.Chrome(options=options, service=Service(chromedriver))
+
+    def open(self, path, *, width=1280, dark=False):
+        """Open a file at a width, in light or dark; forget what was logged before."""
+        self.cdp(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=900,
+            deviceScaleFactor=1,
+            mobile=width < 500,
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.cdp("Emulation.setEmulatedMedia", features=[scheme])
+        self.driver.get("about:blank")
+        self.driver.get_log("browser")
+        self.driver.get_log("performance")
+        self.driver.get(path.as_uri())
+
+    def cdp(self, command, **arguments):
+        return self.driver.execute_cdp_cmd(command, arguments)
+
+    def run(self, script, *arguments):
+        """What a script returns."""
+        return self.driver.execute_script(script, *arguments)
+
+    def complaints(self):
+        """What the page wrote onto the console: script errors, refused styles, all of it."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def requests(self):
+        """Addresses that were asked for since the page was opened, data: ones left out."""
+        messages = [
+            json.loads(one["message"])["message"] for one in self.driver.get_log("performance")
+        ]
+        sent = [one for one in messages if one["method"] == "Network.requestWillBeSent"]
+        addresses = [one["params"]["request"]["url"] for one in sent]
+        return [one for one in addresses if not one.startswith("data:")]
+
+    def press(self, key):
+        """Press a key by its DOM name: "Tab", "Enter"."""
+        codes = {"Tab": 9, "Enter": 13, " ": 32}
+        what = {"key": key, "windowsVirtualKeyCode": codes[key]}
+        text = {"Enter": "\r", " ": " "}.get(key)
+        self.cdp(
+            "Input.dispatchKeyEvent", type="keyDown", **what, **({"text": text} if text else {})
+        )
+        self.cdp("Input.dispatchKeyEvent", type="keyUp", **what)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A Chromium for the tests of one module; skips where there is none."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    chromedriver = shutil.which("chromedriver")
+    if chromium is None or chromedriver is None:
+        pytest.skip("no chromium and chromedriver on this machine; .ci/browser installs them")
+    pytest.importorskip("selenium")
+    opened = Browser(chromium, chromedriver, tmp_path_factory.mktemp("profile"))
+    yield opened
+    opened.driver.quit()

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.benchmarks.metrics.by_class import Scored, class_scores
 from edgekit.benchmarks.resampling import Statistic, Weights, bootstrap_metric
-from edgekit.core.certificate import Metric
 from edgekit.core.errors import BadInput
 from edgekit.tasks.results import Classification
 
@@ -22,8 +22,10 @@ def score_classification(
     *,
     seed: int = 0,
     resamples: int = 1000,
-) -> Metric:
-    """Return top-1 with its interval and paired drop; top-5 beside it where classes are many.
+) -> Scored:
+    """Return top-1 with its interval and paired drop, and by class; top-5 where classes are many.
+
+    Of a class top-1 is the share of its images that are answered right.
 
     An answer that holds NaN or Inf counts as wrong. Of equal probabilities the first class wins.
 
@@ -38,18 +40,30 @@ def score_classification(
         BadInput: There is no image, or a truth is no class of the model.
     """
     ranks = _ranks(results, truths)
-    statistic = _mean(ranks < 1)
-    other = None if reference is None else _mean(_ranks(reference, truths) < 1)
-    many = len(results) > 0 and results[0].probabilities.size > 5
-    return bootstrap_metric(
+    right = ranks < 1
+    known = None if reference is None else _ranks(reference, truths) < 1
+    classes = results[0].probabilities.size if results else 0
+    metric = bootstrap_metric(
         "top1",
-        statistic,
+        _mean(right),
         len(results),
-        reference=other,
+        reference=None if known is None else _mean(known),
         resamples=resamples,
         seed=seed,
-        others={"top5": float((ranks < 5).mean())} if many else {},
+        others={"top5": float((ranks < 5).mean())} if classes > 5 else {},
     )
+    images = np.bincount(np.asarray(truths, np.int64), minlength=classes)
+    shares = [None if one is None else _by_class(one, truths, images) for one in (right, known)]
+    assert shares[0] is not None, "the entry itself was scored"
+    return Scored(metric, class_scores("top1", "images", images, shares[0], shares[1]))
+
+
+def _by_class(
+    right: npt.NDArray[np.bool_], truths: Sequence[int], images: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """(C,) share of each class's images that are answered right; NaN where it has none."""
+    count = np.bincount(truths, weights=right, minlength=images.size)
+    return np.asarray(np.divide(count, images, out=np.full(images.size, np.nan), where=images > 0))
 
 
 def _ranks(results: Sequence[Classification], truths: Sequence[int]) -> npt.NDArray[np.int64]:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.benchmarks.metrics.by_class import Scored, class_scores
 from edgekit.benchmarks.resampling import Weights, bootstrap_metric
-from edgekit.core.certificate import Metric
 from edgekit.core.errors import BadInput
 from edgekit.core.requires import requires
 from edgekit.tasks.results import Boxes, Detections
@@ -21,6 +21,10 @@ __all__ = ["MAX_DETECTIONS", "score_detection"]
 
 # COCO scores the best hundred of an image.
 MAX_DETECTIONS = 100
+
+# COCO's sizes of objects: areas from below 32 by 32 pixels to above 96 by 96.
+_ALL = (0.0, 1e10)
+_SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
 
 _RECALLS = np.linspace(0.0, 1.0, 101)
 _EPSILON = np.spacing(1)
@@ -34,12 +38,14 @@ class _ClassMatches:
     """What pycocotools matched for one class, over all images.
 
     Attributes:
+        label: Index of the class.
         images: (D,) image of each detection, best score first.
         hits: For each IoU threshold the positions in `images` of the true positives.
         counted: (T, D) whether a detection counts at all (False: it lies on a crowd).
         labelled: (n,) labelled objects of each image, crowds left out.
     """
 
+    label: int
     images: npt.NDArray[np.intp]
     hits: tuple[npt.NDArray[np.intp], ...]
     counted: npt.NDArray[np.bool_]
@@ -86,6 +92,15 @@ class _Matches:
 
     classes: tuple[_ClassMatches, ...]
 
+    def by_class(self, labels: int) -> tuple[Float, npt.NDArray[np.int64]]:
+        """(C,) average precision over all images, NaN where unlabelled; (C,) labelled objects."""
+        found, objects = np.full(labels, np.nan), np.zeros(labels, np.int64)
+        for matches in self.classes:
+            everything = np.ones((1, matches.labelled.size), np.int64)
+            found[matches.label] = matches.average_precision(everything).mean()
+            objects[matches.label] = int(matches.labelled.sum())
+        return found, objects
+
     def mean_average_precision(self, weights: Weights, thresholds: slice = slice(None)) -> Float:
         """(B,) mean over classes and IoU thresholds; NaN where nothing is labelled."""
         total = np.zeros(len(weights))
@@ -108,12 +123,13 @@ def score_detection(
     labels: int,
     seed: int = 0,
     resamples: int = 1000,
-) -> Metric:
-    """Return mAP50-95 with its interval and paired drop, and mAP50 beside it.
+) -> Scored:
+    """Return mAP50-95 with its interval and paired drop; by size and by class, and mAP50 beside it.
 
-    Each image is matched once by pycocotools (all areas, at most 100 boxes); precision and recall
-    are then accumulated for every resample. Over the full set the figures are pycocotools' own.
-    Detections whose box or score is not finite are left out.
+    A size that no labelled object has is left out. Each image is matched by pycocotools (at most
+    100 boxes), all areas once and each size once; precision and recall are then accumulated for
+    every resample. Over the full set the figures are pycocotools' own. Detections whose box or
+    score is not finite are left out.
 
     Args:
         results: One an image, down to a low score (0.01), best first.
@@ -137,8 +153,12 @@ def score_detection(
     matches = _match(results, truths, labels)
     other = None if reference is None else _match(reference, truths, labels)
     everything = np.ones((1, len(results)), dtype=np.int64)
-    at_half = float(matches.mean_average_precision(everything, slice(1))[0])
-    return bootstrap_metric(
+    others = {"mAP50": float(matches.mean_average_precision(everything, slice(1))[0])}
+    for size, areas in _SIZES.items():
+        of_size = _match(results, truths, labels, areas)
+        if of_size.classes:
+            others[f"mAP50-95 {size}"] = float(of_size.mean_average_precision(everything)[0])
+    metric = bootstrap_metric(
         "mAP50-95",
         matches.mean_average_precision,
         len(results),
@@ -146,16 +166,25 @@ def score_detection(
         pivotal=True,
         resamples=resamples,
         seed=seed,
-        others={"mAP50": at_half},
+        others=others,
     )
+    found, objects = matches.by_class(labels)
+    known = None if other is None else other.by_class(labels)[0]
+    return Scored(metric, class_scores("AP50-95", "objects", objects, found, known))
 
 
-def _match(results: Sequence[Detections], truths: Sequence[Boxes], labels: int) -> _Matches:
-    evaluation = _evaluate(results, truths, labels)
+def _match(
+    results: Sequence[Detections],
+    truths: Sequence[Boxes],
+    labels: int,
+    areas: tuple[float, float] = _ALL,
+) -> _Matches:
+    """Match what is of a size; see _evaluate."""
+    evaluation = _evaluate(results, truths, labels, areas)
     images = len(truths)
     thresholds = len(evaluation.params.iouThrs)
     classes = []
-    for start in range(0, len(evaluation.evalImgs), images):
+    for label, start in enumerate(range(0, len(evaluation.evalImgs), images)):
         rows = [
             (index, found)
             for index, found in enumerate(evaluation.evalImgs[start : start + images])
@@ -175,7 +204,7 @@ def _match(results: Sequence[Detections], truths: Sequence[Boxes], labels: int) 
             [np.full(len(found["dtScores"]), index, dtype=np.intp) for index, found in rows]
         )[order]
         hits = tuple(np.flatnonzero(matched[t] & counted[t]) for t in range(thresholds))
-        classes.append(_ClassMatches(owner, hits, counted, labelled))
+        classes.append(_ClassMatches(label, owner, hits, counted, labelled))
     return _Matches(tuple(classes))
 
 
@@ -184,8 +213,13 @@ def _joined(rows: list[tuple[int, Any]], key: str) -> npt.NDArray[np.bool_]:
     return np.asarray(np.concatenate([found[key] for _, found in rows], axis=1) != 0)
 
 
-def _evaluate(results: Sequence[Detections], truths: Sequence[Boxes], labels: int) -> Any:
-    """A COCOeval that has matched every image, over all areas at once."""
+def _evaluate(
+    results: Sequence[Detections],
+    truths: Sequence[Boxes],
+    labels: int,
+    areas: tuple[float, float],
+) -> Any:
+    """A COCOeval that has matched every image, objects of other areas (square pixels) left out."""
     with requires("pycocotools", extra="eval", why="to score a detector"):
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
@@ -203,8 +237,8 @@ def _evaluate(results: Sequence[Detections], truths: Sequence[Boxes], labels: in
             side.dataset = content
             side.createIndex()
         evaluation = COCOeval(truth, found, "bbox")
-        evaluation.params.areaRng = [[0, 1e10]]
-        evaluation.params.areaRngLbl = ["all"]
+        evaluation.params.areaRng = [list(areas)]
+        evaluation.params.areaRngLbl = ["chosen"]
         evaluation.params.maxDets = [MAX_DETECTIONS]
         evaluation.evaluate()
     return evaluation

@@ -8,6 +8,7 @@ from typing import TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.benchmarks.metrics.by_class import Scored
 from edgekit.benchmarks.metrics.classification import score_classification
 from edgekit.benchmarks.metrics.detection import score_detection
 from edgekit.benchmarks.metrics.segmentation import score_segmentation
@@ -15,7 +16,7 @@ from edgekit.core.certificate import Metric
 from edgekit.core.errors import BadInput
 from edgekit.tasks.results import Boxes, Classification, Detections, Result, Segmentation, Truth
 
-__all__ = ["score"]
+__all__ = ["score", "score_by_class"]
 
 T = TypeVar("T")
 
@@ -30,6 +31,23 @@ def score(
     seed: int = 0,
     resamples: int = 1000,
 ) -> Metric | None:
+    """Return the metric of score_by_class alone."""
+    scored = score_by_class(
+        task, results, truths, reference, labels=labels, seed=seed, resamples=resamples
+    )
+    return None if scored is None else scored.metric
+
+
+def score_by_class(
+    task: str,
+    results: Sequence[Result],
+    truths: Sequence[Truth],
+    reference: Sequence[Result] | None,
+    *,
+    labels: int,
+    seed: int = 0,
+    resamples: int = 1000,
+) -> Scored | None:
     """Score results against truths, and their drop from the reference's on the same images.
 
     Images whose truth is None are left out.
@@ -44,7 +62,7 @@ def score(
         resamples: Of the bootstrap.
 
     Returns:
-        The metric, or None where the task has none or no image has a truth.
+        The metric and the figures by class; None where the task has none or no image has a truth.
 
     Raises:
         BadInput: The three differ in length, or a truth does not fit; the message names the image.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.benchmarks.metrics.by_class import Scored, class_scores
 from edgekit.benchmarks.resampling import Weights, bootstrap_metric
-from edgekit.core.certificate import Metric
 from edgekit.core.errors import BadInput
 from edgekit.tasks.results import Segmentation
 
@@ -54,8 +54,8 @@ def score_segmentation(
     labels: int,
     seed: int = 0,
     resamples: int = 1000,
-) -> Metric:
-    """Return mIoU over the classes present in the truth, from counts summed over all images.
+) -> Scored:
+    """Return mIoU over the classes present in the truth, and by class; counts sum over all images.
 
     Args:
         results: One an image.
@@ -72,7 +72,7 @@ def score_segmentation(
     pixels = _count(results, truths, labels)
     other = None if reference is None else _count(reference, truths, labels)
     scored = pixels.truth.sum()
-    return bootstrap_metric(
+    metric = bootstrap_metric(
         "mIoU",
         pixels.mean_iou,
         len(results),
@@ -85,6 +85,10 @@ def score_segmentation(
             "classes": float((pixels.truth.sum(axis=0) > 0).sum()),
         },
     )
+    everything = np.ones((1, len(results)), np.int64)
+    known = None if other is None else other.iou(everything)[0]
+    counts = pixels.truth.sum(axis=0).astype(np.int64)
+    return Scored(metric, class_scores("IoU", "pixels", counts, pixels.iou(everything)[0], known))
 
 
 def _count(

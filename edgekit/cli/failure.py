@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import click
 
 from edgekit.cli.pipes import reader_left
+from edgekit.cli.safe import safe
 from edgekit.cli.status import BAD_INPUT, FAILED
 from edgekit.core.errors import EdgekitError
 from edgekit.core.names import closest
@@ -50,7 +51,7 @@ def describe(error: Exception) -> Failure:
 def report(failure: Failure, *, as_json: bool) -> None:
     """Print the sentence on stderr and, for --json, the document on stdout."""
     sentence = f"{_closed(failure.message)} {failure.hint}".strip()
-    click.echo(f"edgekit: {sentence}", err=True)
+    click.echo(f"edgekit: {safe(sentence)}", err=True)
     if as_json:
         import msgspec
 

@@ -6,12 +6,15 @@ import importlib
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from edgekit.cli.catalogue import COMMANDS
+from edgekit.cli.catalogue import COMMANDS, TOOLS
 from edgekit.core.names import closest
 from edgekit.core.version import __version__
 
 __all__ = ["LazyGroup", "edgekit"]
+
+_ALL = {**COMMANDS, **TOOLS}
 
 
 class LazyGroup(click.Group):
@@ -19,11 +22,11 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the catalogue's order."""
-        return list(COMMANDS)
+        return list(_ALL)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one command, or None where there is none of that name."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in _ALL:
             return None
         command = importlib.import_module(f"edgekit.cli.commands.{cmd_name}").command
         assert isinstance(command, click.Command)
@@ -38,14 +41,20 @@ class LazyGroup(click.Group):
             click.UsageError: There is none; the message names the closest one.
         """
         name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
-            raise click.UsageError(f"{name!r} is not a command. {closest(name, COMMANDS)}", ctx)
+        if name not in _ALL and not name.startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(f"{name!r} is not a command. {closest(name, _ALL)}", ctx)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete commands and options, without importing a command."""
+        names = [name for name in _ALL if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=_ALL[name]) for name in names), *options]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the summaries without importing a command."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list(_ALL.items()))
 
 
 def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:

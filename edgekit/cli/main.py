@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import sys
+import os
 from collections.abc import Sequence
 
 import click
@@ -11,9 +10,13 @@ import click
 from edgekit.cli.failure import Failure, describe, report
 from edgekit.cli.group import edgekit
 from edgekit.cli.pipes import reader_left
-from edgekit.cli.status import DONE, INTERRUPTED
+from edgekit.cli.status import BAD_INPUT, DONE, INTERRUPTED
+from edgekit.cli.terminal import forgive_encodings
 
 __all__ = ["run"]
+
+# Set by a completion script; edgekit.cli.shells has it too, and is not imported for its name.
+_QUESTION = "_EDGEKIT_COMPLETE"
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -25,18 +28,28 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit status of the contract: 0, 1, 2, 3 or 130.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A terminal that cannot show "×" or "★" gets a "?" instead of a UnicodeEncodeError.
-            stream.reconfigure(errors="replace")
+    forgive_encodings()
+    if _QUESTION in os.environ:
+        return _answer(os.environ[_QUESTION])
     return _guarded(list(arguments))
+
+
+def _answer(instruction: str) -> int:
+    """Answer a shell that completes a command line."""
+    from edgekit.cli.shells import answer
+
+    words = answer(instruction)
+    if words is None:
+        return BAD_INPUT
+    click.echo(words)
+    return DONE
 
 
 def _guarded(arguments: list[str]) -> int:
     as_json, debug = _given("--json", arguments), _given("--debug", arguments)
     try:
         # click's own `main` is not used: it takes an EOFError of ours for an interruption.
-        with edgekit.make_context("edgekit", arguments) as context:
+        with edgekit.make_context("edgekit", list(arguments), obj=arguments) as context:
             status = edgekit.invoke(context)
         return int(status or DONE)
     except click.exceptions.Exit as stop:

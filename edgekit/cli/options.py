@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edgekit.cli import completing
 from edgekit.cli.recipe import consent
 from edgekit.cli.types import Number, named_shapes, named_values
 
@@ -26,6 +27,7 @@ __all__ = [
     "force",
     "inputs",
     "limits",
+    "model",
     "opset",
     "output",
     "require_valid",
@@ -33,6 +35,7 @@ __all__ = [
     "scenario",
     "seed",
     "shapes",
+    "source",
     "target",
     "targets",
     "threads",
@@ -50,12 +53,23 @@ _COMPUTE = click.Choice(["fp32", "bf16", "fp16"])
 _TARGET_HELP = "RUNTIME:DEVICE[:INDEX], for instance openvino:cpu"
 
 
+def model(command: Command) -> Command:
+    """MODEL: an ONNX file, a folder, a bundle or BUNDLE@VARIANT."""
+    return click.argument("model", shell_complete=completing.models)(command)
+
+
+def source(command: Command) -> Command:
+    """SOURCE: a file, or a built-in model by name."""
+    return click.argument("source", shell_complete=completing.sources)(command)
+
+
 def target(*, required: bool = True, help: str = "") -> Decorator:  # noqa: A002
     """--target, one."""
     return click.option(
         "--target",
         metavar="TARGET",
         required=required,
+        shell_complete=completing.targets,
         help=f"{help} {_TARGET_HELP}.".strip(),
     )
 
@@ -67,6 +81,7 @@ def targets(*, required: bool = True, help: str = "Where to run.") -> Decorator:
         "targets",
         metavar="TARGET",
         multiple=True,
+        shell_complete=completing.targets,
         required=required,
         help=f"{help} {_TARGET_HELP}; repeatable.",
     )
@@ -134,6 +149,7 @@ bake = click.option(
     "--bake",
     metavar="PREPROCESS,NMS",
     multiple=True,
+    shell_complete=completing.bakes,
     help="What the graph itself is to do: preprocess (uint8 NHWC in), nms (detections out).",
 )
 compute = click.option(

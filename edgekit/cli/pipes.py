@@ -19,12 +19,22 @@ def reader_left() -> bool:
         stdout = sys.stdout.fileno()
     except (io.UnsupportedOperation, ValueError):
         return False
-    poller = select.poll()
-    poller.register(stdout, 0)
-    if not any(event & select.POLLERR for _, event in poller.poll(0)):
+    if not _broken(stdout):
         return False
     # What Python flushes at its own end must go nowhere, or it complains a second time.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stdout)
     os.close(nowhere)
     return True
+
+
+def _broken(stdout: int) -> bool:
+    if not hasattr(select, "poll"):  # Windows
+        try:
+            sys.stdout.flush()
+        except OSError:
+            return True
+        return False
+    poller = select.poll()
+    poller.register(stdout, 0)
+    return any(event & select.POLLERR for _, event in poller.poll(0))

@@ -1,52 +1,70 @@
-"""Progress on stderr: a bar that leaves no trace on a terminal, plain lines elsewhere."""
+"""Progress on stderr: lines that leave no trace on a terminal, one plain line a stage elsewhere."""
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
 
-from edgekit.core.progress import Progress, Silent
+from edgekit.cli.pace import Countdown, Pace, left
+from edgekit.cli.safe import safe
+from edgekit.cli.terminal import console_on_stderr
+from edgekit.core.progress import Position, Progress, Silent
 
 __all__ = ["Lines", "OnTerminal", "progress_on_stderr"]
 
 T = TypeVar("T")
 
-# Bars are redrawn by the loop that advances them and not by a thread of their own: a thread that
-# wakes up several times a second would show in the latencies measured meanwhile.
+# Bars are redrawn by the loop that advances them. A stage without a loop is redrawn by a thread,
+# once a second, so that its countdown goes on; while a loop runs that thread does nothing, because
+# what wakes up meanwhile would show in the latencies that are measured.
 _SECONDS_BETWEEN_DRAWINGS = 0.1
+_SECONDS_BETWEEN_SIGNS_OF_LIFE = 1.0
+_BAR = 20
+# Loops inside loops that are shown, the innermost.
+_LOOPS = 2
 
 
 @contextmanager
 def progress_on_stderr(*, quiet: bool) -> Iterator[Progress]:
-    """Yield where a job reports to, and clear the bars at the end."""
+    """Yield where a job reports to, and clear what was drawn at the end."""
     if quiet:
         yield Silent()
-    elif sys.stderr.isatty():
-        terminal = OnTerminal(Console(stderr=True, highlight=False))
+        return
+    console = console_on_stderr()
+    if sys.stderr.isatty() and not console.is_dumb_terminal:
+        terminal = OnTerminal(console)
         try:
             yield terminal
         finally:
             terminal.close()
     else:
-        yield Lines(Console(stderr=True, highlight=False, no_color=True))
+        yield Lines(console)
 
 
 class Lines:
-    """Stages and notes as plain lines, for a log; no bars."""
+    """Stages and notes as plain lines, for a log: one a stage, and nothing that moves."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._last: tuple[str, int] | None = None
 
-    def stage(self, name: str) -> None:
-        """Print the stage's name."""
-        self._console.print(f"edgekit: {name}", markup=False, soft_wrap=True)
+    def stage(self, name: str, position: Position | None = None) -> None:
+        """Print the stage's name; a part of the stage that was printed last is not."""
+        if position is None:
+            self._print(name)
+        elif self._last is None or self._last[1] != position.number:
+            self._print(f"{position.number} of {position.of}: {name}")
+        self._last = (name, position.number) if position else None
 
     def track(self, items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
         """Yield the items as they are."""
@@ -54,57 +72,133 @@ class Lines:
 
     def note(self, message: str) -> None:
         """Print the sentence."""
-        self._console.print(f"edgekit: {message}", markup=False, soft_wrap=True)
+        self._print(message)
+
+    def _print(self, message: str) -> None:
+        self._console.print(Text(f"edgekit: {safe(message)}"), soft_wrap=True)
+
+
+@dataclass
+class _Loop:
+    """One loop that is under way."""
+
+    label: str
+    total: int | None
+    done: int = 0
+    pace: Pace = field(default_factory=Pace)
 
 
 class OnTerminal:
-    """The stage and its bars at the foot of a terminal, notes above them."""
+    """The stage and its loops at the foot of a terminal, notes above them.
+
+    Args:
+        console: On stderr.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._bars = Bars(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            auto_refresh=False,
+        self._live = Live(
+            console=console, transient=True, auto_refresh=False, redirect_stdout=False
         )
-        self._stage = self._bars.add_task("", total=None, visible=False)
+        self._name = self._part = ""
+        self._position: Position | None = None
+        self._whole = Countdown()
+        self._loops: list[_Loop] = []
         self._drawn = 0.0
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._show_life, daemon=True)
 
-    def stage(self, name: str) -> None:
-        """Show the stage's name until the next one begins."""
-        self._bars.start()
-        self._bars.reset(self._stage, total=None, visible=True, description=name)
-        self._bars.refresh()
+    def stage(self, name: str, position: Position | None = None) -> None:
+        """Show the stage until the next one begins."""
+        number = position.number if position else None
+        same = self._position is not None and number == self._position.number
+        again = self._name == name or self._name.startswith(f"{name}: ")
+        if same and not again:
+            # "export" inside "export of digits" says nothing new.
+            self._part = "" if self._name.startswith(name) else name
+        else:
+            self._name, self._part = name, ""
+        if position != self._position:
+            self._position = position
+            self._count_down(position)
+        self._draw(always=True)
 
     def track(self, items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
         """Yield the items while a bar shows how far along they are."""
         if total is None and isinstance(items, Sized):
             total = len(items)
-        self._bars.start()
-        bar = self._bars.add_task(label, total=total)
+        loop = _Loop(label, total)
+        self._loops.append(loop)
+        self._draw(always=True)
         try:
             for item in items:
-                self._draw()
                 yield item
-                self._bars.advance(bar)
+                loop.done += 1
+                loop.pace.step()
+                self._draw()
         finally:
-            self._bars.remove_task(bar)
+            self._loops.remove(loop)
             self._draw()
 
     def note(self, message: str) -> None:
-        """Print the sentence above the bars; it stays."""
-        self._console.print(message, markup=False, highlight=False, soft_wrap=True, style="dim")
+        """Print the sentence above the stage; it stays."""
+        self._console.print(Text(safe(message), "dim"), soft_wrap=True)
 
     def close(self) -> None:
-        """Clear the bars."""
-        self._bars.stop()
+        """Clear what was drawn."""
+        self._closed.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._live.stop()
 
-    def _draw(self) -> None:
+    def _count_down(self, position: Position | None) -> None:
+        if position is None or position.seconds is None or position.seconds_after is None:
+            self._whole.set(None)
+        else:
+            after = position.seconds_after
+            self._whole.set(position.seconds + after, after)
+
+    def _show_life(self) -> None:
+        while not self._closed.wait(_SECONDS_BETWEEN_SIGNS_OF_LIFE):
+            if not self._loops:
+                self._draw(always=True)
+
+    def _draw(self, *, always: bool = False) -> None:
         now = time.monotonic()
-        if now - self._drawn >= _SECONDS_BETWEEN_DRAWINGS:
-            self._drawn = now
-            self._bars.refresh()
+        if self._closed.is_set() or not (always or now - self._drawn >= _SECONDS_BETWEEN_DRAWINGS):
+            return
+        self._drawn = now
+        if not self._live.is_started:
+            self._live.start()
+            self._thread.start()
+        lines = [self._headline(), *map(self._line, self._loops[-_LOOPS:])]
+        self._live.update(Group(*lines), refresh=True)
+
+    def _headline(self) -> Text:
+        """Where it stands, stage and part, and flush right the time left in all."""
+        position = self._position
+        where = f"{position.number} of {position.of}  " if position else ""
+        part = f" · {self._part}" if self._part else ""
+        # With no plan there is no whole to be left of; the loops say theirs.
+        return self._fitted(f"{where}{self._name}{part}", left(self._whole.seconds))
+
+    def _line(self, loop: _Loop) -> Text:
+        if not loop.total:
+            return self._fitted(f"  {loop.label}  {loop.done or ''}", "")
+        filled = min(_BAR * loop.done // loop.total, _BAR)
+        bar = "━" * filled + "╌" * (_BAR - filled)
+        done = f"{loop.done:>{len(str(loop.total))}}/{loop.total}"
+        text = f"  {set_cell_size(safe(loop.label), 12)} {bar} {done}"
+        return self._fitted(text, left(loop.pace.left(loop.total)))
+
+    def _fitted(self, text: str, right: str) -> Text:
+        """One line whatever the width: what moves is cut rather than broken."""
+        # A terminal breaks a line that fills it to the last column.
+        width = self._console.width - 1
+        text = safe(text)
+        room = width - (cell_len(right) + 2 if right else 0)
+        if cell_len(text) > room:
+            text = set_cell_size(text, max(room - 1, 0)) + "…"
+        if right:
+            text += " " * max(width - cell_len(text) - cell_len(right), 1) + right
+        return Text(text, no_wrap=True, overflow="crop")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
 from edgekit.cli.pipes import reader_left
+from edgekit.cli.safe import safe
 from edgekit.cli.status import GATES, status_of
 
 __all__ = ["reporting"]
@@ -23,7 +24,7 @@ def reporting(command: Callable[..., Any]) -> Callable[..., int]:
     """
 
     @click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON document.")
-    @click.option("--quiet", is_flag=True, help="No progress on stderr.")
+    @click.option("--quiet", is_flag=True, help="No progress and no advice on stderr.")
     @click.option(
         "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."
     )
@@ -38,9 +39,28 @@ def reporting(command: Callable[..., Any]) -> Callable[..., int]:
         with contextlib.suppress(BrokenPipeError, SystemExit):
             _print(document, as_json=as_json)
         reader_left()
+        if not (quiet or as_json):
+            _print_next(document, {**options, **gates})
         return status_of(document, gates)
 
     return wrapped
+
+
+def _print_next(document: object, options: Mapping[str, Any]) -> None:
+    """Print what to run next, on stderr, so that stdout is the result alone."""
+    from rich.text import Text
+
+    from edgekit.cli.following import following
+    from edgekit.cli.terminal import console_on_stderr
+
+    console = console_on_stderr()
+    arguments = click.get_current_context().find_root().obj or ()
+    for number, command in enumerate(following(document, options, arguments)):
+        if console.is_terminal:
+            text = Text.assemble(("next  " if number == 0 else "      ", "bold"), safe(command))
+        else:
+            text = Text(f"edgekit: next: {safe(command)}")
+        console.print(text, soft_wrap=True)
 
 
 def _print(document: object, *, as_json: bool) -> None:

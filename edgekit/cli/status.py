@@ -36,6 +36,7 @@ def status_of(document: object, gates: Mapping[str, Any]) -> int:
         ExportDocument,
         PackDocument,
         QuantizeDocument,
+        ReportDocument,
         VerifyDocument,
     )
 
@@ -48,6 +49,9 @@ def status_of(document: object, gates: Mapping[str, Any]) -> int:
     if isinstance(document, DeployDocument):
         # A variant that fails is no failure of the deployment as long as another one passes.
         failed = any(choice.variant is None for choice in document.recommended)
+    if isinstance(document, ReportDocument):
+        # The page says so as well; of a deployment that failed it is a page like any other.
+        failed = bool(document.damaged)
     if isinstance(document, DeployDocument | PackDocument | VerifyDocument):
         failed = failed or (bool(gates.get("require_verified")) and document.verdict != "PASS")
     if isinstance(document, VerifyDocument) and gates.get("require_verified"):

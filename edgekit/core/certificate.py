@@ -28,7 +28,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     Attributes:
         max_drop: Largest drop of the task metric, in points (hundredths).
         min_agreement: Smallest agreement with the reference, 0 to 1.
-        max_shift: Largest |median| change of confidence, 0 to 1.
+        max_shift: Largest `|median|` change of confidence, 0 to 1.
         require_proven: Whether a verdict that its interval does not prove is a FAIL.
         allow_fallback: Whether nodes on another device or in another precision are allowed.
     """

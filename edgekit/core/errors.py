@@ -1,5 +1,7 @@
 """The errors edgekit raises on purpose.
 
+The tree, with the exit status of each::
+
     EdgekitError
     ├── BadInput        wrong usage or bad input            exit status 2
     │   └── Unwritable       a file or folder cannot be written

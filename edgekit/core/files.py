@@ -59,7 +59,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         with writing(path):
             yield temporary
-            with open(temporary, "rb") as written:
+            # Open for writing as well: Windows syncs nothing else.
+            with open(temporary, "r+b") as written:
                 os.fsync(written.fileno())
             temporary.chmod(0o644)
             temporary.replace(path)
@@ -135,7 +136,8 @@ def replace_folder(new: Path, path: Path) -> None:
         new.replace(path)
         return
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-    path.replace(aside)
+    # Into the folder and not onto it, which Windows refuses even while it is empty.
+    path.replace(aside / path.name)
     new.replace(path)
     shutil.rmtree(aside, ignore_errors=True)
 

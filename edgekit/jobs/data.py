@@ -11,9 +11,11 @@ from edgekit.export.builtin.catalogue import builtin, write_data
 __all__ = ["run"]
 
 
-def run(name: str, output: Path, *, force: bool) -> DataDocument:
+def run(
+    name: str, output: Path, *, count: int | None, seed: int | None, force: bool
+) -> DataDocument:
     """See edgekit.api.data."""
     builtin(name)
     with atomic_folder(output, force=force) as folder:
-        roles = write_data(name, folder)
+        roles = write_data(name, folder, count=count, seed=seed)
     return DataDocument(name=name, folder=str(output), images=sum(roles.values()), roles=roles)

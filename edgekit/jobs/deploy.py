@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.benchmarks.recommend import Candidate, best, recommend
+from edgekit.benchmarks.report.page import load_libraries
 from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Verdict, worst
 from edgekit.core.documents import DeployDocument, DeployEntry, Recommendation
-from edgekit.core.errors import BadInput, EdgekitError
+from edgekit.core.errors import BadInput, EdgekitError, MissingLibrary
 from edgekit.core.files import atomic_folder, refuse_unwritable, refuse_used_folder
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
@@ -24,6 +25,7 @@ from edgekit.jobs.bundles.signing import read_private_key, sign_bundle
 from edgekit.jobs.cache import keep_within_limit
 from edgekit.jobs.caching.store import CacheUnwritable
 from edgekit.jobs.deploying.bundling import Contents, Made, deploy_entry, write_bundle
+from edgekit.jobs.deploying.course import Course
 from edgekit.jobs.deploying.making import ExportedModel, calibrated, exported, variant
 from edgekit.jobs.deploying.proving import Reference, compiled, examined, measured, reference
 from edgekit.jobs.deploying.request import DeployRequest
@@ -37,7 +39,7 @@ from edgekit.jobs.running.feeds import Data, generated_feeds, golden_feeds, open
 from edgekit.tasks.baked import parse_bake
 from edgekit.tasks.registry import task_for
 
-__all__ = ["Prepared", "parity_feeds", "prepare", "prove", "run", "variants_of"]
+__all__ = ["Prepared", "course_of", "parity_feeds", "prepare", "prove", "run", "variants_of"]
 
 # Inputs that parity is judged on where there are no images to score.
 _PARITY_CASES = 8
@@ -53,6 +55,7 @@ class Prepared:
         card_folder: Where a user's decoder is looked for.
         data: None where none was given.
         notes: Sentences worth telling.
+        reported: Whether there is to be a report page; its libraries are an extra.
     """
 
     source: Source
@@ -61,13 +64,14 @@ class Prepared:
     card_folder: Path
     data: Data | None
     notes: list[str]
+    reported: bool = True
 
 
 def run(request: DeployRequest, progress: Progress) -> DeployDocument:
     """See edgekit.api.deploy."""
     prepared = prepare(request)
     try:
-        return _deploy(request, prepared, Stages(progress))
+        return _deploy(request, prepared, Stages(progress, course_of(request, prepared)))
     except KeyboardInterrupt:
         progress.note("What is finished stays in the cache; the same command goes on from there.")
         raise
@@ -93,7 +97,30 @@ def prepare(request: DeployRequest) -> Prepared:
     notes: list[str] = []
     if data is None or not data.can_calibrate:
         plans = _without_int8(plans, request.precision, notes)
-    return Prepared(source, plans, card, folder, data, notes)
+    return Prepared(source, plans, card, folder, data, notes, _reported(request, notes))
+
+
+def _reported(request: DeployRequest, notes: list[str]) -> bool:
+    """Whether the page can be written; a bundle is whole without it, unless it was asked for."""
+    if request.report_images and request.data is None:
+        raise BadInput("--report-images shows images that score, and no --data was given.")
+    try:
+        load_libraries()
+    except MissingLibrary as error:
+        if request.report_images:
+            raise
+        notes.append(f"report.html was left out: {error}")
+        return False
+    if request.report_images:
+        notes.append("report.html shows pictures of the data: --report-images asked for it.")
+    return True
+
+
+def course_of(request: DeployRequest, prepared: Prepared) -> Course:
+    """Lay out the stages that a request goes through."""
+    return Course.of(
+        prepared.source.name, prepared.plans, baked=bool(request.bake), seconds=request.time
+    )
 
 
 def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> DeployDocument:
@@ -155,6 +182,7 @@ def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> Deplo
         made=made,
         figures=figures,
         document=document,
+        reported=prepared.reported,
     )
     with atomic_folder(request.output, force=request.force) as folder:
         write_bundle(folder, contents)
@@ -242,7 +270,14 @@ def _entry(
     except EdgekitError as error:
         return Made(plan, engines, error=str(error))
     certificate = judge_entry(plan, found, basis.card, request.limits)
-    return Made(plan, engines, certificate, found.golden_sqnr_db)
+    return Made(
+        plan,
+        engines,
+        certificate,
+        found.golden_sqnr_db,
+        details=found.details,
+        images=found.images,
+    )
 
 
 def _without_int8(plans: list[Plan], asked: Sequence[str], notes: list[str]) -> list[Plan]:

@@ -194,7 +194,7 @@ def _at(content: Any, keys: tuple[str, ...]) -> Any:
 
 def _recipe(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, yaml.YAMLError) as error:

@@ -11,7 +11,7 @@ import numpy as np
 from edgekit.benchmarks.environment import environment
 from edgekit.core.documents import DoctorDocument, DoctorTarget
 from edgekit.core.errors import CheckFailed, EdgekitError
-from edgekit.core.progress import Progress
+from edgekit.core.progress import Position, Progress
 from edgekit.core.runtime import CompileOptions, Probe
 from edgekit.export.builtin.known_answer import EXPECTED, FEED, write_known_answer
 from edgekit.jobs.running.child import run_in_child
@@ -25,7 +25,9 @@ def run(*, deep: bool, progress: Progress) -> DoctorDocument:
     """See edgekit.api.doctor."""
     probes = probe_all()
     if deep:
-        probes = [_opened(probe, progress) for probe in probes]
+        for number, probe in enumerate(probes):
+            progress.stage(f"opening {probe.target}", Position(number + 1, len(probes)))
+            probes[number] = _opened(probe)
     return DoctorDocument(
         targets=tuple(
             DoctorTarget(
@@ -45,11 +47,10 @@ def run(*, deep: bool, progress: Progress) -> DoctorDocument:
     )
 
 
-def _opened(probe: Probe, progress: Progress) -> Probe:
+def _opened(probe: Probe) -> Probe:
     """Believe a probe only once its engine answered a known sum, in a process of its own."""
     if not probe.usable:
         return probe
-    progress.note(f"Opening {probe.target}.")
     try:
         run_in_child(known_answer, probe.target, what=probe.target)
     except EdgekitError as error:

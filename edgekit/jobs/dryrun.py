@@ -13,13 +13,13 @@ from edgekit.core.source import Source
 from edgekit.core.stage import StageRecord
 from edgekit.export.builtin.catalogue import builtin
 from edgekit.jobs.caching.store import records
-from edgekit.jobs.deploy import Prepared, parity_feeds, prepare, prove, variants_of
+from edgekit.jobs.deploy import Prepared, course_of, parity_feeds, prepare, prove, variants_of
+from edgekit.jobs.deploying.course import WARM_UP_SECONDS, last_time
 from edgekit.jobs.deploying.making import exported
 from edgekit.jobs.deploying.proving import compiled, examined, measured
 from edgekit.jobs.deploying.request import DeployRequest
 from edgekit.jobs.deploying.stages import Missing, Stages
 from edgekit.jobs.running.certify import Basis
-from edgekit.jobs.running.entries import variants_needed
 
 __all__ = ["run"]
 
@@ -35,8 +35,6 @@ _GUESSES = {
     "engine": 2.0,
     "certificate": 10.0,
 }
-# Opening and warming up an entry, beside the time it is measured for.
-_WARM_UP = 3.0
 # Size of a variant's weights over those of fp32.
 _SHARES = {"fp32": 1.0, "fp16": 0.5, "int8": 0.26}
 
@@ -45,13 +43,12 @@ def run(request: DeployRequest, progress: Progress) -> PlanDocument:
     """See edgekit.api.plan."""
     prepared = prepare(request)
     stages = Stages(progress, dry=True)
-    wanted = _wanted(prepared, baked=bool(request.bake))
     _walk(stages, request, prepared)
     cached = {(one.stage, one.subject): one for one in stages.done}
     history = [record for _, record in records() if record is not None]
     weights = _weights(prepared.source)
     planned = []
-    for stage, subject in wanted:
+    for stage, subject in course_of(request, prepared).stages:
         found = cached.get((stage, subject))
         if found is not None:
             planned.append(
@@ -77,21 +74,6 @@ def run(request: DeployRequest, progress: Progress) -> PlanDocument:
         cache_bytes=sum(record.size_bytes for record in history),
         notes=tuple(prepared.notes),
     )
-
-
-def _wanted(prepared: Prepared, *, baked: bool) -> list[tuple[str, str]]:
-    """Every stage by name and subject, in the order in which they are made."""
-    name, plans = prepared.source.name, prepared.plans
-    found = [("export", name), ("reference", name)]
-    if any(plan.precision == "int8" for plan in plans):
-        found.append(("calibration", name))
-    found += [
-        ("variant", f"{name}, {one}") for one in variants_needed(plans) if one != "fp32" or baked
-    ]
-    for plan in plans:
-        found.append(("engine", f"{name}, {plan.variant} for {plan.target} in {plan.compute}"))
-        found.append(("certificate", f"{name}, {plan}"))
-    return [*found, ("measurement", name)]
 
 
 def _walk(stages: Stages, request: DeployRequest, prepared: Prepared) -> None:
@@ -143,13 +125,12 @@ def _estimate(
     size = _size(stage, subject, weights)
     if stage == "measurement":
         # Its time is asked for, not found out.
-        seconds = len(prepared.plans) * (request.time + _WARM_UP)
+        seconds = len(prepared.plans) * (request.time + WARM_UP_SECONDS)
         basis = f"{len(prepared.plans)} entries of {request.time:g} s at most, and their warm-up."
         return _planned(stage, subject, seconds, size, basis)
     alike = [record for record in history if record.stage == stage]
-    same = [record for record in alike if record.subject == subject]
-    if same:
-        last = max(same, key=lambda record: record.created)
+    last = last_time(stage, subject, history)
+    if last is not None:
         basis = f"As the last time, {last.created}."
         return _planned(stage, subject, last.seconds, last.size_bytes, basis)
     if alike:

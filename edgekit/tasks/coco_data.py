@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -17,6 +18,7 @@ __all__ = ["read_coco"]
 class _Image(msgspec.Struct):
     id: int | str
     file_name: str
+    role: Literal["calib", "eval"] | None = None
 
 
 class _Annotation(msgspec.Struct):
@@ -42,7 +44,8 @@ def read_coco(folder: Path, card: ModelCard) -> Found | None:
     """Read instances.json (or the one annotations/instances*.json) and its images.
 
     Only the images that it lists are samples. Their files lie in `images/` or in the folder itself.
-    Categories are the card's labels by name, else by the order of their ids.
+    Categories are the card's labels by name, else by the order of their ids. An image may name its
+    `role`, "calib" or "eval", which COCO does not know.
 
     Raises:
         BadInput: The file is not of that form (names the key), an image file is missing, or an
@@ -84,7 +87,8 @@ def read_coco(folder: Path, card: ModelCard) -> Found | None:
             [each.bbox[2] * each.bbox[3] if each.area is None else each.area for each in found],
             [bool(each.iscrowd) for each in found],
         )
-        samples.append(Sample(file.relative_to(folder).as_posix(), file, truth))
+        name = file.relative_to(folder).as_posix()
+        samples.append(Sample(name, file, truth, role=image.role))
     return Found("coco", tuple(samples), True, (path,), (note,) if note else ())
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
 import yaml
 
 from edgekit.core.card import ModelCard, card_from_dict
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
+from edgekit.export.builtin.digits import write_digits
+from edgekit.export.builtin.scenes.dataset import write_scenes
 
 __all__ = ["BUILTIN", "Builtin", "builtin", "builtin_card", "write_data"]
 
@@ -26,25 +26,29 @@ class Builtin:
     Attributes:
         name: As in `edgekit:NAME` and `edgekit data NAME`.
         factory: "module:function" that builds the network.
-        weights: safetensors file.
-        card: YAML file.
-        data: .npz with `images` (N, H, W) uint8, `labels` (N,) uint8 and `roles` (N,) str.
+        writer: Writes the data set into an existing folder: how many images that score (None: as
+            many as it has by itself), and the seed (None: 0); returns images by role.
     """
 
     name: str
     factory: str
-    weights: Path
-    card: Path
-    data: Path
+    writer: Callable[[Path, int | None, int | None], dict[str, int]]
+
+    @property
+    def weights(self) -> Path:
+        """The safetensors file."""
+        return _FOLDER / f"{self.name}.safetensors"
+
+    @property
+    def card(self) -> Path:
+        """The YAML file."""
+        return _FOLDER / f"{self.name}.yaml"
 
 
 BUILTIN = {
-    "digits": Builtin(
-        name="digits",
-        factory="edgekit.export.builtin.lenet5:lenet5",
-        weights=_FOLDER / "digits.safetensors",
-        card=_FOLDER / "digits.yaml",
-        data=_FOLDER / "digits.npz",
+    "digits": Builtin("digits", "edgekit.export.builtin.lenet5:lenet5", write_digits),
+    "shapes": Builtin(
+        "shapes", "edgekit.export.builtin.shapes_network:shapes_network", write_scenes
     ),
 }
 
@@ -70,31 +74,21 @@ def builtin_card(name: str) -> ModelCard:
     return card_from_dict(yaml.safe_load(path.read_text(encoding="utf-8")), path.name)
 
 
-def write_data(name: str, folder: Path) -> dict[str, int]:
-    """Write a built-in data set into an existing folder: PNG images and labels.csv.
+def write_data(
+    name: str, folder: Path, *, count: int | None = None, seed: int | None = None
+) -> dict[str, int]:
+    """Write a built-in data set into an existing folder.
 
     Args:
         name: Of the data set.
-        folder: Receives `images/` and `labels.csv` (columns file, class_index, role).
+        folder: Receives `images/`, and labels.csv (digits) or instances.json (shapes).
+        count: Images that score; None means as many as the data set has by itself.
+        seed: Of drawn scenes; None means 0.
 
     Returns:
         Number of images by role, "calib" and "eval".
 
     Raises:
-        BadInput: There is none of that name.
+        BadInput: There is none of that name, or count or seed do not fit it.
     """
-    with np.load(builtin(name).data) as data:
-        images, labels, roles = data["images"], data["labels"], data["roles"]
-    (folder / "images").mkdir()
-    counts: dict[str, int] = {}
-    with open(folder / "labels.csv", "w", newline="", encoding="utf-8") as table:
-        writer = csv.writer(table)
-        writer.writerow(("file", "class_index", "role"))
-        for index, (image, label, role) in enumerate(zip(images, labels, roles, strict=True)):
-            file = f"images/{role}-{index:04d}.png"
-            written = cv2.imwrite(str(folder / file), image)
-            if not written:
-                raise BadInput(f"{folder / file} cannot be written.")
-            writer.writerow((file, int(label), str(role)))
-            counts[str(role)] = counts.get(str(role), 0) + 1
-    return counts
+    return builtin(name).writer(folder, count, seed)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from edgekit.core.files import write_bytes
 from edgekit.core.requires import requires
 from edgekit.export.builtin.catalogue import builtin, builtin_card
+from edgekit.export.builtin.digits import ARCHIVE
 from edgekit.export.builtin.lenet5 import lenet5
 
 __all__ = ["SPLIT", "load_digits", "main", "network_input", "train"]
@@ -125,7 +126,7 @@ def main() -> int:
         answers = network(torch.from_numpy(network_input(images))).argmax(1).numpy()
     entry = builtin("digits")
     write_bytes(entry.weights, save(network.state_dict()))
-    write_bytes(entry.data, _archive(parts))
+    write_bytes(ARCHIVE, _archive(parts))
     sys.stdout.write(f"top-1 on {len(labels)} unseen digits: {(answers == labels).mean():.4f}\n")
     return 0
 

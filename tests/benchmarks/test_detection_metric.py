@@ -6,9 +6,13 @@ import time
 import numpy as np
 import pytest
 
-from edgekit.benchmarks.metrics.detection import score_detection
+from edgekit.benchmarks.metrics.detection import score_detection as scored
 from edgekit.core.errors import BadInput, MissingLibrary
 from edgekit.tasks.results import Boxes, Detections
+
+
+def score_detection(*arguments, **options):
+    return scored(*arguments, **options).metric
 
 
 def boxes(rows, crowd=()):
@@ -51,6 +55,11 @@ def scene(n, classes, seed, *, crowd=0.1, ties=True):
 
 
 def pycocotools_figures(results, truths, classes):
+    """COCO's own mAP50-95 and mAP50."""
+    return pycocotools_summary(results, truths, classes)[:2]
+
+
+def pycocotools_summary(results, truths, classes):
     """COCO's own summary: a straightforward use of pycocotools, apart from the code under test."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -88,7 +97,7 @@ def pycocotools_figures(results, truths, classes):
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    return evaluation.stats[0], evaluation.stats[1]
+    return tuple(evaluation.stats)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -98,6 +107,23 @@ def test_the_figures_of_the_full_set_are_those_of_pycocotools(seed):
     expected = pycocotools_figures(results, truths, 1 + 2 * seed)
     assert (found.value, found.others["mAP50"]) == pytest.approx(expected, abs=1e-12)
     assert found.low <= found.value <= found.high
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_figures_by_size_are_those_of_pycocotools(seed):
+    truths, results, _ = scene(30, 2, seed)
+    others = score_detection(results, truths, None, labels=2, resamples=2).others
+    expected = pycocotools_summary(results, truths, 2)[3:6]
+    found = [others[f"mAP50-95 {size}"] for size in ("small", "medium", "large")]
+    assert found == pytest.approx(expected, abs=1e-12)
+    assert len(set(found)) == 3
+
+
+def test_a_size_that_nothing_labelled_has_is_left_out():
+    truth = boxes([[0, 0, 50, 50, 0]])
+    right = detections([[0, 0, 50, 50, 0, 0.5]])
+    others = score_detection([right], [truth], None, labels=1, resamples=2).others
+    assert set(others) == {"mAP50", "mAP50-95 medium"}
 
 
 def test_more_than_a_hundred_boxes_count_as_in_pycocotools():

@@ -50,6 +50,8 @@ from edgekit.core.documents import (
     PredictedRegion,
     QuantizeDocument,
     Recommendation,
+    ReportChoice,
+    ReportDocument,
     RoundTrip,
     RuntimeLimit,
     StageTime,
@@ -530,6 +532,26 @@ def documents():
                 ),
             ),
         ),
+        "report": ReportDocument(
+            output="report.html",
+            bundles=("a.bundle", "b/bench.json"),
+            recommended=(
+                ReportChoice(
+                    bundle="a.bundle",
+                    target="openvino:cpu",
+                    variant="int8-u8s8",
+                    compute="fp32",
+                    verdict="PASS",
+                    reason="int8-u8s8 in fp32 is the fastest of the 5 entries that hold.",
+                ),
+                ReportChoice(
+                    bundle="b/bench.json", reason="A result of edgekit bench has no certificate."
+                ),
+            ),
+            size_bytes=412_000,
+            pictures=20,
+            notes=("int8 was left out: it needs real inputs to calibrate on (--data).",),
+        ),
         "diff": DiffDocument(
             before="a.bundle",
             after="b.bundle",
@@ -593,6 +615,7 @@ ARGUMENTS = {
     "pack": ["bundle", "--target", "openvino:cpu", "-o", "device"],
     "inspect": ["model.onnx"],
     "predict": ["bundle", "street.jpg", "images"],
+    "report": ["a.bundle", "b/bench.json", "-o", "report.html"],
 }
 
 

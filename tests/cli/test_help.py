@@ -16,6 +16,8 @@ from edgekit.core.certificate import Limits
 # Libraries that help must not wait for.
 HEAVY = {
     "cv2",
+    "jinja2",
+    "matplotlib",
     "msgspec",
     "nncf",
     "numpy",

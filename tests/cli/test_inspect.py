@@ -9,7 +9,6 @@ import pytest
 from rich.console import Console
 
 from edgekit.cli.show import show
-from edgekit.cli.show.inspect import cut
 
 replace = msgspec.structs.replace
 
@@ -90,9 +89,3 @@ def test_a_diff_names_what_differs(samples):
     assert "1 nodes were only renamed" in text
     assert "edgekit.card 1 keys 0 keys" in text
     assert max(len(line) for line in shown(samples["diff"]).splitlines()) <= 80
-
-
-def test_long_names_are_cut_in_their_middle():
-    assert cut("short", 10) == "short"
-    assert len(cut("features.12.block.3.conv", 12)) == 12
-    assert cut("features.12.block.3.conv", 12).endswith("conv")

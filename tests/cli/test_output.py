@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import io
+import re
+import time
 
 import msgspec
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from edgekit.cli.catalogue import COMMANDS
-from edgekit.cli.progress import OnTerminal, progress_on_stderr
+from edgekit.cli.progress import Lines, OnTerminal, progress_on_stderr
 from edgekit.core.documents import DOCUMENTS
+from edgekit.core.errors import BadInput
+from edgekit.core.progress import Placed, Position
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -78,3 +83,89 @@ def test_an_error_in_a_job_clears_the_bars(monkeypatch):
 
     with pytest.raises(ValueError, match="inside"):
         broken()
+
+
+def written_by(work, *, width=80, terminal=True):
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=terminal, width=width, highlight=False)
+    progress = OnTerminal(console) if terminal else Lines(console)
+    work(progress)
+    if terminal:
+        progress.close()
+    return stream.getvalue()
+
+
+def two_stages(progress):
+    """As a deployment tells of them: found or made, then how long, then the parts."""
+    progress.stage("export of digits: from the cache (ab), made yesterday.", Position(1, 3))
+    progress.stage("engine of digits: made for the first time.", Position(2, 3))
+    timed = Position(2, 3, seconds=100.0, seconds_after=200.0)
+    progress.stage("engine of digits", timed)
+    inside = Placed(progress, timed)
+    inside.stage("parity")
+    assert list(inside.track([1, 2], "images")) == [1, 2]
+    inside.note("One image was skipped.")
+
+
+def test_without_a_terminal_there_is_one_line_a_stage():
+    assert written_by(two_stages, terminal=False).splitlines() == [
+        "edgekit: 1 of 3: export of digits: from the cache (ab), made yesterday.",
+        "edgekit: 2 of 3: engine of digits: made for the first time.",
+        "edgekit: One image was skipped.",
+    ]
+
+
+def test_a_terminal_shows_stage_part_item_and_the_time_left_in_all():
+    written = written_by(two_stages)
+    assert "2 of 3  engine of digits" in written
+    assert "about 5 min left" in written
+    assert "engine of digits · parity" in written
+    assert "images       ━━━━━━━━━━╌╌╌╌╌╌╌╌╌╌ 1/2" in written or "0/2" in written
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_what_moves_is_cut_and_never_broken(width):
+    def work(progress):
+        progress.stage("certificate of " + "x猫" * 100, Position(12, 120, 60.0, 600.0))
+        list(progress.track(range(3), "a label that is long " * 9))
+
+    for line in re.split(r"\n|\r|\x1b\[[0-9;?]*[A-Za-z]", written_by(work, width=width)):
+        assert cell_len(line) < width
+
+
+def test_names_in_progress_cannot_steer_the_terminal():
+    def work(progress):
+        progress.stage("export of \x1b[31mred\x07")
+        progress.note("\x1b]0;title\x07")
+
+    for terminal in (True, False):
+        written = written_by(work, terminal=terminal)
+        assert "\x1b[31m" not in written
+        assert "\x1b]0" not in written
+        assert "\x07" not in written
+
+
+def test_a_stage_without_a_loop_shows_that_time_passes(monkeypatch):
+    monkeypatch.setattr("edgekit.cli.progress._SECONDS_BETWEEN_SIGNS_OF_LIFE", 0.01)
+    drawn = []
+
+    def work(progress):
+        progress.stage("export", Position(1, 1, 30.0, 0.0))
+        real = progress._draw
+        monkeypatch.setattr(progress, "_draw", lambda **how: (drawn.append(1), real(**how)))
+        time.sleep(0.2)
+        count = len(drawn)
+        # While a loop runs nobody wakes up but the loop.
+        for _ in progress.track(iter([1]), "blocks", 1):
+            time.sleep(0.05)
+            before = len(drawn)
+            time.sleep(0.2)
+            assert len(drawn) == before
+        assert count > 2
+
+    written_by(work)
+
+
+def test_a_position_outside_its_plan_is_refused():
+    with pytest.raises(BadInput, match="no stage 4 of 3"):
+        Position(4, 3)

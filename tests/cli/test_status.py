@@ -26,6 +26,13 @@ def test_a_failed_verdict_is_1_and_an_unverified_one_is_0(invoke, answer, sample
         assert invoke(name, *arguments[name]).status == status
 
 
+def test_a_report_on_a_damaged_bundle_is_1(invoke, answer, samples, arguments):
+    answer("report", replace(samples["report"], damaged=("card.yaml is missing.",)))
+    outcome = invoke("report", *arguments["report"])
+    assert outcome.status == 1
+    assert "damaged: card.yaml is missing." in outcome.stdout
+
+
 def test_debug_parity_is_1_where_parity_fails(invoke, answer, samples, arguments):
     document = samples["parity"]
     answer("debug", replace(document, verdict="FAIL", node=document.largest_loss))

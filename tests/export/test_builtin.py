@@ -17,6 +17,7 @@ from edgekit.core.errors import BadInput
 from edgekit.core.source import Source
 from edgekit.export.builtin import train_digits
 from edgekit.export.builtin.catalogue import BUILTIN, builtin, builtin_card, write_data
+from edgekit.export.builtin.digits import ARCHIVE
 from edgekit.export.load import load_source
 from edgekit.export.reference import open_reference
 from edgekit.tasks.preprocess import preprocessor
@@ -39,7 +40,7 @@ def test_the_digits_are_recognised_through_the_cards_own_preprocessing(tmp_path)
     assert (answers == truth).mean() >= 0.97
     assert np.allclose(
         images[:50],
-        train_digits.network_input(np.load(builtin("digits").data)["images"][100:150]),
+        train_digits.network_input(np.load(ARCHIVE)["images"][100:150]),
         atol=1e-6,
     )
 
@@ -47,7 +48,7 @@ def test_the_digits_are_recognised_through_the_cards_own_preprocessing(tmp_path)
 def test_what_ships_is_what_the_script_makes_and_the_parts_are_disjoint():
     parts = train_digits.load_digits()
     assert sum(len(labels) for _, labels in parts.values()) == 1797
-    with np.load(builtin("digits").data) as data:
+    with np.load(ARCHIVE) as data:
         for role, (images, labels) in parts.items():
             chosen = data["roles"] == role
             assert int(chosen.sum()) == train_digits.SPLIT.get(role, 0)
@@ -87,7 +88,6 @@ def test_every_built_in_is_whole():
         assert entry.name == name
         assert isinstance(builtin_card(name), ModelCard)
         assert entry.weights.is_file()
-        assert entry.data.is_file()
     with pytest.raises(BadInput, match="'dgits'"):
         builtin("dgits")
 

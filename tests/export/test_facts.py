@@ -86,6 +86,17 @@ def test_a_dynamic_axis_counts_at_its_smallest_size(tmp_path):
     assert graph_facts(path).flops == 4 * 2 * 3 * 7
 
 
+def test_another_axis_than_the_batch_counts_at_its_typical_size(tmp_path):
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    path = tmp_path / "g.onnx"
+    save(path, [node], {"x": ["batch", "rows", 3]}, ["y"], {"w": ones(3, 7)})
+    rows = Axis("rows", min=2, typical=5, max=9)
+    write_card(path, ModelCard(inputs={"x": TensorCard(shape=("batch", rows, 3))}))
+    facts = graph_facts(path)
+    assert facts.flops == 5 * 2 * 3 * 7
+    assert {name: axis.counted for name, axis in facts.axes.items()} == {"batch": 1, "rows": 5}
+
+
 def test_the_quantized_share_counts_what_stands_between_dequantizers(tmp_path):
     def pair(name, kind):
         return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import yaml
 from edgekit import api
 
 TARGETS = ("onnxruntime:cpu", "openvino:cpu")
+# Helpers that several test modules import.
+sys.path.insert(0, str(Path(__file__).parent))
 MODELS = Path(__file__).parent.parent / "models"
 
 
@@ -35,6 +38,22 @@ def digits_onnx(tmp_path_factory) -> Path:
     """The built-in model as an ONNX file with its card inside."""
     path = tmp_path_factory.mktemp("onnx") / "digits.onnx"
     api.export("edgekit:digits", path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory) -> Path:
+    """500 scenes that no training has seen, and 100 to calibrate on."""
+    folder = tmp_path_factory.mktemp("data") / "shapes"
+    api.data("shapes", folder, count=500)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shapes_onnx(tmp_path_factory) -> Path:
+    """The built-in detector as an ONNX file with its card inside."""
+    path = tmp_path_factory.mktemp("onnx") / "shapes.onnx"
+    api.export("edgekit:shapes", path)
     return path
 
 

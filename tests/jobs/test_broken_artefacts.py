@@ -2,68 +2,21 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from judge import Judge
 from onnx import helper, numpy_helper
 
-from edgekit.core.certificate import CHECKS, Limits
-from edgekit.core.progress import Silent
-from edgekit.core.runtime import CompileOptions
-from edgekit.core.variant import Variant
-from edgekit.jobs.running.certify import Basis, examine_entry, judge_entry, reference_truths
-from edgekit.jobs.running.engines import compile_graphs, open_engines, usable
-from edgekit.jobs.running.entries import plan_entries
-from edgekit.jobs.running.feeds import Data, generated_feeds, open_data
+from edgekit.core.certificate import CHECKS
+from edgekit.jobs.running.feeds import Data, open_data
 from edgekit.jobs.running.models import resolve_model
-from edgekit.jobs.running.plain import PLAIN_OPTIONS
-from edgekit.jobs.running.reference import Reference
 
 # Parity looks at the outputs of so many images, the first ones.
 PARITY_IMAGES = 16
 EYE = np.eye(10, dtype=np.float32)
-
-
-class Judge:
-    """Certifies graphs against the untouched model on chosen images."""
-
-    def __init__(self, graph, model, samples):
-        self._target, self._probe = usable("onnxruntime:cpu")
-        self._card = model.card
-        self._progress = Silent()
-        feeds = generated_feeds(model.card, 0)
-        self.truths = reference_truths(
-            Reference("the graph itself", self._opener(graph, PLAIN_OPTIONS)),
-            model.card,
-            Path(),
-            samples,
-            feeds,
-            feeds,
-            trust_code=False,
-            seed=0,
-            progress=self._progress,
-        )
-
-    def __call__(self, path, precision="fp32", **limits):
-        (plan,) = plan_entries([(self._target, self._probe)], [precision], ["fp32"])
-        variant = Variant(plan.variant, precision, {"main": str(path)})
-        found = examine_entry(
-            plan,
-            variant,
-            self._opener(path, CompileOptions()),
-            Basis(self._card, Path(), self.truths),
-            self._progress,
-        )
-        return judge_entry(plan, found, self._card, Limits(**limits))
-
-    def _opener(self, path, options):
-        engines = compile_graphs(
-            {"main": path}, self._target, self._probe, options, progress=self._progress
-        )
-        return partial(open_engines, {"main": engines["main"].folder})
 
 
 @pytest.fixture(scope="module")

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
+from children import Counter
 
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Silent
 from edgekit.jobs.running.child import Child, ChildDied, run_in_child
 
-sys.path.insert(0, str(Path(__file__).parent))
-from children import Counter
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["pipes", "stdio"])
+def over_stdio(request, monkeypatch):
+    """Both ways to talk to a child; the second is that of Windows."""
+    monkeypatch.setattr("edgekit.jobs.running.child._OVER_STDIO", request.param)
 
 
 class Recorder(Silent):
@@ -74,3 +81,27 @@ def test_a_factory_that_fails_raises_in_the_parent():
 
 def test_run_in_child_returns_the_result():
     assert run_in_child(divmod, 7, 3, what="dividing") == (2, 1)
+
+
+def test_a_child_ends_with_its_parent(tmp_path, over_stdio):
+    program = (
+        "import os, sys, time\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from children import Counter\n"
+        "from edgekit.jobs.running import child\n"
+        "child._OVER_STDIO = sys.argv[1] == 'True'\n"
+        "one = child.Child(Counter, 1, what='counting')\n"
+        "print(one._process.pid, flush=True)\n"
+        "one._requests.flush()\n"
+        "os._exit(0)\n"
+    )
+    from edgekit.jobs.running import child
+
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(child._OVER_STDIO)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    orphan = int(ended.stdout)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(orphan).wait(timeout=30)
+    assert not psutil.pid_exists(orphan) or psutil.Process(orphan).status() == "zombie"

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import cv2
 import msgspec
 import numpy as np
 import pytest
+from packed import own_answer, run_script, script_answer
 
 from edgekit import api
 from edgekit.core.documents import PackDocument
 from edgekit.core.errors import BadInput, CheckFailed, Unavailable
 from edgekit.core.files import sha256_file
 from edgekit.jobs.bundles.bundle import read_manifest, seal
-
-sys.path.insert(0, str(Path(__file__).parent))
-from packed import own_answer, run_script, script_answer
 
 ORT, OV = "onnxruntime:cpu", "openvino:cpu"
 MODELS = Path(__file__).parent.parent / "models"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import types
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packed import own_answer, run_script, script_answer
 
 from edgekit import api
 from edgekit.benchmarks.alignment import align_detections
@@ -21,9 +21,6 @@ from edgekit.core.card import ModelCard, Postprocess, Preprocess
 from edgekit.core.parity import ParityMeter
 from edgekit.jobs.bundles.bundle import read_manifest
 from edgekit.jobs.packing.alignment import ALIGNMENT
-
-sys.path.insert(0, str(Path(__file__).parent))
-from packed import own_answer, run_script, script_answer
 
 ORT, OV = "onnxruntime:cpu", "openvino:cpu"
 SIDE, ANCHORS, CLASSES = 16, 40, 3

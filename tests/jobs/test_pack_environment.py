@@ -9,11 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from packed import own_answer, run_script
 
 from edgekit import api
-
-sys.path.insert(0, str(Path(__file__).parent))
-from packed import own_answer, run_script
 
 _MODULES = "import pkgutil; print(' '.join(sorted(m.name for m in pkgutil.iter_modules())))"
 _BYTES = 1e6

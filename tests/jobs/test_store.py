@@ -28,8 +28,8 @@ class Told(Silent):
     def __init__(self):
         self.notes = []
 
-    def note(self, message):
-        self.notes.append(message)
+    def stage(self, name, position=None):
+        self.notes.append(name)
 
 
 def made(content="made"):

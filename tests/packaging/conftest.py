@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SOURCES = ("edgekit", "export", "runtimes", "benchmarks")
+SOURCES = ("edgekit", "export", "runtimes", "benchmarks", "docs")
 LINKS = ("export", "runtimes", "benchmarks")
 
 BUILD = """
@@ -25,7 +25,8 @@ def copy_sources(root: Path, to: Path) -> Path:
     ignore = shutil.ignore_patterns("__pycache__")
     for name in SOURCES:
         shutil.copytree(root / name, to / name, symlinks=True, ignore=ignore)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    files = ("pyproject.toml", "MANIFEST.in", "README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+    for name in (*files, "LICENSE"):
         shutil.copy(root / name, to / name)
     return to
 

@@ -15,7 +15,8 @@ import pytest
 from edgekit.cli.catalogue import COMMANDS
 
 ABSENT = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "onnxscript", "onnxslim",
-          "safetensors", "pycocotools", "sklearn", "cryptography")  # fmt: skip
+          "safetensors", "pycocotools", "sklearn", "cryptography", "jinja2",
+          "matplotlib")  # fmt: skip
 
 IMPORT_ALL = """
 import importlib, pkgutil, edgekit

@@ -38,7 +38,7 @@ def resolve(wheel, extra, machine, version, folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("machine", MACHINES)
-@pytest.mark.parametrize("extra", ["cpu", "onnx", "eval", "sign"])
+@pytest.mark.parametrize("extra", ["cpu", "onnx", "eval", "report", "sign"])
 def test_an_extra_resolves_on_python_3_10(wheel, extra, machine, tmp_path):
     found = resolve(wheel, extra, machine, "3.10", tmp_path)
     assert "torch" not in found
@@ -47,7 +47,9 @@ def test_an_extra_resolves_on_python_3_10(wheel, extra, machine, tmp_path):
         assert "onnxruntime" in found
 
 
-@pytest.mark.parametrize("extra", ["all", "cpu", "dev", "eval", "export", "onnx", "sign"])
+@pytest.mark.parametrize(
+    "extra", ["all", "cpu", "dev", "docs", "eval", "export", "onnx", "report", "sign"]
+)
 def test_the_extras_of_the_design_exist(wheel, extra):
     import zipfile
 

@@ -45,6 +45,7 @@ def test_a_wheel_holds_the_data_that_the_package_reads(wheel):
     }
     assert {"safetensors", "npz", "yaml", "py"} <= endings
     assert "edgekit/benchmarks/schemas/edgekit.deploy.1.json" in files
+    assert {f"edgekit/benchmarks/report/page.{end}" for end in ("html.j2", "css", "js")} <= files
 
 
 def test_a_wheel_has_one_top_level_name(wheel):
@@ -101,3 +102,11 @@ def test_a_source_distribution_builds_the_same_wheel(tree, expected, builder, tm
             archive.extract(member, tmp_path / "unpacked")
     (unpacked,) = (tmp_path / "unpacked").iterdir()
     assert contents(builder("wheel", unpacked, tmp_path / "dist")) == expected
+
+
+def test_a_source_distribution_holds_the_documentation(tree, root, builder, tmp_path):
+    sdist = builder("sdist", tree, tmp_path / "sdist")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    pages = {page.relative_to(root).as_posix() for page in (root / "docs").rglob("*.md")}
+    assert {"docs/conf.py", "CHANGELOG.md", "CONTRIBUTING.md", *pages} <= names

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli import options
+from edgekit.cli.examples import examples
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
@@ -15,8 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("bench")
-@click.argument("model")
+@click.command(
+    "bench",
+    epilog=examples(
+        "edgekit bench model.onnx --target onnxruntime:cpu --target openvino:cpu",
+        "edgekit bench my.bundle@int8 --target openvino:cpu --compute bf16 --json",
+    ),
+)
+@options.model
 @options.targets()
 @options.computes(default="fp32")
 @options.scenario

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgekit.cli.examples import examples
 from edgekit.cli.reporting import reporting
 from edgekit.cli.types import Number
 
@@ -15,7 +16,13 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.group("cache")
+@click.group(
+    "cache",
+    epilog=examples(
+        "edgekit cache list",
+        "edgekit cache prune --limit 5GB --older-than 30",
+    ),
+)
 def command() -> None:
     """List, measure and prune what was made before and can be used again.
 
@@ -24,7 +31,13 @@ def command() -> None:
     """
 
 
-@command.command("list")
+@command.command(
+    "list",
+    epilog=examples(
+        "edgekit cache list",
+        "edgekit cache list --json",
+    ),
+)
 @reporting
 def list_(**_options: Any) -> CacheDocument:
     """List every stage that is cached: what for, how large, last used when."""
@@ -33,7 +46,12 @@ def list_(**_options: Any) -> CacheDocument:
     return api.cache_list()
 
 
-@command.command("size")
+@command.command(
+    "size",
+    epilog=examples(
+        "edgekit cache size",
+    ),
+)
 @reporting
 def size(**_options: Any) -> CacheDocument:
     """Say how large the cache is, by kind of stage."""
@@ -44,7 +62,13 @@ def size(**_options: Any) -> CacheDocument:
     return msgspec.structs.replace(api.cache_list(), entries=())
 
 
-@command.command("prune")
+@command.command(
+    "prune",
+    epilog=examples(
+        "edgekit cache prune --older-than 30",
+        "edgekit cache prune --all",
+    ),
+)
 @click.option("--limit", metavar="SIZE", help="Keep at most this much, for instance 5GB.")
 @click.option(
     "--older-than",

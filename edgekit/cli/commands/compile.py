@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli import options
+from edgekit.cli.examples import examples
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
@@ -15,8 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("compile")
-@click.argument("model")
+@click.command(
+    "compile",
+    epilog=examples(
+        "edgekit compile model.onnx --target openvino:cpu --compute bf16",
+        "edgekit compile my.bundle@int8 --target onnxruntime:cpu",
+    ),
+)
+@options.model
 @options.target()
 @options.compute
 @options.threads

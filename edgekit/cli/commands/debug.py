@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgekit.cli import options
+from edgekit.cli import completing, options
+from edgekit.cli.examples import examples
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
@@ -15,18 +16,31 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.group("debug", no_args_is_help=False)
+@click.group(
+    "debug",
+    no_args_is_help=False,
+    epilog=examples(
+        "edgekit debug parity my.bundle@int8 --target openvino:cpu",
+    ),
+)
 def command() -> None:
     """Find out why a check failed."""
 
 
-@command.command("parity")
-@click.argument("model")
+@command.command(
+    "parity",
+    epilog=examples(
+        "edgekit debug parity my.bundle@int8 --target openvino:cpu",
+        "edgekit debug parity new.onnx --against old.onnx --target onnxruntime:cpu",
+    ),
+)
+@options.model
 @options.target()
 @options.compute
 @click.option(
     "--against",
     metavar="MODEL",
+    shell_complete=completing.models,
     help="What MODEL is compared with; default: its bundle's fp32 variant, else MODEL as written.",
 )
 @options.data(

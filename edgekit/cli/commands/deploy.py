@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli import options
+from edgekit.cli.examples import examples
 from edgekit.cli.recipe import config
 from edgekit.cli.reporting import reporting
 
@@ -17,8 +18,17 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("deploy")
-@click.argument("source")
+@click.command(
+    "deploy",
+    epilog=examples(
+        "edgekit deploy edgekit:digits --data digits \\\n    --target openvino:cpu -o my.bundle",
+        "edgekit deploy model.pt2 --data images --target onnxruntime:cpu \\\n"
+        "    --target openvino:cpu --max-drop 0.5 -o my.bundle",
+        "edgekit deploy model.onnx --target openvino:cpu -o my.bundle --dry-run",
+        "edgekit deploy --config my.bundle/recipe.yaml -o again.bundle",
+    ),
+)
+@options.source
 @options.output(required=True, metavar="BUNDLE", help="The bundle's folder.")
 @options.targets()
 @options.data(help="Labelled data; without it the verdict is UNVERIFIED.")
@@ -50,6 +60,11 @@ __all__ = ["command"]
     metavar="DIR",
     type=click.Path(path_type=Path),
     help="Images to keep in the bundle as golden inputs; without it they are generated.",
+)
+@click.option(
+    "--report-images",
+    is_flag=True,
+    help="Show the images that differ most in the bundle's report.html; else it holds none.",
 )
 @click.option(
     "--sign",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekit.cli.examples import examples
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
@@ -15,7 +16,13 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("doctor")
+@click.command(
+    "doctor",
+    epilog=examples(
+        "edgekit doctor",
+        "edgekit doctor --deep",
+    ),
+)
 @click.option("--deep", is_flag=True, help="Open every engine in a child process and run it.")
 @reporting
 def command(*, deep: bool, progress: Progress) -> DoctorDocument:

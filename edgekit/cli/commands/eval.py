@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli import options
+from edgekit.cli.examples import examples
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
@@ -15,8 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("eval")
-@click.argument("model")
+@click.command(
+    "eval",
+    epilog=examples(
+        "edgekit eval model.onnx --data images --target openvino:cpu",
+        "edgekit eval my.bundle@int8 --data images --target onnxruntime:cpu",
+    ),
+)
+@options.model
 @options.data(required=True, help="Labelled data; its evaluation part is scored.")
 @options.target()
 @options.compute

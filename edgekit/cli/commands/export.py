@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli import options
+from edgekit.cli.examples import examples
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
@@ -16,8 +17,16 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("export")
-@click.argument("source")
+@click.command(
+    "export",
+    epilog=examples(
+        "edgekit export edgekit:digits -o digits.onnx",
+        "edgekit export model.pt2 -o model.onnx --data images --bake preprocess",
+        "edgekit export weights.pth --arch nets.py:small --trust-code \\\n"
+        "    --input x=batch,3,224,224 -o small.onnx",
+    ),
+)
+@options.source
 @options.output(required=True, help="The .onnx file; a folder for a model of several graphs.")
 @options.arch
 @options.card

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgekit.cli import completing, options
+from edgekit.cli.examples import examples
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
@@ -14,12 +16,20 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("inspect")
-@click.argument("model")
+@click.command(
+    "inspect",
+    epilog=examples(
+        "edgekit inspect model.onnx --nodes 20",
+        "edgekit inspect --diff before.onnx after.onnx",
+        "edgekit inspect my.bundle@int8-u8s8 --json",
+    ),
+)
+@options.model
 @click.option(
     "--diff",
     "before",
     metavar="MODEL",
+    shell_complete=completing.models,
     help="Show instead how MODEL differs from this one: --diff BEFORE AFTER.",
 )
 @click.option(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgekit.cli import options
+from edgekit.cli import completing, options
+from edgekit.cli.examples import examples
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
@@ -16,8 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("pack")
-@click.argument("bundle")
+@click.command(
+    "pack",
+    epilog=examples(
+        "edgekit pack my.bundle --target openvino:cpu -o device",
+        "edgekit pack my.bundle@int8 --target onnxruntime:cpu --layout triton -o m",
+    ),
+)
+@click.argument("bundle", shell_complete=completing.models)
 @options.output(required=True, metavar="DIR", help="The folder to write.")
 @options.target()
 @click.option(

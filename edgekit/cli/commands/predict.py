@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli import options
+from edgekit.cli.examples import examples
 from edgekit.cli.reporting import reporting
 from edgekit.cli.types import Number
 
@@ -17,8 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("predict")
-@click.argument("model")
+@click.command(
+    "predict",
+    epilog=examples(
+        "edgekit predict my.bundle street.jpg",
+        "edgekit predict my.bundle images -o answers --confidence 0.4",
+    ),
+)
+@options.model
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @options.output(metavar="DIR", help="Folder for annotated pictures and predictions.json.")
 @options.target(required=False, help="Run here or not at all; default: the bundle's best.")

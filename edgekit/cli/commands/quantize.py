@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli import options
+from edgekit.cli.examples import examples
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
@@ -16,8 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("quantize")
-@click.argument("model")
+@click.command(
+    "quantize",
+    epilog=examples(
+        "edgekit quantize model.onnx --data images",
+        "edgekit quantize model.onnx --precision fp16 -o model.fp16.onnx",
+    ),
+)
+@options.model
 @options.output(help="File to write; default: NAME.int8-u8s8.onnx beside the model.")
 @options.data(help="Labelled or plain images; their calibration part is used.")
 @options.calibration

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli import options
+from edgekit.cli.examples import examples
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("verify")
+@click.command(
+    "verify",
+    epilog=examples(
+        "edgekit verify my.bundle",
+        "edgekit verify my.bundle --target openvino:cpu --require-signature key.pub",
+    ),
+)
 @click.argument("bundle", type=click.Path(path_type=Path))
 @options.targets(required=False, help="Only this target; default: all of the bundle usable here.")
 @options.threads

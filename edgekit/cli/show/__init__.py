@@ -1,4 +1,4 @@
-"""Documents as tables and sentences on stdout, 80 columns wide."""
+"""Documents as tables and sentences on stdout; they fit 80 columns, and less."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from edgekit.cli.show.pack import show_pack
 from edgekit.cli.show.parity import show_debug_parity
 from edgekit.cli.show.plan import show_plan
 from edgekit.cli.show.predict import show_predict
+from edgekit.cli.show.report import show_report
+from edgekit.cli.terminal import console_on_stdout
 from edgekit.core.documents import (
     BenchDocument,
     CacheDocument,
@@ -37,6 +39,7 @@ from edgekit.core.documents import (
     PlanDocument,
     PredictDocument,
     QuantizeDocument,
+    ReportDocument,
     VerifyDocument,
 )
 
@@ -50,7 +53,7 @@ def show(document: object, console: Console | None = None) -> None:
         document: One of edgekit.core.documents.
         console: Where to; None means stdout.
     """
-    console = console or Console(highlight=False)
+    console = console or console_on_stdout()
     match document:
         case BenchDocument():
             show_bench(document, console)
@@ -82,6 +85,8 @@ def show(document: object, console: Console | None = None) -> None:
             show_pack(document, console)
         case QuantizeDocument():
             show_quantize(document, console)
+        case ReportDocument():
+            show_report(document, console)
         case VerifyDocument():
             show_verify(document, console)
         case _:

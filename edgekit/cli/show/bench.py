@@ -5,7 +5,16 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from edgekit.cli.show.text import grid, interval, line, milliseconds, size
+from edgekit.cli.show.text import (
+    INVALID,
+    grid,
+    interval,
+    line,
+    milliseconds,
+    path,
+    sentence,
+    size,
+)
 from edgekit.core.documents import BenchDocument, BenchEntry
 
 __all__ = ["show_bench"]
@@ -34,21 +43,21 @@ def show_bench(document: BenchDocument, console: Console) -> None:
         console.print(grid(_HEADERS, [_row(entry) for entry in entries], left=(0, 1, 2)))
         for entry in entries:
             for text in _words(entry):
-                console.print(text)
+                sentence(console, text, indent=2)
         line(console)
-    for path in dict.fromkeys(entry.samples for entry in document.entries if entry.samples):
-        line(console, Text.assemble(("samples  ", "bold"), path))
+    for samples in dict.fromkeys(entry.samples for entry in document.entries if entry.samples):
+        line(console, Text.assemble(("samples  ", "bold"), path(samples)))
 
 
 def _row(entry: BenchEntry) -> list[str | Text]:
-    style = "" if entry.valid else "yellow"
     throughput = entry.throughput_per_s
+    p50 = interval(entry.p50_ms, entry.p50_low_ms, entry.p50_high_ms)
     return [
         entry.variant,
         entry.compute,
         entry.executed_precision,
         str(entry.n),
-        Text(interval(entry.p50_ms, entry.p50_low_ms, entry.p50_high_ms), style),
+        p50 if entry.valid else Text(f"{p50} {INVALID}", "yellow"),
         milliseconds(entry.p90_ms),
         milliseconds(entry.p99_ms),
         milliseconds(throughput),
@@ -63,7 +72,7 @@ def _words(entry: BenchEntry) -> list[Text]:
     lines = []
     if not entry.valid:
         reasons = " ".join(entry.reasons) or "no reason given."
-        lines.append(Text(f"INVALID {name}: {reasons}", "yellow"))
+        lines.append(Text(f"INVALID ({INVALID}) {name}: {reasons}", "yellow"))
     if entry.missing:
         refused = ", ".join(f"{key} needs {count} more" for key, count in entry.missing.items())
         lines.append(Text(f"{name}: too few samples: {refused}.", "dim"))

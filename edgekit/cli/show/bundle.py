@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from edgekit.cli.show.text import check_lines, grid, line, verdict
+from edgekit.cli.show.text import check_lines, grid, line, path, sentence, verdict
 from edgekit.core.documents import BundleSignature, VerifyDocument, VerifyEntry
 
 __all__ = ["show_verify"]
@@ -19,29 +19,30 @@ def show_verify(document: VerifyDocument, console: Console) -> None:
     ]
     if rows:
         headers = ["target", "variant", "compute", "verdict", "checks repeated"]
-        console.print(grid(headers, rows, left=(0, 1, 2, 3, 4)))
+        console.print(grid(headers, rows, left=(0, 1, 2, 3, 4), whole=(2, 3)))
     for entry in document.entries:
         name = f"{entry.variant} on {entry.target} in {entry.compute}"
         for text in check_lines(name, entry.checks, "FAIL"):
-            console.print(text)
-    for sentence in document.damaged:
-        console.print(Text(f"FAIL file: {sentence}", "red"))
-    for sentence in document.skipped:
-        console.print(Text(f"skipped: {sentence}", "yellow"))
-    for sentence in _words(document):
-        console.print(Text(sentence, "yellow"))
+            sentence(console, text, indent=2)
+    for one in document.damaged:
+        sentence(console, f"FAIL file: {one}", "red", indent=2)
+    for one in document.skipped:
+        sentence(console, f"skipped: {one}", "yellow", indent=2)
+    for one in _words(document):
+        sentence(console, one, "yellow", indent=2)
     # The instruction set has a sentence of its own.
     others = [text for text in document.differences if not text.startswith("instruction_set:")]
     if others:
         keys = ", ".join(others)
-        console.print(Text(f"This machine differs from the certificate's in: {keys}", "yellow"))
+        words = f"This machine differs from the certificate's in: {keys}"
+        sentence(console, words, "yellow", indent=2)
     if document.signature is not None:
         _show_signature(document.signature, console)
     line(console)
     counted = f"{document.files} files"
-    console.print(
-        Text.assemble(verdict(document.verdict), f"  {document.bundle}  ({counted})"),
-        soft_wrap=True,
+    line(
+        console,
+        Text.assemble(verdict(document.verdict), "  ", path(document.bundle), f"  ({counted})"),
     )
 
 
@@ -50,7 +51,7 @@ def _show_signature(signature: BundleSignature, console: Console) -> None:
     style = "yellow" if signature.state == "not-checked" else ""
     if signature.key is not None:
         style = "green" if signature.state == "valid" else "red"
-    line(console, f"signature: {signature.reason}", style)
+    sentence(console, f"signature: {signature.reason}", style, indent=2)
 
 
 def _words(document: VerifyDocument) -> list[str]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from edgekit.cli.show.layout import Grid
 from edgekit.cli.show.text import (
+    INVALID,
     NOTHING,
     STYLES,
     check_lines,
+    duration,
     interval,
     line,
+    path,
     points,
+    sentence,
     size,
     verdict,
 )
@@ -32,11 +35,12 @@ def show_deploy(document: DeployDocument, console: Console) -> None:
     """Print a deployment."""
     _show_entries(document, console)
     for text in _words(document):
-        console.print(text)
+        sentence(console, text, indent=2)
     _show_choice(document, console)
     line(console)
-    line(console, Text.assemble(("bundle  ", "bold"), document.bundle))
-    line(console, Text.assemble(("next    ", "bold"), f"edgekit verify {_quoted(document)}"))
+    for words in _stages(document):
+        sentence(console, words, "dim")
+    line(console, Text.assemble(("bundle  ", "bold"), path(document.bundle)))
 
 
 def _show_entries(document: DeployDocument, console: Console) -> None:
@@ -56,44 +60,27 @@ def _show_entries(document: DeployDocument, console: Console) -> None:
         star = MARK if (entry.target, entry.variant, entry.compute) in chosen else ""
         row = _row(entry, star, _baseline(document, entry.target), with_metric=bool(metric_name))
         by_target.setdefault(entry.target, []).append(row)
-    widths = [
-        max(
-            *(len(part) for part in header.split("\n")),
-            *(len(row[column]) for rows in by_target.values() for row in rows),
-            0,
-        )
-        for column, header in enumerate(headers)
-    ]
-    for number, (target, rows) in enumerate(by_target.items()):
-        line(console, target, "bold")
-        table = Table(
-            box=None,
-            padding=(0, 1, 0, 0),
-            pad_edge=False,
-            show_header=number == 0,
-            header_style="dim",
-        )
-        for column, header in enumerate(headers):
-            table.add_column(
-                header,
-                justify="left" if column < 4 else "right",
-                width=widths[column],
-                overflow="fold",
-            )
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
+    rows: list[list[str | Text]] = []
+    titles: dict[int, str] = {}
+    for target, several in by_target.items():
+        titles[len(rows)] = target
+        rows += several
+    console.print(
+        Grid(headers, rows, left=(0, 1, 2, 3), whole=(0, 2, 3), titles=titles, header_style="dim")
+    )
     line(console)
     legend = [f"{MARK} recommended", "× fp32: times as fast as fp32"]
     boundary = next((entry.latency.boundary for entry in document.entries if entry.latency), "")
     if boundary:
         legend.append(f"p50 is {boundary}")
-    line(console, "; ".join(legend), "dim")
+    if not all(entry.valid for entry in document.entries):
+        legend.append(f"{INVALID} invalid measurement")
+    sentence(console, "; ".join(legend), "dim")
     truth = f"reference: {document.reference}"
     if metric:
         truth += f", {metric.name} {metric.value:.3f} ({metric.low:.3f}–{metric.high:.3f})"
         truth += f" on {metric.n} images"
-    line(console, truth, "dim")
+    sentence(console, truth, "dim", indent=2)
 
 
 def _row(
@@ -118,7 +105,7 @@ def _row(
         cells.append(NOTHING)
     else:
         text = interval(p50, latency.p50_low_ms, latency.p50_high_ms)
-        cells.append(text if entry.valid else Text(text, "yellow"))
+        cells.append(text if entry.valid else Text(f"{text} {INVALID}", "yellow"))
     cells.append(f"{baseline / p50:.2f}" if baseline and p50 else NOTHING)
     cells.append(size(entry.size_bytes))
     return cells
@@ -155,9 +142,9 @@ def _words(document: DeployDocument) -> list[Text]:
     if len(invalid) > _MOST_INVALID:
         count = len(invalid) - _MOST_INVALID
         lines.append(Text(f"INVALID measurements of {count} more; see deploy.json.", "yellow"))
-    for sentence, count in unverified.items():
+    for words, count in unverified.items():
         entries = "every entry" if count == len(document.entries) else f"{count} entries"
-        lines.append(Text(f"UNVERIFIED for {entries}: {sentence}", STYLES["UNVERIFIED"]))
+        lines.append(Text(f"UNVERIFIED for {entries}: {words}", STYLES["UNVERIFIED"]))
     if unproven:
         counted = ", ".join(f"{word} ({count})" for word, count in unproven.items())
         lines.append(
@@ -180,16 +167,27 @@ def _show_choice(document: DeployDocument, console: Console) -> None:
             name = f"{choice.variant} in {choice.compute}"
             reason = choice.reason.removeprefix(name).strip()
             text = Text.assemble(f"{MARK} {choice.target}: ", (name, "bold"), f" {reason}")
-        console.print(text)
+        sentence(console, text, indent=2)
     best = document.best
     if best is not None and best.variant is not None and len(document.recommended) > 1:
-        line(console, f"Fastest of them: {best.variant} on {best.target} in {best.compute}.")
+        sentence(console, f"Fastest of them: {best.variant} on {best.target} in {best.compute}.")
     if document.verdict != "PASS":
-        console.print(Text.assemble("The whole is ", verdict(document.verdict), "."))
+        line(console, Text.assemble("The whole is ", verdict(document.verdict), "."))
 
 
-def _quoted(document: DeployDocument) -> str:
-    return shlex.quote(document.bundle)
+def _stages(document: DeployDocument) -> list[str]:
+    """How much of it had been made before."""
+    stages = document.stages
+    if not stages:
+        return []
+    made = [stage for stage in stages if not stage.hit]
+    if not made:
+        return [f"All {len(stages)} stages were in the cache."]
+    took = duration(sum(stage.seconds for stage in made))
+    if len(made) == len(stages):
+        return [f"{len(stages)} stages, made in {took}."]
+    cached = f"{len(stages) - len(made)} of {len(stages)} stages were in the cache"
+    return [f"{cached}; the others took {took}."]
 
 
 def _two_lines(name: str) -> str:

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from edgekit.cli.show.inspect import cut
-from edgekit.cli.show.text import facts, grid, line
+from edgekit.cli.show.layout import Grid
+from edgekit.cli.show.text import facts, grid, line, path, sentence
 from edgekit.core.documents import Change, DiffDocument, EntryDiff, GraphDiff, WeightChange
 
 __all__ = ["show_diff"]
 
 _CARD = "edgekit.card"
-_NAME, _WIDTH = 27, 25
+# A value that is longer, a list of a thousand labels, is shown from where it differs.
+_LONGEST = 120
+# Of what is equal before that.
+_BEFORE = 20
 
 
 def show_diff(document: DiffDocument, console: Console) -> None:
     """Print what differs, and nothing of what does not."""
-    facts(console, [("before", document.before), ("after", document.after)])
+    facts(console, [("before", path(document.before)), ("after", path(document.after))])
     if document.equal:
         line(console, "Nothing differs.")
         return
@@ -105,12 +107,12 @@ def _weight(weight: WeightChange) -> str:
 def _show_changes(title: str, changed: Mapping[str, Change], console: Console) -> None:
     if not changed:
         return
-    rows = [[cut(name, _NAME), *_both(change)] for name, change in changed.items()]
+    rows = [[name, *_both(change)] for name, change in changed.items()]
     line(console)
     console.print(_table(title, rows))
 
 
-def _table(title: str, rows: Sequence[Sequence[str]]) -> Table:
+def _table(title: str, rows: Sequence[Sequence[str]]) -> Grid:
     return grid([title, "before", "after"], rows, left=(0, 1, 2))
 
 
@@ -120,13 +122,25 @@ def _show_list(title: str, lines: Sequence[str], top: int, console: Console) -> 
     line(console)
     line(console, Text.assemble((title, "bold"), f"  {len(lines)}"))
     for text in lines[:top]:
-        line(console, f"  {text}")
+        sentence(console, f"  {text}", indent=4)
     if len(lines) > top:
         line(console, f"  and {len(lines) - top} more; see --nodes {len(lines)}", "dim")
 
 
 def _both(change: Change) -> tuple[str, str]:
-    return _value(change.before), _value(change.after)
+    before, after = _value(change.before), _value(change.after)
+    if len(before) <= _LONGEST and len(after) <= _LONGEST:
+        return before, after
+    different = (number for number, (a, b) in enumerate(zip(before, after, strict=False)) if a != b)
+    start = max(0, next(different, min(len(before), len(after))) - _BEFORE)
+    return _part(before, start), _part(after, start)
+
+
+def _part(text: str, start: int) -> str:
+    """The part of a long value that begins a little before the first difference."""
+    end = start + _LONGEST
+    part = text[start:end]
+    return f"{'…' if start else ''}{part}{'…' if end < len(text) else ''}"
 
 
 def _value(value: object) -> str:
@@ -136,4 +150,8 @@ def _value(value: object) -> str:
         return f"{value:.5g}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return cut(str(value), _WIDTH)
+    if isinstance(value, list | tuple):
+        if len(value) == 2 and isinstance(value[1], list | tuple):
+            return f"{value[0]} {_value(value[1])}"
+        return f"[{', '.join(map(str, value))}]"
+    return str(value)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from edgekit.cli.show.text import facts, grid, line, shares, size
+from edgekit.cli.show.text import facts, grid, line, path, sentence, shares, size
 from edgekit.core.documents import (
     AxisFacts,
     GraphFacts,
@@ -17,7 +17,7 @@ from edgekit.core.documents import (
     RuntimeLimit,
 )
 
-__all__ = ["cut", "show_inspect"]
+__all__ = ["show_inspect"]
 
 _OPERATORS = 8
 
@@ -26,7 +26,7 @@ def show_inspect(document: InspectDocument, console: Console) -> None:
     """Print card and graph facts."""
     card = document.card
     labels = card.get("labels") or ()
-    rows: list[tuple[str, str | Text]] = [("model", document.model)]
+    rows: list[tuple[str, str | Text]] = [("model", path(document.model))]
     if card:
         count = f", {len(labels)} labels" if labels else ""
         rows.append(("task", f"{card.get('task', 'raw')}{count}"))
@@ -86,7 +86,7 @@ def _show_graph(graph: GraphFacts, console: Console) -> None:
         precision += f": {shares(written)} of FLOPs"
     named = "".join(f", {domain} {version}" for domain, version in graph.domains.items())
     title = " ".join(filter(None, (graph.variant, graph.role)))
-    line(console, Text.assemble((title, "bold"), f"  {graph.file}"))
+    line(console, Text.assemble((title, "bold"), "  ", path(graph.file)))
     facts(
         console,
         [
@@ -98,13 +98,14 @@ def _show_graph(graph: GraphFacts, console: Console) -> None:
             *((("weights", dtypes),) if len(graph.parameters_by_dtype) > 1 else ()),
             ("work", _work(graph)),
             ("format", f"opset {graph.opset}{named}, IR {graph.ir_version}, by {graph.producer}"),
-            ("sha256", graph.sha256),
+            ("sha256", path(graph.sha256)),
         ],
     )
     if graph.unknown_nodes:
         some = ", ".join(graph.unknown_nodes[:3])
         more = f" and {len(graph.unknown_nodes) - 3} more" if len(graph.unknown_nodes) > 3 else ""
-        line(console, f"not counted in full, of unknown size: {some}{more}", "yellow")
+        text = f"not counted in full, of unknown size: {some}{more}"
+        sentence(console, text, "yellow", indent=2)
 
 
 def _work(graph: GraphFacts) -> str:
@@ -157,8 +158,8 @@ def _show_work(graph: GraphFacts, top: int, console: Console) -> None:
 def _nodes(title: str, nodes: Sequence[NodeWork], graph: GraphFacts) -> object:
     rows = [
         [
-            cut(node.module or node.name, 26),
-            cut(node.op, 15),
+            node.module or node.name,
+            node.op,
             node.precision,
             _mega(node.flops) if node.flops is not None else "?",
             _share(node.flops or 0, graph.flops),
@@ -168,14 +169,15 @@ def _nodes(title: str, nodes: Sequence[NodeWork], graph: GraphFacts) -> object:
         for node in nodes
     ]
     headers = [title, "operator", "in", "MFLOP", "share", "moved", "share"]
-    return grid(headers, rows, left=(0, 1, 2))
+    return grid(headers, rows, left=(0, 1, 2), whole=(2,))
 
 
 def _show_trips(graph: GraphFacts, top: int, console: Console) -> None:
     """Where int8 is left and entered again."""
     if graph.quantized_share:
         line(console)
-        console.print(
+        sentence(
+            console,
             f"{_percent(graph.quantized_share)} of FLOPs are written in int8; ONNX Runtime has "
             f"int8 kernels for {_percent(graph.int8_on_onnxruntime)}: it needs int8 on both sides "
             "of a convolution.",
@@ -189,22 +191,23 @@ def _show_trips(graph: GraphFacts, top: int, console: Console) -> None:
         [
             str(len(trips)),
             kind,
-            cut(operators, 32),
+            operators,
             size(sum(trip.bytes or 0 for trip in trips)),
-            cut(trips[0].nodes[0] if trips[0].nodes else trips[0].conversions[0], 20),
+            trips[0].nodes[0] if trips[0].nodes else trips[0].conversions[0],
         ]
         for (kind, operators), trips in sorted(
             groups.items(), key=lambda group: -sum(trip.bytes or 0 for trip in group[1])
         )
     ]
     line(console)
-    console.print(
+    sentence(
+        console,
         f"{len(graph.round_trips)} round trips out of int8 and back; their conversions move "
         f"{size(graph.round_trip_bytes)}, {_share(graph.round_trip_bytes, graph.bytes)} of all:",
     )
     if top:
         headers = ["trips", "kind", "operators inside", "moved", "for instance"]
-        console.print(grid(headers, rows[:top], left=(1, 2, 4)))
+        console.print(grid(headers, rows[:top], left=(1, 2, 4), whole=(1,)))
         if len(rows) > top:
             line(console, f"and {len(rows) - top} kinds more; see --nodes {len(rows)}", "dim")
 
@@ -215,7 +218,7 @@ def _show_limits(graph: GraphFacts, console: Console) -> None:
     console.print(grid(headers, rows, left=(0, 1, 2, 3)))
     for limit in graph.limits:
         if limit.reason:
-            console.print(f"{limit.runtime} {limit.version}: {limit.reason}")
+            sentence(console, f"{limit.runtime} {limit.version}: {limit.reason}", indent=2)
 
 
 def _release(limit: RuntimeLimit) -> str:
@@ -235,7 +238,7 @@ def _ir(limit: RuntimeLimit) -> str:
 def _axis(axis: AxisFacts) -> str:
     top = "any size" if axis.max is None else str(axis.max)
     typical = f", typically {axis.typical}" if axis.typical is not None else ""
-    return f"{axis.min} to {top}{typical}; counted at {axis.min}"
+    return f"{axis.min} to {top}{typical}; counted at {axis.counted}"
 
 
 def _chain(operators: Sequence[str]) -> str:
@@ -271,16 +274,3 @@ def _share(part: float, whole: float) -> str:
 
 def _percent(fraction: float) -> str:
     return f"{100 * fraction:.0f} %" if fraction >= 0.01 or not fraction else "<1 %"
-
-
-def cut(text: str, width: int) -> str:
-    """Shorten a long name in its middle: its end tells it from its neighbours.
-
-    Args:
-        text: The name.
-        width: Characters that it may take.
-    """
-    if len(text) <= width:
-        return text
-    head = (width - 1) // 3
-    return f"{text[:head]}…{text[head + 1 - width :]}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from edgekit.cli.show.text import facts, line
+from edgekit.cli.show.layout import padded
+from edgekit.cli.show.text import facts, line, path, sentence
 from edgekit.core.documents import DataDocument, DoctorDocument
 
 __all__ = ["show_data", "show_doctor"]
@@ -13,19 +15,27 @@ __all__ = ["show_data", "show_doctor"]
 
 def show_doctor(document: DoctorDocument, console: Console) -> None:
     """Print what works here, what does not, why, and the fix."""
-    width = max((len(target.target) for target in document.targets), default=0)
+    width = max((cell_len(target.target) for target in document.targets), default=0)
+    indent = 6 + width
     for target in document.targets:
-        head = f"{target.target:<{width}}  "
+        head = f"{padded(target.target, width)}  "
         if target.usable:
             offers = f"{target.version}  {', '.join(target.precisions)}".strip()
             computes = f"  computes in {', '.join(target.computes)}" if target.computes else ""
-            line(console, Text.assemble(("ok  ", "green"), head, offers, computes))
+            text = Text.assemble(("ok  ", "green"), head, offers, computes)
+            sentence(console, text, indent=indent)
         else:
-            line(console, Text.assemble(("no  ", "yellow"), head, target.reason))
+            text = Text.assemble(("no  ", "yellow"), head, target.reason)
+            sentence(console, text, indent=indent)
             if target.fix:
-                line(console, Text.assemble(" " * (6 + width), ("fix: ", "bold"), target.fix))
+                text = Text.assemble(" " * indent, ("fix: ", "bold"), target.fix)
+                # A command is copied and so never broken.
+                if target.fix.endswith("."):
+                    sentence(console, text, indent=indent + 5)
+                else:
+                    line(console, text)
     for problem in document.problems:
-        line(console, Text.assemble(("problem  ", "red"), problem))
+        sentence(console, Text.assemble(("problem  ", "red"), problem), indent=9)
     line(console)
     shown = {
         str(key): value
@@ -38,4 +48,5 @@ def show_doctor(document: DoctorDocument, console: Console) -> None:
 def show_data(document: DataDocument, console: Console) -> None:
     """Print where a built-in data set was written."""
     roles = ", ".join(f"{count} {role}" for role, count in document.roles.items())
-    line(console, f"{document.images} images ({roles}) of {document.name} in {document.folder}")
+    counted = f"{document.images} images ({roles}) of {document.name} in "
+    line(console, Text.assemble(counted, path(document.folder)))

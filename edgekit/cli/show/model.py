@@ -12,7 +12,9 @@ from edgekit.cli.show.text import (
     grid,
     line,
     milliseconds,
+    path,
     points,
+    sentence,
     shares,
     size,
     verdict,
@@ -57,7 +59,7 @@ def show_quantize(document: QuantizeDocument, console: Console) -> None:
         rows.append(("quantized", f"{share}, calibrated on {document.images} images"))
     rows += [
         *_files(document.graphs),
-        *((f"{role} ranges", path) for role, path in document.decisions.items()),
+        *((f"{role} ranges", path(file)) for role, file in document.decisions.items()),
     ]
     facts(console, rows)
     _show_notes(document.notes, console)
@@ -73,7 +75,7 @@ def show_compile(document: CompileDocument, console: Console) -> None:
             ("compiled", state),
             ("runs in", f"{document.executed_precision}: {shares(document.placement)}"),
             ("size", size(document.size_bytes)),
-            *((role, folder) for role, folder in document.engines.items()),
+            *((role, path(folder)) for role, folder in document.engines.items()),
         ],
     )
 
@@ -90,8 +92,8 @@ def show_eval(document: EvalDocument, console: Console) -> None:
     if metric.drop is not None:
         rows.insert(2, ("drop", f"{points(metric.drop)} points"))
     facts(console, rows)
-    for sentence in document.skipped:
-        console.print(Text(f"skipped: {sentence}", "yellow"))
+    for one in document.skipped:
+        sentence(console, f"skipped: {one}", "yellow", indent=2)
 
 
 def _show_parity(parity: Sequence[OutputParity], console: Console) -> None:
@@ -115,8 +117,8 @@ def _show_parity(parity: Sequence[OutputParity], console: Console) -> None:
 
 def _show_notes(notes: Sequence[str], console: Console) -> None:
     for note in notes:
-        console.print(Text(note, "dim"))
+        sentence(console, note, "dim", indent=2)
 
 
 def _files(graphs: Mapping[str, str]) -> list[tuple[str, str | Text]]:
-    return [(role, path) for role, path in graphs.items()]
+    return [(role, path(file)) for role, file in graphs.items()]

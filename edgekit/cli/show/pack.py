@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-
 from rich.console import Console
 from rich.text import Text
 
-from edgekit.cli.show.text import STYLES, facts, grid, line, size, verdict
+from edgekit.cli.show.text import STYLES, facts, grid, line, path, sentence, size, verdict
 from edgekit.core.documents import PackDocument
 
 __all__ = ["show_pack"]
@@ -32,16 +30,6 @@ def show_pack(document: PackDocument, console: Console) -> None:
     lines.append(("size", size(document.size_bytes)))
     facts(console, lines)
     for note in document.notes:
-        console.print(Text(note, STYLES["UNVERIFIED"]))
+        sentence(console, note, STYLES["UNVERIFIED"], indent=2)
     line(console)
-    line(console, f"folder  {document.folder}")
-    line(console, f"next    {_next(document)}")
-
-
-def _next(document: PackDocument) -> str:
-    if document.layout == "folder":
-        return f"python {shlex.quote(f'{document.folder}/run.py')} --check"
-    models = shlex.quote(f"{document.folder}/models")
-    if document.layout == "triton":
-        return f"tritonserver --model-repository={models}"
-    return f"ovms --config_path {models}/config.json --port 9000 --rest_port 8000"
+    line(console, Text.assemble("folder  ", path(document.folder)))

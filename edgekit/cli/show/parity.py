@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from edgekit.cli.show.text import facts, grid, line, verdict
+from edgekit.cli.show.text import facts, grid, line, sentence, verdict
 from edgekit.core.certificate import Verdict
 from edgekit.core.documents import DebugParityDocument, ParityNode
 
@@ -21,17 +21,20 @@ def show_debug_parity(document: DebugParityDocument, console: Console) -> None:
         [one.role, one.output, _decibels(one.sqnr_db), verdict(_verdict(document, one.sqnr_db))]
         for one in document.outputs
     ]
-    console.print(grid(["graph", "output", "SQNR dB", "verdict"], outputs, left=(0, 1, 3)))
+    console.print(
+        grid(["graph", "output", "SQNR dB", "verdict"], outputs, left=(0, 1, 3), whole=(3,))
+    )
     if document.node is not None:
         _show_node("First node out of the limit", document.node, console)
     if document.largest_loss is not None:
         _show_node("Node of the largest loss", document.largest_loss, console)
     line(console)
-    for sentence in document.notes:
-        console.print(Text(sentence, "yellow"))
+    for note in document.notes:
+        sentence(console, note, "yellow", indent=2)
     name = f"{document.variant} on {document.target} in {document.compute}"
     limit = f"limit {document.limit_db:g} dB, {document.rounds} rounds, {document.runs} runs"
-    line(console, Text.assemble(verdict(document.verdict), f"  {name}  ({limit})"))
+    text = Text.assemble(verdict(document.verdict), f"  {name}  ({limit})")
+    sentence(console, text, indent=6)
 
 
 def _show_node(title: str, node: ParityNode, console: Console) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from rich.console import Console
 from rich.text import Text
 
-from edgekit.cli.show.text import facts, grid, line, milliseconds, verdict
+from edgekit.cli.show.text import facts, grid, line, milliseconds, path, sentence, verdict
 from edgekit.core.documents import PredictDocument, PredictedImage, StageTime
 
 __all__ = ["show_predict"]
@@ -18,13 +18,13 @@ _ROWS = 20
 
 def show_predict(document: PredictDocument, console: Console) -> None:
     """Print an answer a line, and where the time went."""
-    rows = [[_short(image.image), _answer(image)] for image in document.images[:_ROWS]]
+    rows = [[image.image, _answer(image)] for image in document.images[:_ROWS]]
     console.print(grid(["image", document.task], rows, left=(0, 1)))
     if len(document.images) > _ROWS:
         where = "in predictions.json" if document.output else "with --json"
         line(console, f"… and {len(document.images) - _ROWS} more, {where}.", "dim")
-    for sentence in document.skipped:
-        console.print(Text(f"skipped: {sentence}", "yellow"))
+    for one in document.skipped:
+        sentence(console, f"skipped: {one}", "yellow", indent=2)
     line(console)
     pairs: list[tuple[str, str | Text]] = [
         ("target", f"{document.target}, {document.variant} in {document.compute}"),
@@ -33,7 +33,7 @@ def show_predict(document: PredictDocument, console: Console) -> None:
     if document.verdict is not None:
         pairs.insert(1, ("certificate", verdict(document.verdict)))
     if document.output:
-        pairs.append(("pictures", document.output))
+        pairs.append(("pictures", path(document.output)))
     facts(console, pairs)
 
 
@@ -54,8 +54,3 @@ def _time(stage: StageTime) -> str:
     if stage.p50_ms is None:
         return f"{milliseconds(stage.mean_ms)} ms on average of {stage.n}"
     return f"{milliseconds(stage.p50_ms)} ms an image (p50 of {stage.n})"
-
-
-def _short(path: str) -> str:
-    """The end of a path that would leave no room for the answer."""
-    return path if len(path) <= 30 else f"…{path[-29:]}"

@@ -5,21 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from edgekit.cli.safe import safe
+from edgekit.cli.show.layout import Grid, padded, wrapped
 from edgekit.core.certificate import Check, Verdict
 
 __all__ = [
+    "INVALID",
+    "NOTHING",
     "STYLES",
     "check_lines",
+    "duration",
     "facts",
     "grid",
     "interval",
     "line",
     "milliseconds",
+    "path",
     "points",
+    "sentence",
     "shares",
     "size",
     "verdict",
@@ -28,6 +35,10 @@ __all__ = [
 # Green is for what was proven to be within its budget, and for nothing else.
 STYLES: dict[str, str] = {"PASS": "green", "FAIL": "red", "UNVERIFIED": "yellow"}
 NOTHING = "–"
+# Beside a latency whose measurement is not valid; the words below the table say why.
+INVALID = "!"
+# Cells of the names in `facts`, at least.
+_NAME = 12
 
 
 def milliseconds(value: float | None) -> str:
@@ -35,6 +46,13 @@ def milliseconds(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return NOTHING
     return f"{value:.{_decimals(value)}f}"
+
+
+def duration(seconds: float) -> str:
+    """Format a time with the digits that an estimate deserves."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def interval(middle: float | None, low: float | None, high: float | None) -> str:
@@ -79,37 +97,64 @@ def verdict(word: Verdict) -> Text:
 
 def line(console: Console, content: str | Text = "", style: str = "") -> None:
     """Print a line that is never broken: what it holds may be a path or a command to copy."""
-    text = Text(content, style) if isinstance(content, str) else content
-    console.print(text, soft_wrap=True)
+    console.print(_text(content, style), soft_wrap=True)
+
+
+def sentence(console: Console, content: str | Text, style: str = "", *, indent: int = 0) -> None:
+    """Print prose, broken between its words.
+
+    Args:
+        console: Where to.
+        content: One paragraph.
+        style: Of a plain text.
+        indent: Cells that the lines after the first begin with.
+    """
+    for one in wrapped(_text(content, style), console.width, indent):
+        console.print(one, soft_wrap=True)
+
+
+def path(content: str) -> Text:
+    """Mark a value of `facts` as one that is copied, so that it is never broken."""
+    return Text(safe(content), no_wrap=True)
 
 
 def facts(console: Console, rows: Iterable[tuple[str, str | Text]]) -> None:
-    """Print names and values, one pair a line."""
-    for name, value in rows:
-        line(console, Text.assemble((f"{name:<12} ", "bold"), value))
+    """Print names and values, one pair a paragraph."""
+    pairs = [(safe(name), _text(value)) for name, value in rows]
+    width = max([_NAME, *(cell_len(name) for name, _ in pairs)])
+    for name, text in pairs:
+        pair = Text.assemble((padded(name, width), "bold"), " ", text)
+        if text.no_wrap:
+            line(console, pair)
+        else:
+            sentence(console, pair, indent=width + 1)
 
 
 def grid(
-    headers: Sequence[str], rows: Sequence[Sequence[str | Text]], left: Sequence[int] = (0,)
-) -> Table:
-    """Return a table without frames.
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str | Text]],
+    left: Sequence[int] = (0,),
+    *,
+    whole: Sequence[int] = (),
+) -> Grid:
+    """Return a table without frames, to be printed on a console; it fits the console's width.
 
     Args:
         headers: One a column; a line break in a header makes it two lines high.
         rows: The cells.
-        left: Columns that are flush left; the others are flush right.
+        left: Columns that are flush left and may be folded; the others hold figures, are flush
+            right and never broken.
+        whole: Columns of `left` that are not folded either.
     """
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    for index, header in enumerate(headers):
-        table.add_column(
-            header,
-            justify="left" if index in left else "right",
-            vertical="bottom",
-            overflow="fold",
-        )
-    for row in rows:
-        table.add_row(*row)
-    return table
+    return Grid(headers, rows, left, whole)
+
+
+def _text(content: str | Text, style: str = "") -> Text:
+    if isinstance(content, str):
+        return Text(safe(content), style)
+    if safe(content.plain) != content.plain:
+        return Text(safe(content.plain), content.style, no_wrap=content.no_wrap)
+    return content
 
 
 def check_lines(name: str, checks: Mapping[str, Check], wanted: Verdict) -> list[Text]:

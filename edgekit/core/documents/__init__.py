@@ -64,6 +64,7 @@ from edgekit.core.documents.machine import (
 )
 from edgekit.core.documents.making import CompileDocument, ExportDocument, QuantizeDocument
 from edgekit.core.documents.measuring import BenchDocument, BenchEntry, EvalDocument
+from edgekit.core.documents.reporting import ReportChoice, ReportDocument
 
 __all__ = [
     "DOCUMENTS",
@@ -111,6 +112,8 @@ __all__ = [
     "PredictedRegion",
     "QuantizeDocument",
     "Recommendation",
+    "ReportChoice",
+    "ReportDocument",
     "RoundTrip",
     "RuntimeLimit",
     "StageTime",
@@ -138,5 +141,6 @@ DOCUMENTS: dict[str, type[Document]] = {
     "pack": PackDocument,
     "predict": PredictDocument,
     "quantize": QuantizeDocument,
+    "report": ReportDocument,
     "verify": VerifyDocument,
 }

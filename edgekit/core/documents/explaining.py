@@ -23,18 +23,21 @@ class AxisFacts(msgspec.Struct, frozen=True, kw_only=True):
     """A dynamic axis of a graph.
 
     Attributes:
-        min: Smallest size; FLOPs and bytes are counted at it.
+        min: Smallest size.
         typical: The size that engines optimise for; None means `min`.
         max: Largest size; None means not bounded.
+        counted: The size that FLOPs and bytes are counted at: the smallest batch, the typical size
+            of any other axis.
     """
 
     min: int
     typical: int | None = None
     max: int | None = None
+    counted: int = 1
 
 
 class NodeWork(msgspec.Struct, frozen=True, kw_only=True):
-    """What one node does and moves, at the smallest size of every dynamic axis.
+    """What one node does and moves, at the sizes of its axes that count.
 
     Attributes:
         flops: A multiply and an add counted as two; None where a shape is not known.
@@ -112,14 +115,14 @@ class GraphFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What can be read off one ONNX graph.
 
     Attributes:
-        flops: At the smallest batch, a multiply and an add counted as two.
+        flops: At the sizes of `axes` that count, a multiply and an add counted as two.
         quantized_share: Share of FLOPs between Q/DQ pairs with int8 weights.
         precision: The variant precision the graph holds: "fp32", "fp16" or "int8".
         variant: In a bundle, the variant that the graph belongs to.
         axes: Dynamic axes by name, with the card's ranges.
         domains: Further operator sets that it imports, by domain.
         parameters_by_dtype: Number of parameters by numpy dtype.
-        bytes: Read and written by all nodes, at the smallest batch, as the graph is written.
+        bytes: Read and written by all nodes, at those sizes, as the graph is written.
         intensity: FLOPs for each byte; None where nothing moves.
         by_operator: What the nodes of each operator do and move together, most FLOPs first.
         by_node: What each node does and moves, in the graph's order.

@@ -110,7 +110,7 @@ def source_parts(source: Source) -> dict[str, str]:
     elif path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
         parts["weights"] = digest(
-            [(str(file.relative_to(path)), sha256_file(file)) for file in files]
+            [(file.relative_to(path).as_posix(), sha256_file(file)) for file in files]
         )
     elif path.is_file():
         files = [path, *(external_files(path) if source.kind == "onnx" else ())]

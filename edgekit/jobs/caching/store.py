@@ -143,11 +143,10 @@ def fetch(
             reason = damaged or (usable(stored) if usable is not None else "")
             if not reason:
                 _touch(folder)
-                progress.note(f"{stage} of {subject}: {stored.reason}")
+                progress.stage(f"{stage} of {subject}: {stored.reason}")
                 return stored
         why = _sentence(f"made again: {reason}" if reason else _why(stage, subject, key, parts))
-        progress.note(f"{stage} of {subject}: {why}")
-        progress.stage(stage)
+        progress.stage(f"{stage} of {subject}: {why}")
         start = time.perf_counter()
         with _blaming_the_cache(needs_bytes), atomic_folder(folder, force=True) as temporary:
             make(temporary)

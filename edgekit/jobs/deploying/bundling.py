@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
+from edgekit.benchmarks.report.page import render
+from edgekit.benchmarks.report.records import Subject
 from edgekit.core.card import ModelCard, card_to_dict
 from edgekit.core.certificate import Certificate
+from edgekit.core.details import Details, DifferingImage, EntryDetails
 from edgekit.core.documents import DeployDocument, DeployEntry
 from edgekit.core.errors import BadInput
 from edgekit.core.files import sha256_file, write_bytes, write_text
@@ -24,6 +29,9 @@ from edgekit.jobs.bundles.bundle import entry_name, seal
 from edgekit.jobs.caching.store import RECORD
 from edgekit.jobs.deploying.recipe import write_recipe
 from edgekit.jobs.deploying.request import DeployRequest
+from edgekit.jobs.reporting.pictures import with_pictures, without_pictures
+from edgekit.jobs.reporting.reading import DETAILS
+from edgekit.jobs.reporting.subjects import deployed
 from edgekit.jobs.running.certify import Truths
 from edgekit.jobs.running.engines import CachedEngine
 from edgekit.jobs.running.entries import Plan
@@ -43,6 +51,8 @@ class Made:
         engines: By role; empty where the engine refused the graph.
         certificate: None where the entry could not be run; `error` says why.
         golden_sqnr_db: On the golden inputs, the worst output.
+        details: By class and by image; of a report, never of a verdict.
+        images: What is known of the images that `details` names.
     """
 
     plan: Plan
@@ -50,6 +60,8 @@ class Made:
     certificate: Certificate | None = None
     golden_sqnr_db: float | None = None
     error: str = ""
+    details: EntryDetails = field(default_factory=EntryDetails)
+    images: Sequence[DifferingImage] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,7 @@ class Contents:
         made: Every entry.
         figures: Entry to its figures, or to why there are none.
         document: The whole.
+        reported: Whether there is to be a report page.
     """
 
     request: DeployRequest
@@ -79,6 +92,7 @@ class Contents:
     made: Sequence[Made]
     figures: Mapping[str, Measured | str]
     document: DeployDocument
+    reported: bool
 
 
 def write_bundle(folder: Path, contents: Contents) -> None:
@@ -103,6 +117,10 @@ def write_bundle(folder: Path, contents: Contents) -> None:
             write_samples(folder / "measurements" / f"{_name(one.plan)}.npz", figures)
     write_recipe(folder / "recipe.yaml", contents.request)
     write_bytes(folder / "deploy.json", _json(contents.document))
+    details = _details(contents.made)
+    write_bytes(folder / DETAILS, _json(details))
+    if contents.reported:
+        write_text(folder / "report.html", render([_subject(folder, contents, card, details)]))
     seal(folder, _manifest(folder, contents, card))
 
 
@@ -168,10 +186,7 @@ def deploy_entry(
 
 
 def _manifest(folder: Path, contents: Contents, card: ModelCard) -> Manifest:
-    source, made, document = contents.source, contents.made, contents.document
-    origin: dict[str, str] = {"text": source.text, "kind": source.kind}
-    if source.path is not None and source.path.is_file():
-        origin["sha256"] = sha256_file(source.path)
+    made, document = contents.made, contents.document
     relative = {
         name: msgspec.structs.replace(
             variant, graphs={role: _graph(name, role) for role in variant.graphs}
@@ -181,7 +196,7 @@ def _manifest(folder: Path, contents: Contents, card: ModelCard) -> Manifest:
     return Manifest(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         edgekit=__version__,
-        source=origin,
+        source={**_origin(contents.source)},
         reference=document.reference,
         card=card_to_dict(card),
         variants=tuple(relative.values()),
@@ -206,6 +221,50 @@ def _manifest(folder: Path, contents: Contents, card: ModelCard) -> Manifest:
         environment=msgspec.to_builtins(document.environment),
         stages={f"{one.stage} of {one.subject}": one.key for one in document.stages},
     )
+
+
+def _details(made: Sequence[Made]) -> Details:
+    """By class and by image, of every entry that answered images."""
+    told = [one for one in made if one.details.images]
+    return Details(
+        entries={_name(one.plan): one.details for one in told},
+        images={image.id: image for one in told for image in one.images},
+    )
+
+
+def _subject(folder: Path, contents: Contents, card: ModelCard, details: Details) -> Subject:
+    """What the page shows; pictures only where the user asked for them."""
+    source, request = contents.source, contents.request
+    subject = deployed(
+        contents.document,
+        name=request.output.resolve().name,
+        bundle=request.output,
+        card=card,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        version=__version__,
+        source=_origin(source),
+        samples={
+            _name(one.plan): np.array(found.stream.samples_ns, np.int64)
+            for one in contents.made
+            if isinstance(found := contents.figures.get(str(one.plan)), Measured)
+        },
+        details=details,
+        recipe=(folder / "recipe.yaml").read_text(encoding="utf-8"),
+    )
+    if not request.report_images:
+        return without_pictures(subject, shlex.quote(str(request.output)))
+    files: dict[str, list[Path]] = {}
+    for sample in contents.truths.samples:
+        files.setdefault(sample.path.name, []).append(sample.path)
+    return with_pictures(subject, files)
+
+
+def _origin(source: Source) -> dict[str, str]:
+    """What the model came from, with the sha256 of its file."""
+    origin = {"text": source.text, "kind": source.kind}
+    if source.path is not None and source.path.is_file():
+        origin["sha256"] = sha256_file(source.path)
+    return origin
 
 
 def _name(plan: Plan) -> str:

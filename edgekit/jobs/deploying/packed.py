@@ -15,6 +15,15 @@ from edgekit.benchmarks.shift import Shift
 from edgekit.benchmarks.singlestream import SingleStreamSummary
 from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Metric
+from edgekit.core.details import (
+    BoxAnswer,
+    ClassAnswer,
+    ClassScores,
+    DifferingAnswer,
+    DifferingImage,
+    EntryDetails,
+    MaskAnswer,
+)
 from edgekit.core.documents import Environment, OutputParity
 from edgekit.core.errors import BadInput
 from edgekit.core.files import write_bytes
@@ -32,14 +41,21 @@ _RECORDS: dict[str, type[Any]] = {
     record.__name__: record
     for record in (
         Agreement,
+        BoxAnswer,
         Boxes,
+        ClassAnswer,
+        ClassScores,
         Classification,
         Detections,
+        DifferingAnswer,
+        DifferingImage,
+        EntryDetails,
         Environment,
         Evaluation,
         Figures,
         Findings,
         Latency,
+        MaskAnswer,
         Measured,
         Metric,
         ModelCard,

@@ -163,6 +163,7 @@ def compiled(
             wanted = engine_stage(path, role, plan.target, plan.probe, options, name)
             if lookup("engine", wanted.parts) is None:
                 raise Missing("engine", wanted.subject)
+    stages.begin("engine", f"{name} for {plan.target} in {plan.compute}")
     progress = Silent() if stages.dry else stages.progress
     engines = compile_graphs(
         variant.paths, plan.target, plan.probe, options, model=name, progress=progress

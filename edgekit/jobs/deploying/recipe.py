@@ -47,6 +47,7 @@ def write_recipe(path: Path, request: DeployRequest) -> None:
         "threads": request.threads,
         "time": request.time,
         "golden": request.golden,
+        "report-images": request.report_images or None,
         "trust-code": request.trust_code or None,
         "trust-pickle": request.trust_pickle or None,
         "seed": request.seed,

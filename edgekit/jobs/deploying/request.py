@@ -21,6 +21,7 @@ class DeployRequest:
         output: The bundle's folder.
         bake: "preprocess", "nms".
         remeasure: Measure although an equal environment's measurement is cached.
+        report_images: Put the images that differ most into the bundle's report, small.
         sign: File of the private key that signs the manifest; None signs nothing.
     """
 
@@ -42,6 +43,7 @@ class DeployRequest:
     time: float = 10.0
     remeasure: bool = False
     golden: Path | None = None
+    report_images: bool = False
     sign: Path | None = None
     trust_code: bool = False
     trust_pickle: bool = False

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from edgekit.benchmarks.agreement import agreement
 from edgekit.benchmarks.certificate import Figures, certify
-from edgekit.benchmarks.metrics.registry import score
+from edgekit.benchmarks.metrics.by_class import Scored
+from edgekit.benchmarks.metrics.registry import score_by_class
 from edgekit.benchmarks.shift import confidence_shift
 from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Certificate, Limits, Metric
+from edgekit.core.details import DifferingImage, EntryDetails
 from edgekit.core.errors import CheckFailed
 from edgekit.core.parity import TensorParity
 from edgekit.core.progress import Progress
@@ -23,6 +25,7 @@ from edgekit.core.variant import Entry, Variant
 from edgekit.export.facts import graph_facts
 from edgekit.jobs.running.aligned import aligned_runs
 from edgekit.jobs.running.child import Child
+from edgekit.jobs.running.details import details_of
 from edgekit.jobs.running.entries import Plan
 from edgekit.jobs.running.reference import Reference
 from edgekit.jobs.running.sequences import Outputs, compare
@@ -94,11 +97,15 @@ class Findings:
         figures: Against the reference.
         golden_sqnr_db: SQNR of the worst output on the golden inputs, dB.
         quantized_share: Share of the graphs' FLOPs that is quantized; None for a float variant.
+        details: By class and by image, for whoever wants to look closer; nothing is judged by it.
+        images: What is known of the images that `details` names.
     """
 
     figures: Figures
     golden_sqnr_db: float
     quantized_share: float | None
+    details: EntryDetails = field(default_factory=EntryDetails)
+    images: tuple[DifferingImage, ...] = ()
 
 
 def reference_truths(
@@ -144,7 +151,8 @@ def reference_truths(
             outputs = child.call("sequences", feeds)
     metric = None
     if evaluation is not None:
-        metric = _score(card, evaluation, None, seed)
+        scored = _score(card, evaluation, None, seed)
+        metric = None if scored is None else scored.metric
     return Truths(samples, evaluation, feeds, outputs, golden_feeds, golden, metric)
 
 
@@ -184,15 +192,23 @@ def examine_entry(
         # Parity looks at the first images only; finite is about all of them.
         name = next(iter(parity))
         parity[name] = msgspec.structs.replace(parity[name], finite=False)
+    against, scored = _against(card, truths.evaluation, evaluation, basis.seed)
     figures = dataclasses.replace(
-        _against(card, truths.evaluation, evaluation, basis.seed),
+        against,
         outputs=parity,
         placement=placement,
         differing=differing,
         difference=difference,
     )
     worst = min(one.sqnr_db for one in named_parity(card, truths.golden, golden).values())
-    return Findings(figures, worst, _quantized_share(variant))
+    details, images = details_of(
+        card,
+        truths.samples,
+        truths.evaluation,
+        evaluation,
+        None if scored is None else scored.classes,
+    )
+    return Findings(figures, worst, _quantized_share(variant), details, images)
 
 
 def judge_entry(plan: Plan, found: Findings, card: ModelCard, limits: Limits) -> Certificate:
@@ -227,15 +243,16 @@ def named_parity(
 
 def _against(
     card: ModelCard, reference: Evaluation | None, evaluation: Evaluation | None, seed: int
-) -> Figures:
+) -> tuple[Figures, Scored | None]:
     """Metric, agreement and shift of an entry's answers against the reference's."""
     if reference is None or evaluation is None:
-        return Figures()
+        return Figures(), None
     if reference.ids != evaluation.ids:
         raise CheckFailed("The entry and the reference did not read the same images.")
     confidence = card.postprocess.confidence if card.postprocess else 0.0
-    return Figures(
-        metric=_score(card, evaluation, reference, seed),
+    scored = _score(card, evaluation, reference, seed)
+    figures = Figures(
+        metric=None if scored is None else scored.metric,
         agreement=agreement(
             evaluation.results, reference.results, confidence=confidence, seed=seed
         ),
@@ -243,12 +260,13 @@ def _against(
             evaluation.results, reference.results, evaluation.truths, confidence=confidence
         ),
     )
+    return figures, scored
 
 
 def _score(
     card: ModelCard, evaluation: Evaluation, reference: Evaluation | None, seed: int
-) -> Metric | None:
-    return score(
+) -> Scored | None:
+    return score_by_class(
         card.task,
         evaluation.results,
         evaluation.truths,

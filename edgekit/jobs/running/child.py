@@ -5,11 +5,13 @@ model's export cannot spoil another's, and peak memory belongs to one engine. A 
 used because multiprocessing would import the caller's own script again.
 
 Protocol: pickles over two private pipes. Parent sends (name, args, kwargs); the child answers any
-number of ("progress", …) messages and then ("result", value) or ("error", exception).
+number of ("progress", …) messages and then ("result", value) or ("error", exception). Where a child
+inherits no other pipes (Windows), they are its stdin and stdout, which nothing in it may then use.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import signal
@@ -19,14 +21,20 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sized
+from functools import partial
 from typing import Any, BinaryIO, TypeVar
 
 from edgekit.core.errors import CheckFailed, EdgekitError
-from edgekit.core.progress import Progress, Silent
+from edgekit.core.progress import Position, Progress, Silent
 
 __all__ = ["Child", "ChildDied", "run_in_child"]
 
 T = TypeVar("T")
+
+_OVER_STDIO = os.name == "nt"
+# Instead of the numbers of pipes: they are stdin and stdout.
+_STDIO = "stdio"
+_COMMAND = (sys.executable, "-m", "edgekit.jobs.running.child")
 
 
 class ChildDied(CheckFailed):
@@ -55,32 +63,44 @@ class Child:
         self._what = what
         self._progress = progress or Silent()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed in close)
-        to_child, self._requests = _pipe(write_end=True)
-        self._answers, from_child = _pipe(write_end=False)
-        # Nothing is ever written here: it ends when the parent does, however it ends.
-        lifeline, self._lifeline = _pipe(write_end=True)
-        ends = (to_child, from_child, lifeline)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "edgekit.jobs.running.child", *map(str, ends)],
-            stdin=subprocess.DEVNULL,
-            stdout=self._errors,
-            stderr=self._errors,
-            pass_fds=ends,
-            env={
-                # OpenMP's threads (torch has them) would spin while they wait, and on a busy
-                # machine that made the reference four times slower.
-                "OMP_WAIT_POLICY": "PASSIVE",
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-            },
-        )
-        for end in ends:
-            os.close(end)
+        self._lifeline: BinaryIO | None = None
+        self._process = self._started_over_stdio() if _OVER_STDIO else self._started()
         try:
             self._ask((factory, args, {}))
         except BaseException:
             self.close()
             raise
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        to_child, self._requests = _pipe(write_end=True)
+        self._answers, from_child = _pipe(write_end=False)
+        # Nothing is ever written here: it ends when the parent does, however it ends.
+        lifeline, self._lifeline = _pipe(write_end=True)
+        ends = (to_child, from_child, lifeline)
+        process = subprocess.Popen(
+            [*_COMMAND, *map(str, ends)],
+            stdin=subprocess.DEVNULL,
+            stdout=self._errors,
+            stderr=self._errors,
+            pass_fds=ends,
+            env=_environment(),
+        )
+        for end in ends:
+            os.close(end)
+        return process
+
+    def _started_over_stdio(self) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [*_COMMAND, _STDIO, str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=_environment(),
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._requests, self._answers = process.stdin, process.stdout
+        return process
 
     def call(self, method: str, *args: object, **kwargs: object) -> Any:
         """Call a method of the object in the child and return what it returns.
@@ -101,7 +121,8 @@ class Child:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        self._lifeline.close()
+        if self._lifeline is not None:
+            self._lifeline.close()
         self._errors.close()
 
     def __enter__(self) -> Child:
@@ -140,7 +161,7 @@ class Child:
     def _report(self, content: tuple[str, Any], tracks: dict[int, Iterator[int]]) -> None:
         event, value = content
         if event == "stage":
-            self._progress.stage(value)
+            self._progress.stage(*value)
         elif event == "note":
             self._progress.note(value)
         elif event == "track":
@@ -162,8 +183,8 @@ class _PipeProgress:
         self._answers = answers
         self._tracks = 0
 
-    def stage(self, name: str) -> None:
-        self._send("stage", name)
+    def stage(self, name: str, position: Position | None = None) -> None:
+        self._send("stage", (name, position))
 
     def note(self, message: str) -> None:
         self._send("note", message)
@@ -212,6 +233,16 @@ class _Function:
 
     def __init__(self, function: Callable[..., object]) -> None:
         self.call = function
+
+
+def _environment() -> dict[str, str]:
+    return {
+        # OpenMP's threads (torch has them) would spin while they wait, and on a busy machine that
+        # made the reference four times slower.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }
 
 
 def _pipe(*, write_end: bool) -> tuple[Any, Any]:
@@ -271,16 +302,30 @@ def _portable(error: Exception) -> Exception:
     return RuntimeError("".join(traceback.format_exception(error)))
 
 
-def _end_with_the_parent(lifeline: int) -> None:
+def _end_with_the_parent(gone: Callable[[], object]) -> None:
     """Wait until the parent is gone; a child in the middle of its work would work for nobody."""
-    os.read(lifeline, 1)
+    gone()
     os._exit(1)
 
 
+def _parent_gone(process: int) -> None:
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(process).wait()
+
+
 def _main() -> None:
-    requests = os.fdopen(int(sys.argv[1]), "rb")
-    answers = os.fdopen(int(sys.argv[2]), "wb")
-    threading.Thread(target=_end_with_the_parent, args=(int(sys.argv[3]),), daemon=True).start()
+    gone: Callable[[], object]
+    if sys.argv[1] == _STDIO:
+        requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        gone = partial(_parent_gone, int(sys.argv[2]))
+    else:
+        requests = os.fdopen(int(sys.argv[1]), "rb")
+        answers = os.fdopen(int(sys.argv[2]), "wb")
+        gone = partial(os.read, int(sys.argv[3]), 1)
+    threading.Thread(target=_end_with_the_parent, args=(gone,), daemon=True).start()
     # Whatever a library prints goes to the parent's file, kept for the day the child dies.
     os.dup2(2, 1)
     _serve(requests, answers)

@@ -1,0 +1,86 @@
+"""`edgekit report`: one page about one or several bundles or results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgekit.benchmarks.report.page import load_libraries, render
+from edgekit.benchmarks.report.records import Subject
+from edgekit.benchmarks.report.summary import lead
+from edgekit.core.documents import ReportChoice, ReportDocument
+from edgekit.core.errors import BadInput
+from edgekit.core.files import write_text
+from edgekit.core.progress import Progress
+from edgekit.jobs.bundles.bundle import is_bundle
+from edgekit.jobs.reporting.pictures import images_below, with_pictures, without_pictures
+from edgekit.jobs.reporting.reading import names, read_subject
+
+__all__ = ["run"]
+
+
+def run(
+    sources: Sequence[Path], output: Path, *, data: Path | None, force: bool, progress: Progress
+) -> ReportDocument:
+    """See edgekit.api.report."""
+    if not sources:
+        raise BadInput("Nothing to report on was given.", hint="Give a bundle or a result.")
+    _refuse_output(output, force=force)
+    load_libraries()
+    files = images_below(data) if data is not None else None
+    subjects: list[Subject] = []
+    for path, name in zip(sources, names(sources), strict=True):
+        progress.stage(f"read {name}")
+        subject = read_subject(path, name)
+        if files is None:
+            subjects.append(without_pictures(subject, str(path)))
+        else:
+            subjects.append(with_pictures(subject, files))
+    progress.stage("write the page")
+    text = render(subjects)
+    write_text(output, text)
+    damaged = [sentence for subject in subjects for sentence in subject.damage]
+    return ReportDocument(
+        output=str(output),
+        bundles=tuple(str(path) for path in sources),
+        recommended=tuple(
+            _choice(str(path), one) for path, one in zip(sources, subjects, strict=True)
+        ),
+        size_bytes=output.stat().st_size,
+        pictures=sum(len(subject.pictures) for subject in subjects),
+        damaged=tuple(damaged),
+        notes=tuple(note for one in subjects for note in (*one.notes, one.pictures_note) if note),
+    )
+
+
+def _choice(source: str, subject: Subject) -> ReportChoice:
+    entry = lead(subject).entry if subject.certified else None
+    if entry is not None:
+        reason = subject.best.reason if subject.best else ""
+        return ReportChoice(
+            bundle=source,
+            target=entry.target,
+            variant=entry.variant,
+            compute=entry.compute,
+            verdict=entry.verdict,
+            reason=reason,
+        )
+    if not subject.certified:
+        reason = f"A result of edgekit {subject.kind} has no certificate."
+    else:
+        reason = " ".join(one.reason for one in subject.recommended) or "Nothing could be made."
+    return ReportChoice(bundle=source, reason=reason)
+
+
+def _refuse_output(output: Path, *, force: bool) -> None:
+    """Nothing is overwritten unasked, and no bundle is changed after it was sealed."""
+    if output.is_dir():
+        raise BadInput(f"{output} is a folder.", hint="Name a file, for instance report.html.")
+    within = next((one for one in output.resolve().parents if is_bundle(one)), None)
+    if within is not None:
+        raise BadInput(
+            f"{output} lies in the bundle {within}, which is sealed.",
+            hint="Write the page beside it.",
+        )
+    if output.exists() and not force:
+        raise BadInput(f"{output} exists.", hint="Use --force or another path.")

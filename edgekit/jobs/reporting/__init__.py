@@ -1,0 +1,1 @@
+"""What a report page is made of, read from bundles, results and images."""

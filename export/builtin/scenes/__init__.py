@@ -1,0 +1,1 @@
+"""Scenes with known objects, drawn from a seed: what `edgekit:shapes` is trained and scored on."""

@@ -1,0 +1,38 @@
+"""README and docs, followed as they are printed."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import pytest
+from page_blocks import PAGES
+
+pytest.importorskip("torch")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("openvino")
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "name", [page.name for page in PAGES.values() if any(block.runs for block in page.blocks)]
+)
+def test_a_page_can_be_followed(followed, name):
+    followed(name)
+
+
+def test_the_walk_of_the_readme_ends_with_a_certified_bundle(followed):
+    bundle = followed("README.md") / "mine.bundle"
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    assert manifest["schema"] == "edgekit.bundle/1"
+    deployed = json.loads((bundle / "deploy.json").read_text())
+    assert {one["target"] for one in deployed["recommended"]} == {"onnxruntime:cpu", "openvino:cpu"}
+    assert all(one["variant"] for one in deployed["recommended"])
+    assert deployed["reference_metric"]["value"] > 0.8
+
+
+def test_the_program_of_the_page_on_use_answers_and_draws(followed):
+    folder = followed("docs/use.md")
+    assert cv2.imread(str(folder / "answer.png")) is not None
+    document = json.loads((folder / "answers" / "predictions.json").read_text())
+    assert document["n"] == 600
