@@ -26,29 +26,33 @@ class Builtin:
     Attributes:
         name: As in `edgekit:NAME` and `edgekit data NAME`.
         factory: "module:function" that builds the network.
+        weights: safetensors file.
+        card: YAML file.
         writer: Writes the data set into an existing folder: how many images that score (None: as
             many as it has by itself), and the seed (None: 0); returns images by role.
     """
 
     name: str
     factory: str
+    weights: Path
+    card: Path
     writer: Callable[[Path, int | None, int | None], dict[str, int]]
-
-    @property
-    def weights(self) -> Path:
-        """The safetensors file."""
-        return _FOLDER / f"{self.name}.safetensors"
-
-    @property
-    def card(self) -> Path:
-        """The YAML file."""
-        return _FOLDER / f"{self.name}.yaml"
 
 
 BUILTIN = {
-    "digits": Builtin("digits", "edgekit.export.builtin.lenet5:lenet5", write_digits),
+    "digits": Builtin(
+        name="digits",
+        factory="edgekit.export.builtin.lenet5:lenet5",
+        weights=_FOLDER / "digits.safetensors",
+        card=_FOLDER / "digits.yaml",
+        writer=write_digits,
+    ),
     "shapes": Builtin(
-        "shapes", "edgekit.export.builtin.shapes_network:shapes_network", write_scenes
+        name="shapes",
+        factory="edgekit.export.builtin.shapes_network:shapes_network",
+        weights=_FOLDER / "shapes.safetensors",
+        card=_FOLDER / "shapes.yaml",
+        writer=write_scenes,
     ),
 }
 
