@@ -99,6 +99,8 @@ class Browser:
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(chromedriver))
+        # A busy machine is no failure.
+        self.driver.set_script_timeout(300)
 
     def open(self, path, *, width=1280, dark=False):
         """Open a file at a width, in light or dark; forget what was logged before."""

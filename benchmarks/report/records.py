@@ -103,19 +103,18 @@ class Subject:
         return self.details.entries.get(name_of(entry), EntryDetails())
 
     def in_focus(self) -> list[DeployEntry]:
-        """Return the entries that are worth a closer look, at most one a target.
+        """Return the entries that are worth a closer look, at most two a target.
 
-        The one to ship; where that is fp32 in fp32, which differs from the reference by rounding
-        alone, the smallest of its rivals that could be run.
+        The one to ship, and the smallest of the others. fp32 in fp32 is left out where there is
+        another: it differs from the reference by rounding alone.
         """
         found: list[DeployEntry] = []
         for target in dict.fromkeys(entry.target for entry in self.entries):
             run = [one for one in self.entries if one.target == target and one.checks]
-            shipped = [one for one in run if self.is_recommended(one)]
-            rivals = [one for one in run if (one.variant, one.compute) != ("fp32", "fp32")]
-            chosen = [one for one in shipped if one in rivals]
-            chosen = chosen or sorted(rivals, key=lambda one: one.size_bytes)[:1] or shipped
-            found += chosen[:1]
+            rivals = [one for one in run if (one.variant, one.compute) != ("fp32", "fp32")] or run
+            shipped = [one for one in rivals if self.is_recommended(one)]
+            smallest = sorted(rivals, key=lambda one: one.size_bytes)[:1]
+            found += [*shipped, *(one for one in smallest if one not in shipped)]
         return found
 
 

@@ -290,7 +290,7 @@ def _tiles(subject: Subject, entry: DeployEntry) -> list[Tile]:
         found.append(Tile("Agreement", words.fraction(entry.checks["agreement"].value)))
     if entry.size_bytes:
         base = subject.baseline(entry)
-        same = base is None or base is entry or not base.size_bytes
+        same = base is None or base.size_bytes in (0, entry.size_bytes)
         note = "" if same or base is None else f"{entry.size_bytes / base.size_bytes:.0%} of fp32"
         found.append(Tile("Size", words.size(entry.size_bytes), note))
     if entry.rss_peak_bytes:

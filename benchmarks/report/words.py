@@ -77,7 +77,8 @@ def between(low: str, high: str) -> str:
     """The two ends of an interval; "to" where a minus sign would make a dash unreadable."""
     if NONE in (low, high):
         return ""
-    return f"{low} to {high}" if low.startswith((_MINUS, "+")) else f"{low}–{high}"
+    signed = low.startswith((_MINUS, "+")) or high.startswith((_MINUS, "+"))
+    return f"{low} to {high}" if signed else f"{low}–{high}"
 
 
 def interval(latency: Latency | None) -> str:

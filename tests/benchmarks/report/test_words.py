@@ -46,6 +46,7 @@ def test_sizes_are_in_powers_of_a_thousand(value, text):
 def test_an_interval_with_a_minus_sign_is_not_made_of_dashes():
     assert words.between("0.10", "0.20") == "0.10–0.20"
     assert words.between("−0.10", "0.20") == "−0.10 to 0.20"
+    assert words.between("0.00", "+0.01") == "0.00 to +0.01"
     assert words.between("–", "0.20") == ""
     assert words.interval(None) == ""
     assert words.interval(Latency(boundary="latency.host", n=2)) == ""
