@@ -22,9 +22,14 @@ __all__ = ["MAX_DETECTIONS", "score_detection"]
 # COCO scores the best hundred of an image.
 MAX_DETECTIONS = 100
 
-# COCO's sizes of objects: areas from below 32 by 32 pixels to above 96 by 96.
-_ALL = (0.0, 1e10)
-_SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
+# COCO's sizes of objects, by their areas in square pixels.
+_ALL = "all"
+_SIZES = {
+    _ALL: (0.0, 1e10),
+    "small": (0.0, 32.0**2),
+    "medium": (32.0**2, 96.0**2),
+    "large": (96.0**2, 1e10),
+}
 
 _RECALLS = np.linspace(0.0, 1.0, 101)
 _EPSILON = np.spacing(1)
@@ -150,12 +155,12 @@ def score_detection(
                 f"{labels}.",
                 hint="Check the labels of the data and of the card.",
             )
-    matches = _match(results, truths, labels)
+    by_size = _match_by_size(results, truths, labels, tuple(_SIZES))
+    matches = by_size.pop(_ALL)
     other = None if reference is None else _match(reference, truths, labels)
     everything = np.ones((1, len(results)), dtype=np.int64)
     others = {"mAP50": float(matches.mean_average_precision(everything, slice(1))[0])}
-    for size, areas in _SIZES.items():
-        of_size = _match(results, truths, labels, areas)
+    for size, of_size in by_size.items():
         if of_size.classes:
             others[f"mAP50-95 {size}"] = float(of_size.mean_average_precision(everything)[0])
     metric = bootstrap_metric(
@@ -173,23 +178,34 @@ def score_detection(
     return Scored(metric, class_scores("AP50-95", "objects", objects, found, known))
 
 
-def _match(
-    results: Sequence[Detections],
-    truths: Sequence[Boxes],
-    labels: int,
-    areas: tuple[float, float] = _ALL,
-) -> _Matches:
-    """Match what is of a size; see _evaluate."""
-    evaluation = _evaluate(results, truths, labels, areas)
-    images = len(truths)
-    thresholds = len(evaluation.params.iouThrs)
+def _match(results: Sequence[Detections], truths: Sequence[Boxes], labels: int) -> _Matches:
+    return _match_by_size(results, truths, labels, (_ALL,))[_ALL]
+
+
+def _match_by_size(
+    results: Sequence[Detections], truths: Sequence[Boxes], labels: int, sizes: Sequence[str]
+) -> dict[str, _Matches]:
+    """Match once for each of some _SIZES, objects of other sizes left out."""
+    evaluation = _evaluate(results, truths, labels, [_SIZES[size] for size in sizes])
+    images, thresholds = len(truths), len(evaluation.params.iouThrs)
+    # pycocotools lists the images of a size together, and the sizes of a class.
+    blocks = [
+        evaluation.evalImgs[start : start + images]
+        for start in range(0, len(evaluation.evalImgs), images)
+    ]
+    return {
+        size: _Matches(_matched_classes(blocks[at :: len(sizes)], images, thresholds))
+        for at, size in enumerate(sizes)
+    }
+
+
+def _matched_classes(
+    blocks: Sequence[Sequence[Any]], images: int, thresholds: int
+) -> tuple[_ClassMatches, ...]:
+    """Gather what was matched in the images of each class; classes without objects are left out."""
     classes = []
-    for label, start in enumerate(range(0, len(evaluation.evalImgs), images)):
-        rows = [
-            (index, found)
-            for index, found in enumerate(evaluation.evalImgs[start : start + images])
-            if found is not None
-        ]
+    for label, block in enumerate(blocks):
+        rows = [(index, found) for index, found in enumerate(block) if found is not None]
         labelled = np.zeros(images)
         for index, found in rows:
             labelled[index] = np.count_nonzero(np.asarray(found["gtIgnore"]) == 0)
@@ -205,7 +221,7 @@ def _match(
         )[order]
         hits = tuple(np.flatnonzero(matched[t] & counted[t]) for t in range(thresholds))
         classes.append(_ClassMatches(label, owner, hits, counted, labelled))
-    return _Matches(tuple(classes))
+    return tuple(classes)
 
 
 def _joined(rows: list[tuple[int, Any]], key: str) -> npt.NDArray[np.bool_]:
@@ -217,9 +233,9 @@ def _evaluate(
     results: Sequence[Detections],
     truths: Sequence[Boxes],
     labels: int,
-    areas: tuple[float, float],
+    areas: Sequence[tuple[float, float]],
 ) -> Any:
-    """A COCOeval that has matched every image, objects of other areas (square pixels) left out."""
+    """A COCOeval that has matched every image once for each range of areas (square pixels)."""
     with requires("pycocotools", extra="eval", why="to score a detector"):
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
@@ -237,8 +253,8 @@ def _evaluate(
             side.dataset = content
             side.createIndex()
         evaluation = COCOeval(truth, found, "bbox")
-        evaluation.params.areaRng = [list(areas)]
-        evaluation.params.areaRngLbl = ["chosen"]
+        evaluation.params.areaRng = [list(area) for area in areas]
+        evaluation.params.areaRngLbl = [str(area) for area in areas]
         evaluation.params.maxDets = [MAX_DETECTIONS]
         evaluation.evaluate()
     return evaluation

@@ -119,9 +119,11 @@ def write_bundle(folder: Path, contents: Contents) -> None:
     write_bytes(folder / "deploy.json", _json(contents.document))
     details = _details(contents.made)
     write_bytes(folder / DETAILS, _json(details))
+    manifest = _manifest(folder, contents, card)
     if contents.reported:
-        write_text(folder / "report.html", render([_subject(folder, contents, card, details)]))
-    seal(folder, _manifest(folder, contents, card))
+        subject = _subject(folder, contents, card, manifest, details)
+        write_text(folder / "report.html", render([subject]))
+    seal(folder, manifest)
 
 
 def _write_card(folder: Path, card: ModelCard, card_folder: Path) -> ModelCard:
@@ -186,7 +188,10 @@ def deploy_entry(
 
 
 def _manifest(folder: Path, contents: Contents, card: ModelCard) -> Manifest:
-    made, document = contents.made, contents.document
+    source, made, document = contents.source, contents.made, contents.document
+    origin: dict[str, str] = {"text": source.text, "kind": source.kind}
+    if source.path is not None and source.path.is_file():
+        origin["sha256"] = sha256_file(source.path)
     relative = {
         name: msgspec.structs.replace(
             variant, graphs={role: _graph(name, role) for role in variant.graphs}
@@ -196,7 +201,7 @@ def _manifest(folder: Path, contents: Contents, card: ModelCard) -> Manifest:
     return Manifest(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         edgekit=__version__,
-        source={**_origin(contents.source)},
+        source=origin,
         reference=document.reference,
         card=card_to_dict(card),
         variants=tuple(relative.values()),
@@ -232,17 +237,19 @@ def _details(made: Sequence[Made]) -> Details:
     )
 
 
-def _subject(folder: Path, contents: Contents, card: ModelCard, details: Details) -> Subject:
+def _subject(
+    folder: Path, contents: Contents, card: ModelCard, manifest: Manifest, details: Details
+) -> Subject:
     """What the page shows; pictures only where the user asked for them."""
-    source, request = contents.source, contents.request
+    request = contents.request
     subject = deployed(
         contents.document,
         name=request.output.resolve().name,
         bundle=request.output,
         card=card,
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        version=__version__,
-        source=_origin(source),
+        created=manifest.created,
+        version=manifest.edgekit,
+        source=manifest.source,
         samples={
             _name(one.plan): np.array(found.stream.samples_ns, np.int64)
             for one in contents.made
@@ -257,14 +264,6 @@ def _subject(folder: Path, contents: Contents, card: ModelCard, details: Details
     for sample in contents.truths.samples:
         files.setdefault(sample.path.name, []).append(sample.path)
     return with_pictures(subject, files)
-
-
-def _origin(source: Source) -> dict[str, str]:
-    """What the model came from, with the sha256 of its file."""
-    origin = {"text": source.text, "kind": source.kind}
-    if source.path is not None and source.path.is_file():
-        origin["sha256"] = sha256_file(source.path)
-    return origin
 
 
 def _name(plan: Plan) -> str:

@@ -248,7 +248,7 @@ def _photograph(random: np.random.Generator, picture: Float) -> npt.NDArray[np.u
 
 
 def _noise(random: np.random.Generator, shape: tuple[int, ...]) -> Float:
-    """Cut normal noise from a pool: drawing it anew would take half of a scene's time."""
+    """Cut normal noise from a pool: drawing it anew would take a fifth of a scene's time."""
     count, start = int(np.prod(shape)), int(random.integers(_POOL))
     pool = _noise_pool()[start:]
     return (pool[:count] if count <= _POOL else np.resize(pool, count)).reshape(shape)
