@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgekit.cli.catalogue import COMMANDS
-from edgekit.core.certificate import Check
+from edgekit.core.certificate import CHECKS, Check
 from edgekit.core.documents import (
     BenchDocument,
     CompileDocument,
@@ -27,8 +26,8 @@ from edgekit.core.documents import (
 
 __all__ = ["following"]
 
-# Checks that `debug parity` explains, by the node that is to blame.
-_BY_NODE = ("finite", "parity", "agreement", "shift", "metric")
+# Checks that `debug parity` explains, by the node that is to blame: all that judge answers.
+_BY_NODE = set(CHECKS) - {"placement", "repeatable"}
 _DIGITS = "digits"
 
 
@@ -119,8 +118,7 @@ def _after_deploy(document: DeployDocument) -> Iterator[Sequence[str]]:
     if best is not None and best.variant is not None:
         yield ["edgekit", "verify", bundle]
         yield _pack(bundle, best.target)
-    if "report" in COMMANDS:
-        yield ["edgekit", "report", bundle, "-o", _free(f"{Path(bundle).name}.html")]
+    yield ["edgekit", "report", bundle, "-o", _free(f"{Path(bundle).name}.html")]
     for entry in document.entries:
         reason = _why(bundle, entry.target, entry.variant, entry.compute, entry.checks)
         if reason:
@@ -147,7 +145,7 @@ def _why(
     """The command that explains a failed entry; empty where none does."""
     failed = {name for name, check in checks.items() if check.verdict == "FAIL"}
     model = f"{bundle}@{variant}"
-    if failed.intersection(_BY_NODE):
+    if failed & _BY_NODE:
         return _on("debug parity", model, target, compute)
     # Why nothing ran in int8 can be read off the graph.
     return ["edgekit", "inspect", model] if "placement" in failed else []

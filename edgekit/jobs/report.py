@@ -13,6 +13,7 @@ from edgekit.core.errors import BadInput
 from edgekit.core.files import write_text
 from edgekit.core.progress import Progress
 from edgekit.jobs.bundles.bundle import is_bundle
+from edgekit.jobs.delivery import refuse_existing
 from edgekit.jobs.reporting.pictures import images_below, with_pictures, without_pictures
 from edgekit.jobs.reporting.reading import names, read_subject
 
@@ -33,7 +34,7 @@ def run(
         progress.stage(f"read {name}")
         subject = read_subject(path, name)
         if files is None:
-            subjects.append(without_pictures(subject, str(path)))
+            subjects.append(without_pictures(subject, path))
         else:
             subjects.append(with_pictures(subject, files))
     progress.stage("write the page")
@@ -82,5 +83,4 @@ def _refuse_output(output: Path, *, force: bool) -> None:
             f"{output} lies in the bundle {within}, which is sealed.",
             hint="Write the page beside it.",
         )
-    if output.exists() and not force:
-        raise BadInput(f"{output} exists.", hint="Use --force or another path.")
+    refuse_existing(output, force=force)

@@ -65,6 +65,14 @@ def test_a_bundle_carries_no_picture_unasked(deployed):
     assert "edgekit report" in text
 
 
+def test_the_command_that_shows_the_pictures_can_be_pasted(deployed, tmp_path):
+    _, bundle = deployed
+    spaced = tmp_path / "my bundle"
+    shutil.copytree(bundle, spaced)
+    document, _ = written([spaced], tmp_path)
+    assert any(f"edgekit report '{spaced}' --data DIR" in note for note in document.notes)
+
+
 def test_the_details_hold_both_answers_and_the_classes(deployed, digits):
     document, bundle = deployed
     details = details_of(bundle)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -259,7 +258,7 @@ def _subject(
         recipe=(folder / "recipe.yaml").read_text(encoding="utf-8"),
     )
     if not request.report_images:
-        return without_pictures(subject, shlex.quote(str(request.output)))
+        return without_pictures(subject, request.output)
     files: dict[str, list[Path]] = {}
     for sample in contents.truths.samples:
         files.setdefault(sample.path.name, []).append(sample.path)

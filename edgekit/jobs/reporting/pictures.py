@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -70,19 +71,19 @@ def with_pictures(subject: Subject, files: Mapping[str, Iterable[Path]]) -> Subj
     return dataclasses.replace(subject, pictures=pictures, pictures_note=note)
 
 
-def without_pictures(subject: Subject, place: str) -> Subject:
+def without_pictures(subject: Subject, bundle: Path) -> Subject:
     """Return the subject with a sentence on how to get the pictures; itself where it has none.
 
     Args:
         subject: Its details name images.
-        place: The bundle, as it is typed.
+        bundle: Its folder.
     """
     if not wanted_images(subject):
         return subject
     note = (
         "The pictures are not on this page: a bundle carries none of yours unless it is told to. "
-        f"To see them: edgekit report {place} --data DIR -o report.html, where DIR is the folder "
-        "of the images that scored; or edgekit deploy … --report-images."
+        f"To see them: edgekit report {shlex.quote(str(bundle))} --data DIR -o report.html, where "
+        "DIR is the folder of the images that scored; or edgekit deploy … --report-images."
     )
     return dataclasses.replace(subject, pictures_note=note)
 
