@@ -96,7 +96,7 @@ def _of_classes(found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32
         return 1.0
     distance = min(1.0, float(np.abs(found.astype(np.float64) - expected).sum()) / 2)
     flipped = int(found.argmax()) != int(expected.argmax())
-    return (flipped + distance) / 2 if flipped else distance / 2
+    return (flipped + distance) / 2
 
 
 def _of_boxes(found: Detections, expected: Detections) -> float:

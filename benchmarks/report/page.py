@@ -34,12 +34,11 @@ def load_libraries() -> None:
     load_matplotlib()
 
 
-def render(subjects: Sequence[Subject], *, title: str = "") -> str:
+def render(subjects: Sequence[Subject]) -> str:
     """Return the page about one or several bundles or results.
 
     Args:
         subjects: At least one.
-        title: Of the page; empty takes the subjects' names.
 
     Returns:
         HTML in UTF-8 that makes no request.
@@ -64,7 +63,7 @@ def render(subjects: Sequence[Subject], *, title: str = "") -> str:
     )
     templates.filters["clean"] = words.clean
     return templates.get_template("page.html.j2").render(
-        title=title or _title(subjects),
+        title=", ".join(subject.name for subject in subjects),
         views=views,
         several=len(views) > 1,
         unlike=unlike,
@@ -88,7 +87,3 @@ def _own(name: str) -> str:
 
 def _letter(at: int) -> str:
     return _LETTERS[at] if at < len(_LETTERS) else f"{_LETTERS[at // 26 - 1]}{_LETTERS[at % 26]}"
-
-
-def _title(subjects: Sequence[Subject]) -> str:
-    return ", ".join(subject.name for subject in subjects)
