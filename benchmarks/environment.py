@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import os
 import platform
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 
 from edgekit.benchmarks.watch import throttle_count
 from edgekit.core.documents import Environment
 
-__all__ = ["ENGINE_LIBRARIES", "differences", "environment", "instruction_set"]
+__all__ = ["ENGINE_LIBRARIES", "differences", "environment", "identity_sha256", "instruction_set"]
 
 # Distributions whose version changes what runs; those that are absent are left out.
 ENGINE_LIBRARIES = (
@@ -89,7 +91,14 @@ def environment(
         "python": platform.python_version(),
         "versions": _versions(libraries),
     }
-    return Environment(identity=identity, observed=_observed(root))
+    return Environment(
+        identity=identity, observed=_observed(root), sha256=identity_sha256(identity)
+    )
+
+
+def identity_sha256(identity: Mapping[str, Any]) -> str:
+    """Return the sha256 of an identity as sorted JSON."""
+    return hashlib.sha256(msgspec.json.encode(identity, order="sorted")).hexdigest()
 
 
 def instruction_set(root: Path = Path("/")) -> list[str]:

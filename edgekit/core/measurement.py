@@ -24,4 +24,6 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     p50_low_ms: float | None = None
     p50_high_ms: float | None = None
     p90_ms: float | None = None
+    p95_ms: float | None = None
     p99_ms: float | None = None
+    p999_ms: float | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -22,10 +22,13 @@ __all__ = [
     "Binding",
     "CompileOptions",
     "Compiled",
+    "DeviceTimed",
     "Feeds",
     "NodePlacement",
     "Placement",
     "Probe",
+    "Queue",
+    "Queueing",
     "Runtime",
     "Session",
     "TensorInfo",
@@ -94,12 +97,17 @@ class CompileOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         compute: Float precision the engine may compute in.
         threads: Number of threads of a CPU engine; None means all physical cores.
+        hint: What the engine is tuned for: "latency" (one request at a time) or "throughput".
+        streams: Requests that the engine executes side by side, its threads shared among them;
+            None means one under "latency" and the engine's own choice under "throughput".
         optimize: False switches graph optimizations off, for the reference.
         allow_fallback: Whether nodes may run on another device than asked for.
     """
 
     compute: str = "fp32"
     threads: int | None = None
+    hint: Literal["latency", "throughput"] = "latency"
+    streams: int | None = None
     optimize: bool = True
     allow_fallback: bool = False
 
@@ -190,6 +198,50 @@ class Binding(Protocol):
 
     def run(self) -> None:
         """Run once. `outputs` are complete when this returns."""
+        ...
+
+
+class Queue(Protocol):
+    """Several inferences in flight at once, on the engine's own asynchronous path."""
+
+    @property
+    def depth(self) -> int:
+        """Inferences in flight at most."""
+        ...
+
+    def submit(self) -> None:
+        """Start one inference on the bound inputs; waits while `depth` are in flight."""
+        ...
+
+    def drain(self) -> None:
+        """Wait until all are done.
+
+        Raises:
+            BadInput: One of them failed.
+        """
+        ...
+
+
+@runtime_checkable
+class Queueing(Protocol):
+    """What a session offers beside Session where its engine runs several requests at once."""
+
+    def queue(self, feeds: Feeds, depth: int | None = None) -> Queue:
+        """Copy the feeds into the buffers of `depth` requests and return their queue.
+
+        Args:
+            feeds: Every request runs on these.
+            depth: Requests in flight at most; None means the engine's own choice.
+        """
+        ...
+
+
+@runtime_checkable
+class DeviceTimed(Protocol):
+    """What a binding offers beside Binding where its engine tells the time on the device."""
+
+    def device_ns(self) -> int:
+        """Nanoseconds that the last run took on the device, by the engine's own clock."""
         ...
 
 

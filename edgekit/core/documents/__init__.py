@@ -63,7 +63,14 @@ from edgekit.core.documents.machine import (
     DoctorTarget,
 )
 from edgekit.core.documents.making import CompileDocument, ExportDocument, QuantizeDocument
-from edgekit.core.documents.measuring import BenchDocument, BenchEntry, EvalDocument
+from edgekit.core.documents.measuring import (
+    BenchDocument,
+    BenchEntry,
+    EvalDocument,
+    Outliers,
+    StageLatency,
+)
+from edgekit.core.documents.ratio import ComparedEntry, CompareDocument, RatioVerdict
 from edgekit.core.documents.reporting import ReportChoice, ReportDocument
 
 __all__ = [
@@ -75,6 +82,8 @@ __all__ = [
     "CacheDocument",
     "CacheEntry",
     "Change",
+    "CompareDocument",
+    "ComparedEntry",
     "CompileDocument",
     "DataDocument",
     "DebugParityDocument",
@@ -97,6 +106,7 @@ __all__ = [
     "NodeChange",
     "NodeWork",
     "OperatorWork",
+    "Outliers",
     "OutputParity",
     "PackDocument",
     "PackedFile",
@@ -111,11 +121,13 @@ __all__ = [
     "PredictedObject",
     "PredictedRegion",
     "QuantizeDocument",
+    "RatioVerdict",
     "Recommendation",
     "ReportChoice",
     "ReportDocument",
     "RoundTrip",
     "RuntimeLimit",
+    "StageLatency",
     "StageTime",
     "TappedTensor",
     "VerifyDocument",
@@ -127,6 +139,7 @@ __all__ = [
 DOCUMENTS: dict[str, type[Document]] = {
     "bench": BenchDocument,
     "cache": CacheDocument,
+    "compare": CompareDocument,
     "compile": CompileDocument,
     "data": DataDocument,
     "deploy": DeployDocument,

@@ -20,10 +20,12 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         identity: What makes two figures comparable: CPU or GPU model, instruction set, threads,
             power mode, governor, versions.
         observed: What only warns: load, clocks, temperature, free memory, container limits.
+        sha256: Of the identity as sorted JSON; equal machines have equal ones.
     """
 
     identity: dict[str, Any]
     observed: dict[str, Any]
+    sha256: str = ""
 
 
 class ErrorDocument(Document, frozen=True, kw_only=True):

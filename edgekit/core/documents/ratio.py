@@ -1,0 +1,82 @@
+"""`compare` and `bench --against`: how much faster or slower one is than the other."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from edgekit.core.documents.document import Document
+
+__all__ = ["CompareDocument", "ComparedEntry", "RatioVerdict"]
+
+RatioVerdict = Literal["FASTER", "SLOWER", "SAME", "UNCLEAR"]
+
+
+class ComparedEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One pair of entries of the same boundary and scenario.
+
+    Attributes:
+        base: What the new one is held against: "fp32 on openvino:cpu in fp32, batch 1".
+        new: The other, in the same form.
+        verdict: FASTER, SLOWER or SAME where the interval proves it, else UNCLEAR.
+        ratio: Time of the new over time of the base; above 1 the new one is slower. For offline,
+            throughput of the base over the new's.
+        ratio_low: Lower end of its interval at `confidence`.
+        confidence: Of the interval.
+        paired: Whether the two took turns in one run.
+        base_p50_ms: Median of the base; null for offline.
+        base_n: Samples of the base.
+        blocks: Pairs of blocks behind the interval; 0 where they did not take turns.
+        seconds: Time that both were sampled, added up.
+        stopped_by: "interval" (narrow enough) or "time"; empty for stored results.
+        reasons: What weakens the comparison, each a sentence.
+    """
+
+    base: str
+    new: str
+    boundary: str
+    scenario: str
+    verdict: RatioVerdict
+    ratio: float | None
+    ratio_low: float | None
+    ratio_high: float | None
+    confidence: float
+    paired: bool
+    base_p50_ms: float | None = None
+    new_p50_ms: float | None = None
+    base_throughput_per_s: float | None = None
+    new_throughput_per_s: float | None = None
+    base_n: int = 0
+    new_n: int = 0
+    blocks: int = 0
+    seconds: float = 0.0
+    stopped_by: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+class CompareDocument(Document, frozen=True, kw_only=True):
+    """A verdict on NEW against BASE, entry by entry.
+
+    Attributes:
+        base: As it was given.
+        new: As it was given.
+        verdict: Of the entry that decides: SLOWER before UNCLEAR before SAME before FASTER.
+        ratio: Of that entry; see ComparedEntry.
+        differences: What differs between the two besides the figures, "key: base's, new's".
+        entries: Every pair.
+        missing: Entries that only one side has, each a sentence.
+        samples: Path of the raw samples; null where none were written.
+    """
+
+    schema: Literal["edgekit.compare/1"] = "edgekit.compare/1"
+    base: str
+    new: str
+    verdict: RatioVerdict
+    ratio: float | None
+    ratio_low: float | None
+    ratio_high: float | None
+    differences: tuple[str, ...]
+    entries: tuple[ComparedEntry, ...] = ()
+    missing: tuple[str, ...] = ()
+    samples: str | None = None

@@ -1,0 +1,1 @@
+"""Results of measurements: read from files and from the store, written, compared."""
