@@ -15,6 +15,7 @@ from edgekit.jobs.measuring.cells import Cell, lay_out
 from edgekit.jobs.measuring.entries import bench_entry, failed_entry
 from edgekit.jobs.measuring.keeping import RESULT, Keeper, finished_before
 from edgekit.jobs.measuring.prepare import Prepared, Preparer
+from edgekit.jobs.results.store import ResultStore
 from edgekit.jobs.running.engines import usable
 from edgekit.jobs.running.interrupts import deferred_interrupt
 from edgekit.jobs.running.turns import measure_alone, measure_in_turns
@@ -46,6 +47,7 @@ def run(
     trust_code: bool,
     output: Path | None,
     resume: bool,
+    store: bool,
     seed: int,
     progress: Progress,
 ) -> BenchDocument:
@@ -76,13 +78,13 @@ def run(
     )
     if output is not None:
         refuse_unwritable(output / RESULT)
-    keeper = Keeper(document, cells, output, progress)
+    keeper = Keeper(document, cells, output, ResultStore() if store else None, progress)
     preparer = Preparer(model, shapes or {}, time, allow_fallback, trust_code, data, seed, progress)
     before: dict[Cell, BenchEntry] = {}
     if resume and output is not None:
         before = finished_before(output, document, cells, preparer.model_sha256)
     for cell, entry in before.items():
-        keeper.keep(cell, entry)
+        keeper.take_over(cell, entry)
     left = [cell for cell in cells if cell not in before]
     limit = timeout if timeout is not None else _TIMES * time + _SECONDS
     try:
@@ -92,7 +94,8 @@ def run(
             _in_turns(left, preparer, keeper, limit, seed, progress)
     except KeyboardInterrupt:
         kept = len(keeper.document.entries)
-        where = f"in {output}" if output is not None else "nowhere: -o DIR keeps them"
+        run = keeper.document.run
+        where = f"in {output}" if output is not None else f"as result {run}" if run else "nowhere"
         progress.note(f"Interrupted: {kept} of {len(cells)} measurements are kept {where}.")
         raise
     return keeper.document

@@ -27,6 +27,7 @@ OWN = {
     "bench": {
         "--boundary",
         "--concurrency",
+        "--no-store",
         "--resume",
         "--streams",
         "--sweep",
@@ -52,6 +53,15 @@ OWN = {
     "predict": {"--confidence"},
     "pack": {"--layout"},
     "quantize": {"--set"},
+    "results": {
+        "--dry-run",
+        "--format",
+        "--invalid",
+        "--keep",
+        "--limit",
+        "--model",
+        "--older-than",
+    },
     "verify": {"--require-signature"},
 }
 
