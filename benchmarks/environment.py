@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import psutil
 
+from edgekit.benchmarks.sensors import clock_mhz, read_number, read_text, temperature_c
 from edgekit.benchmarks.watch import throttle_count
 from edgekit.core.documents import Environment
 
@@ -84,7 +85,7 @@ def environment(
         "cores_physical": physical,
         "cores_logical": psutil.cpu_count(),
         "threads": physical if threads is None else threads,
-        "governor": _text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "governor": read_text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "power_mode": _power_mode(root),
         "os": _system(root),
         "kernel": platform.release(),
@@ -132,8 +133,8 @@ def _observed(root: Path) -> dict[str, Any]:
         "steal_share_since_boot": round(getattr(times, "steal", 0.0) / max(sum(times), 1e-9), 5),
         "memory_bytes": memory.total,
         "memory_available_bytes": memory.available,
-        "clock_mhz": _clock_mhz(root),
-        "temperature_c": _temperature(root),
+        "clock_mhz": clock_mhz(root),
+        "temperature_c": temperature_c(root),
         "throttle_count": throttle_count(root),
         "container": _container(root),
         "cpu_limit": _cpu_limit(root),
@@ -147,7 +148,7 @@ def _cpu_model(cpuinfo: dict[str, str], root: Path) -> str:
     if name:
         return name
     # Arm boards name themselves in the device tree; the core is known by number only.
-    board = _text(root / "proc/device-tree/model")
+    board = read_text(root / "proc/device-tree/model")
     part = " ".join(
         f"{key} {cpuinfo[key]}" for key in ("CPU implementer", "CPU part") if key in cpuinfo
     )
@@ -157,15 +158,15 @@ def _cpu_model(cpuinfo: dict[str, str], root: Path) -> str:
 
 def _power_mode(root: Path) -> str | None:
     # Jetson's nvpmodel keeps its mode here, "pmode:0002 fmode:quiet"; asking the tool needs time.
-    status = _text(root / "var/lib/nvpmodel/status")
+    status = read_text(root / "var/lib/nvpmodel/status")
     mode = re.search(r"pmode:(\d+)", status or "")
     if mode:
         return f"nvpmodel {int(mode.group(1))}"
-    return _text(root / "sys/firmware/acpi/platform_profile")
+    return read_text(root / "sys/firmware/acpi/platform_profile")
 
 
 def _system(root: Path) -> str:
-    for line in (_text(root / "etc/os-release") or "").splitlines():
+    for line in (read_text(root / "etc/os-release") or "").splitlines():
         if line.startswith("PRETTY_NAME="):
             return line.split("=", 1)[1].strip().strip('"')
     return f"{platform.system()} {platform.version()}"
@@ -181,35 +182,12 @@ def _versions(libraries: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _clock_mhz(root: Path) -> list[float] | None:
-    folder = root / "sys/devices/system/cpu"
-    khz = [_number(path) for path in sorted(folder.glob("cpu[0-9]*/cpufreq/scaling_cur_freq"))]
-    clocks = [round(value / 1000, 1) for value in khz if value is not None]
-    if clocks:
-        return clocks
-    try:
-        lines = (root / "proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return None
-    found = [float(line.split(":")[1]) for line in lines if line.startswith("cpu MHz")]
-    return found or None
-
-
-def _temperature(root: Path) -> dict[str, float] | None:
-    found = {}
-    for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
-        value = _number(zone / "temp")
-        if value is not None:
-            found[f"{zone.name} {_text(zone / 'type') or ''}".strip()] = value / 1000
-    return found or None
-
-
 def _container(root: Path) -> str | None:
     if (root / ".dockerenv").exists():
         return "docker"
     if (root / "run/.containerenv").exists():
         return "podman"
-    control = _text(root / "proc/1/cgroup") or ""
+    control = read_text(root / "proc/1/cgroup") or ""
     names = ("kubepods", "docker", "containerd", "lxc", "libpod")
     return next((name for name in names if name in control), None)
 
@@ -217,7 +195,7 @@ def _container(root: Path) -> str | None:
 def _cgroup(root: Path) -> Path:
     """Folder of this process's cgroup (version 2); the root of the tree where it is not seen."""
     tree = root / "sys/fs/cgroup"
-    for line in (_text(root / "proc/self/cgroup") or "").splitlines():
+    for line in (read_text(root / "proc/self/cgroup") or "").splitlines():
         if line.startswith("0::"):
             own = tree / line[3:].lstrip("/")
             if own.is_dir():
@@ -227,18 +205,18 @@ def _cgroup(root: Path) -> Path:
 
 def _cpu_limit(root: Path) -> float | None:
     """CPUs that the control group grants; None where it sets no limit."""
-    quota = (_text(_cgroup(root) / "cpu.max") or "").split()
+    quota = (read_text(_cgroup(root) / "cpu.max") or "").split()
     if len(quota) == 2 and quota[0] != "max":
         return int(quota[0]) / int(quota[1])
-    limit = _number(root / "sys/fs/cgroup/cpu/cpu.cfs_quota_us")
-    period = _number(root / "sys/fs/cgroup/cpu/cpu.cfs_period_us")
+    limit = read_number(root / "sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+    period = read_number(root / "sys/fs/cgroup/cpu/cpu.cfs_period_us")
     return limit / period if limit and period and limit > 0 else None
 
 
 def _memory_limit(root: Path) -> int | None:
-    limit = _number(_cgroup(root) / "memory.max")
+    limit = read_number(_cgroup(root) / "memory.max")
     if limit is None:
-        limit = _number(root / "sys/fs/cgroup/memory/memory.limit_in_bytes")
+        limit = read_number(root / "sys/fs/cgroup/memory/memory.limit_in_bytes")
     # Version 1 says "no limit" with a number close to 2^63.
     return int(limit) if limit is not None and limit < 1 << 60 else None
 
@@ -259,21 +237,6 @@ def _fields(path: Path) -> dict[str, str]:
         if colon:
             found.setdefault(key.strip(), value.strip())
     return found
-
-
-def _text(path: Path) -> str | None:
-    try:
-        text = path.read_text(errors="replace").strip("\0\n\t ")
-    except OSError:
-        return None
-    return text or None
-
-
-def _number(path: Path) -> float | None:
-    try:
-        return float(_text(path) or "")
-    except ValueError:
-        return None
 
 
 def _flat(identity: dict[str, Any]) -> dict[str, Any]:

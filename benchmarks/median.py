@@ -7,9 +7,10 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.benchmarks.autocorrelation import above_median, dependence
 from edgekit.benchmarks.statistics import Samples, nearest_rank
 
-__all__ = ["block_length", "median_interval"]
+__all__ = ["block_length", "effective_samples", "median_interval"]
 
 # Up to here every resample is drawn sample by sample; above, blocks are counted into bins.
 _DIRECT_LIMIT = 8192
@@ -21,49 +22,22 @@ _BINS = 512
 def block_length(samples: Samples) -> int:
     """Return the block length that a bootstrap of the median needs, from the autocorrelation.
 
-    The automatic choice of Politis and White (Econometric Reviews 23, 2004; corrected by Patton,
-    Politis and White, 28, 2009) for the circular block bootstrap: b = (2 G^2 / D)^(1/3) n^(1/3)
-    with D = 4/3 g(0)^2 and a flat-top lag window. It is taken of the indicator "not above the
-    median" instead of the samples, because that is what the median's error is made of (its
-    influence function) and because no outlier can dominate it.
-
     Args:
         samples: (n,) in order of time.
 
     Returns:
-        At least 1, at most min(3 sqrt(n), n / 3).
+        At least 1, at most min(3 sqrt(n), n / 3); see autocorrelation.dependence.
     """
-    values = np.asarray(samples, dtype=np.float64)
-    n = values.size
-    if n < 9:
-        return 1
-    indicator = (values <= np.median(values)).astype(np.float64)
-    indicator -= indicator.mean()
-    if not indicator.any():
-        return 1
-    quiet = max(5, math.ceil(math.sqrt(math.log10(n))))
-    furthest = min(n - 1, math.ceil(math.sqrt(n)) + quiet)
-    covariance = _autocovariance(indicator, furthest)
-    correlation = np.abs(covariance / covariance[0])
-    threshold = 2 * math.sqrt(math.log10(n) / n)
-    loud = np.flatnonzero(correlation[1:] >= threshold) + 1
-    # The last lag before `quiet` lags in a row carry nothing.
-    last = 0
-    for lag in loud:
-        if lag > last + quiet:
-            break
-        last = int(lag)
-    width = min(2 * max(last, 1), furthest)
-    lags = np.arange(1, width + 1)
-    window = np.minimum(1.0, 2 * (1 - lags / width))
-    weighted = window * covariance[1 : width + 1]
-    slope = 2 * float(lags @ weighted)
-    spectrum = float(covariance[0] + 2 * weighted.sum())
-    longest = max(1, math.floor(min(3 * math.sqrt(n), n / 3)))
-    if spectrum <= 0:
-        return 1 if slope == 0 else min(longest, max(1, last))
-    length = math.ceil(math.pow(1.5 * slope**2 / spectrum**2 * n, 1 / 3))
-    return min(longest, max(1, length))
+    return dependence(above_median(np.asarray(samples, dtype=np.float64))).block
+
+
+def effective_samples(samples: Samples) -> float:
+    """Return how many independent samples would give as narrow an interval of the median.
+
+    Args:
+        samples: (n,) in order of time, n >= 1.
+    """
+    return dependence(above_median(np.asarray(samples, dtype=np.float64))).effective_n
 
 
 def median_interval(
@@ -98,14 +72,6 @@ def median_interval(
     tail = 50 * (1 - confidence)
     low, high = np.percentile(medians, [tail, 100 - tail])
     return float(low), float(high)
-
-
-def _autocovariance(values: npt.NDArray[np.float64], lags: int) -> npt.NDArray[np.float64]:
-    """Autocovariance at the lags 0 to `lags` of a series whose mean is 0."""
-    size = 1 << (2 * values.size - 1).bit_length()
-    spectrum = np.fft.rfft(values, size)
-    full = np.fft.irfft(spectrum * spectrum.conj(), size)
-    return np.asarray(full[: lags + 1] / values.size)
 
 
 def _direct(

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import gc
 from array import array
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
 import msgspec
 
+from edgekit.benchmarks.blocks import BlockLog, no_collection
 from edgekit.benchmarks.clock import Clock, monotonic_clock
-from edgekit.benchmarks.median import median_interval
-from edgekit.benchmarks.statistics import Samples, missing_samples, percentile, samples_needed
+from edgekit.benchmarks.median import effective_samples
+from edgekit.benchmarks.outliers import find_outliers
+from edgekit.benchmarks.rate import rate_interval
+from edgekit.benchmarks.sampling import take_host, take_staged, take_told
+from edgekit.benchmarks.sensors import Observe, observe_machine
+from edgekit.benchmarks.stability import unstable_stretches
+from edgekit.benchmarks.statistics import samples_needed
 from edgekit.benchmarks.steady import Run, Steady, WarmUp, warm_up
-from edgekit.benchmarks.watch import Reading, Watch, disturbances, read_machine
+from edgekit.benchmarks.summary import (
+    Summary,
+    half_width,
+    latency_reasons,
+    stage_figures,
+    summarise,
+    unsteady,
+)
+from edgekit.benchmarks.timer import measuring_overhead_ns, timer_resolution_ns
+from edgekit.benchmarks.watch import Watch, read_machine
 from edgekit.core.errors import BadInput
-from edgekit.core.measurement import Latency
 
-__all__ = ["SingleStream", "SingleStreamRule", "SingleStreamSummary", "summarise"]
+__all__ = ["SingleStream", "SingleStreamRule"]
 
 # A model too slow for a median in the time asked for gets so many times as much.
 _PATIENCE = 5
-
-_PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0}
 
 
 class SingleStreamRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,38 +58,6 @@ class SingleStreamRule(msgspec.Struct, frozen=True, kw_only=True):
             raise BadInput(f"The time of a measurement is above 0 s, not {self.seconds} s.")
 
 
-class SingleStreamSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What a single-stream measurement found.
-
-    Attributes:
-        latency: Summary of the samples.
-        missing: Percentile to the samples it lacks, for those that are refused.
-        throughput_per_s: Inferences a second over the sampled time; None without samples.
-        samples_ns: Raw samples in order, none dropped.
-        blocks: Samples of each block, in order.
-        warmup: Runs spent warming up.
-        rewarmup: Runs that blocks discarded at their start.
-        steady: Whether the warm-up's last windows agreed before the cap.
-        stopped_by: "interval" (narrow enough), "time", or "" where it was not finished.
-        half_width: Half of the median's 95 % interval over the median; None where refused.
-        valid: Whether nothing speaks against the figures.
-        reasons: What does, each a sentence.
-    """
-
-    latency: Latency
-    missing: dict[str, int]
-    throughput_per_s: float | None
-    samples_ns: tuple[int, ...]
-    blocks: tuple[int, ...]
-    warmup: int
-    rewarmup: int
-    steady: bool
-    stopped_by: str
-    half_width: float | None
-    valid: bool
-    reasons: tuple[str, ...]
-
-
 class SingleStream:
     """One entry's measurement, taken in blocks so that several entries can take turns.
 
@@ -94,8 +72,11 @@ class SingleStream:
         rule: When sampling ends; None means the defaults.
         steady: When the warm-up ends; None means the defaults.
         boundary: What lies between two clock readings, see core.measurement.Latency.
+        told_ns: What the engine tells of the last run, nanoseconds; a sample is then that.
+        steps: The steps of one inference by name, in order; each is then timed as well.
         clock: Nanoseconds.
         watch: Reads the machine's counters around each block.
+        observe: Reads clocks and temperatures after each block.
         seed: Of the bootstrap.
     """
 
@@ -105,24 +86,29 @@ class SingleStream:
         *,
         steady: Steady | None = None,
         boundary: str = "latency.host",
+        told_ns: Callable[[], int] | None = None,
+        steps: Mapping[str, Run] | None = None,
         clock: Clock = monotonic_clock,
         watch: Watch = read_machine,
+        observe: Observe = observe_machine,
         seed: int = 0,
     ) -> None:
         self._rule = rule or SingleStreamRule()
         self._steady = steady or Steady()
         self._boundary = boundary
+        self._told_ns = told_ns
+        self._steps = dict(steps or {})
         self._clock = clock
-        self._watch = watch
         self._seed = seed
         self._samples = array("q")
-        self._blocks: list[int] = []
-        self._elapsed_ns = 0
+        self._stages = {name: array("q") for name in self._steps}
+        self._log = BlockLog(clock, watch, observe)
         self._warm: WarmUp | None = None
         self._rewarmup = 0
-        self._machine: Reading | None = None
         self._judged_at = 0
         self._stopped_by = ""
+        self._overhead_ns: float | None = None
+        self._resolution_ns: float | None = None
 
     @property
     def done(self) -> bool:
@@ -131,6 +117,8 @@ class SingleStream:
 
     def warm(self, run: Run) -> WarmUp:
         """Run until the speed is steady or the cap is reached; the runs are no samples."""
+        self._resolution_ns = timer_resolution_ns(self._clock)
+        self._overhead_ns = measuring_overhead_ns(self._clock)
         self._warm = warm_up(run, self._steady, self._clock)
         return self._warm
 
@@ -148,47 +136,63 @@ class SingleStream:
         """
         if self._warm is None:
             raise BadInput("A block was asked for before the warm-up.", hint="Call warm() first.")
-        clock, samples, before = self._clock, self._samples, len(self._samples)
-        left_ns = round(self._limit * 1e9) - self._elapsed_ns
+        left_ns = round(self._limit * 1e9) - self._log.elapsed_ns
         length_ns = max(0, min(round(seconds * 1e9), left_ns))
-        with _no_collection():
+        with no_collection():
             self._rewarm(run)
-            watched = self._watch()
-            opened = end = clock()
-            deadline = opened + length_ns
-            while True:
-                start = clock()
-                run()
-                end = clock()
-                samples.append(end - start)
-                if end >= deadline:
-                    break
-            span = self._watch().since(watched)
-        self._machine = span if self._machine is None else self._machine.plus(span)
-        self._elapsed_ns += end - opened
-        self._blocks.append(len(samples) - before)
+            with self._log.block(lambda: len(self._samples)) as opened:
+                self._sample(run, opened + length_ns)
         self._judge()
 
-    def summary(self) -> SingleStreamSummary:
+    def summary(self) -> Summary:
         """Return the figures so far, whether or not the measurement is done."""
-        latency, missing = summarise(self._samples, self._boundary, seed=self._seed)
+        samples, blocks = self._samples, self._log.sizes
+        latency, missing = summarise(samples, self._boundary, seed=self._seed)
         warm = self._warm or WarmUp(samples=0, steady=False, medians_ns=())
-        reasons = self._reasons(warm, latency, missing)
-        seconds = self._elapsed_ns / 1e9
-        return SingleStreamSummary(
+        seconds = self._log.elapsed_ns / 1e9
+        rate = rate_interval(samples, seed=self._seed) if samples else None
+        stretches = unstable_stretches(samples, blocks)
+        disturbances = self._log.disturbances()
+        reasons = [
+            *latency_reasons(samples, latency, missing, stretches, self._overhead_ns),
+            *unsteady(warm, self._steady),
+            *disturbances,
+        ]
+        return Summary(
             latency=latency,
             missing=missing,
-            throughput_per_s=len(self._samples) / seconds if seconds else None,
-            samples_ns=tuple(self._samples),
-            blocks=tuple(self._blocks),
+            throughput_per_s=len(samples) / seconds if seconds else None,
+            throughput_low_per_s=rate.low if rate else None,
+            throughput_high_per_s=rate.high if rate else None,
+            samples_ns=tuple(samples),
+            stages_ns={name: tuple(stage) for name, stage in self._stages.items()},
+            stages=stage_figures(self._stages),
+            blocks=tuple(blocks),
+            block_starts_ns=tuple(self._log.starts_ns),
             warmup=warm.samples,
+            warmup_ns=warm.elapsed_ns,
             rewarmup=self._rewarmup,
             steady=warm.steady,
             stopped_by=self._stopped_by,
-            half_width=_half_width(latency),
+            half_width=half_width(latency.p50_ms, latency.p50_low_ms, latency.p50_high_ms),
+            effective_n=effective_samples(samples) if samples else None,
+            outliers=find_outliers(samples, blocks, disturbed=bool(disturbances)),
+            unstable=stretches,
+            overhead_ns=self._overhead_ns,
+            resolution_ns=self._resolution_ns,
+            observed=self._log.observed,
             valid=not reasons,
             reasons=tuple(reasons),
         )
+
+    def _sample(self, run: Run, deadline_ns: int) -> None:
+        if self._steps:
+            steps, stages = tuple(self._steps.values()), tuple(self._stages.values())
+            take_staged(steps, self._clock, self._samples, stages, deadline_ns)
+        elif self._told_ns is not None:
+            take_told(run, self._told_ns, self._clock, self._samples, deadline_ns)
+        else:
+            take_host(run, self._clock, self._samples, deadline_ns)
 
     def _rewarm(self, run: Run) -> None:
         deadline = self._clock() + round(self._rule.rewarm_seconds * 1e9)
@@ -204,11 +208,11 @@ class SingleStream:
         if n >= self._rule.samples and n >= 1.1 * self._judged_at:
             self._judged_at = n
             latency, _ = summarise(self._samples, self._boundary, seed=self._seed)
-            width = _half_width(latency)
+            width = half_width(latency.p50_ms, latency.p50_low_ms, latency.p50_high_ms)
             if width is not None and width <= self._rule.half_width:
                 self._stopped_by = "interval"
                 return
-        if self._elapsed_ns >= round(self._limit * 1e9):
+        if self._log.elapsed_ns >= round(self._limit * 1e9):
             self._stopped_by = "time"
 
     @property
@@ -216,67 +220,3 @@ class SingleStream:
         """Seconds of sampling at most: more than asked for, within reason, to have a median."""
         enough = len(self._samples) >= samples_needed(50)
         return self._rule.seconds * (1 if enough else _PATIENCE)
-
-    def _reasons(self, warm: WarmUp, latency: Latency, missing: dict[str, int]) -> list[str]:
-        reasons = []
-        if "p50" in missing:
-            reasons.append(
-                f"{latency.n} samples are too few for a median: {missing['p50']} are missing."
-            )
-        if not warm.steady:
-            reasons.append(
-                f"The speed was not steady after {warm.samples} warm-up runs "
-                f"(the last {self._steady.windows} windows differ by more than "
-                f"{self._steady.tolerance:.0%})."
-            )
-        if self._machine is not None:
-            reasons += disturbances(self._machine)
-        return reasons
-
-
-def summarise(
-    samples_ns: Samples, boundary: str, *, seed: int = 0
-) -> tuple[Latency, dict[str, int]]:
-    """Return percentiles with the median's 95 % interval, and what the refused ones lack.
-
-    Args:
-        samples_ns: (n,) in order of time, nanoseconds.
-        boundary: See core.measurement.Latency.
-        seed: Of the bootstrap.
-
-    Returns:
-        The summary in milliseconds, and percentile ("p50", "p90", "p99") to the number of samples
-        it lacks, empty where none is refused.
-    """
-    n = len(samples_ns)
-    found = {name: percentile(samples_ns, percent) for name, percent in _PERCENTILES.items()}
-    missing = {
-        name: missing_samples(n, _PERCENTILES[name])
-        for name, value in found.items()
-        if value is None
-    }
-    milliseconds = {f"{name}_ms": value / 1e6 for name, value in found.items() if value is not None}
-    if "p50" not in missing:
-        low, high = median_interval(samples_ns, seed=seed)
-        milliseconds |= {"p50_low_ms": low / 1e6, "p50_high_ms": high / 1e6}
-    return Latency(boundary=boundary, n=n, **milliseconds), missing
-
-
-def _half_width(latency: Latency) -> float | None:
-    if latency.p50_ms is None or latency.p50_low_ms is None or latency.p50_high_ms is None:
-        return None
-    if latency.p50_ms == 0:
-        return 0.0
-    return (latency.p50_high_ms - latency.p50_low_ms) / 2 / latency.p50_ms
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    was_enabled = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

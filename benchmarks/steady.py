@@ -39,11 +39,13 @@ class WarmUp(msgspec.Struct, frozen=True, kw_only=True):
         samples: Runs spent.
         steady: Whether the windows agreed before the cap.
         medians_ns: Median of every window, in order.
+        elapsed_ns: Time it took.
     """
 
     samples: int
     steady: bool
     medians_ns: tuple[float, ...]
+    elapsed_ns: int = 0
 
 
 def warm_up(run: Run, rule: Steady | None = None, clock: Clock = monotonic_clock) -> WarmUp:
@@ -55,7 +57,8 @@ def warm_up(run: Run, rule: Steady | None = None, clock: Clock = monotonic_clock
         clock: Nanoseconds.
     """
     rule = rule or Steady()
-    deadline = clock() + round(rule.seconds * 1e9)
+    began = clock()
+    deadline = began + round(rule.seconds * 1e9)
     window_ns = round(rule.window_seconds * 1e9)
     medians: list[float] = []
     window: list[int] = []
@@ -71,9 +74,13 @@ def warm_up(run: Run, rule: Steady | None = None, clock: Clock = monotonic_clock
             medians.append(statistics.median(window))
             window, opened = [], end
             if _agree(medians[-rule.windows :], rule):
-                return WarmUp(samples=samples, steady=True, medians_ns=tuple(medians))
+                return WarmUp(
+                    samples=samples, steady=True, medians_ns=tuple(medians), elapsed_ns=end - began
+                )
         if end >= deadline:
-            return WarmUp(samples=samples, steady=False, medians_ns=tuple(medians))
+            return WarmUp(
+                samples=samples, steady=False, medians_ns=tuple(medians), elapsed_ns=end - began
+            )
 
 
 def _agree(medians: list[float], rule: Steady) -> bool:

@@ -14,6 +14,8 @@ __all__ = ["Reading", "Watch", "disturbances", "read_machine", "throttle_count"]
 # Shares of the whole machine's CPU time above which a figure is disturbed.
 _OTHERS_LIMIT = 0.10
 _STEAL_LIMIT = 0.02
+# Time services correct a clock by 0.5 ms a second at most.
+_STEP_LIMIT_S = 0.25
 # The kernel counts in ticks of 10 ms, so a shorter span says nothing.
 _SHORTEST_S = 0.2
 
@@ -27,6 +29,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         idle_s: Not used.
         steal_s: Taken by the hypervisor.
         throttled: Times a core was throttled; None where the machine does not tell.
+        clock_ns: By the clock that nothing sets.
+        wall_ns: By the clock that tells the time of day.
     """
 
     own_s: float = 0.0
@@ -34,6 +38,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     idle_s: float = 0.0
     steal_s: float = 0.0
     throttled: int | None = None
+    clock_ns: int = 0
+    wall_ns: int = 0
 
     def since(self, earlier: Reading) -> Reading:
         """What was added after an earlier reading."""
@@ -44,6 +50,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
             idle_s=self.idle_s - earlier.idle_s,
             steal_s=self.steal_s - earlier.steal_s,
             throttled=(self.throttled or 0) - (earlier.throttled or 0) if both else None,
+            clock_ns=self.clock_ns - earlier.clock_ns,
+            wall_ns=self.wall_ns - earlier.wall_ns,
         )
 
     def plus(self, other: Reading) -> Reading:
@@ -55,6 +63,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
             idle_s=self.idle_s + other.idle_s,
             steal_s=self.steal_s + other.steal_s,
             throttled=(self.throttled or 0) + (other.throttled or 0) if both else None,
+            clock_ns=self.clock_ns + other.clock_ns,
+            wall_ns=self.wall_ns + other.wall_ns,
         )
 
 
@@ -79,15 +89,23 @@ def read_machine() -> Reading:
         idle_s=idle,
         steal_s=steal,
         throttled=throttle_count(),
+        clock_ns=time.monotonic_ns(),
+        wall_ns=time.time_ns(),
     )
 
 
 def disturbances(span: Reading) -> list[str]:
     """Return what speaks against figures taken during a span, each a sentence."""
+    found = []
+    # The clock of the samples is never set, but it stands still while a machine sleeps.
+    step = (span.wall_ns - span.clock_ns) / 1e9
+    if abs(step) > _STEP_LIMIT_S:
+        found.append(
+            f"The clock was set by {step:+.1f} s, or the machine slept, during the measurement."
+        )
     total = span.busy_s + span.idle_s + span.steal_s
     if total < _SHORTEST_S:
-        return []
-    found = []
+        return found
     others = max(0.0, span.busy_s - span.own_s) / total
     if others > _OTHERS_LIMIT:
         found.append(f"Other processes used {others:.0%} of the CPU during the measurement.")

@@ -291,30 +291,55 @@ def bench(
     targets: Sequence[str],
     compute: Sequence[str] = (),
     scenario: str = "single-stream",
+    boundary: Sequence[str] = (),
+    sweep: Mapping[str, Sequence[int]] | None = None,
     batch: int = 1,
     shapes: Mapping[str, str] | None = None,
     threads: int | None = None,
+    streams: int | None = None,
+    concurrency: int | None = None,
+    data: Path | None = None,
     time: float = 10.0,
+    timeout: float | None = None,
     allow_fallback: bool = False,
+    trust_code: bool = False,
     output: Path | None = None,
+    resume: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> BenchDocument:
-    """Measure latency and throughput, the entries taking turns.
+    """Measure latency and throughput: entries in turns, or the cells of a sweep one by one.
 
     Args:
         model: An ONNX file, a folder of graphs, a bundle, or BUNDLE@VARIANT.
         targets: One or several targets.
         compute: Float precisions; empty means fp32.
-        scenario: "single-stream".
+        scenario: "single-stream", or "offline" (the engine's own queue kept full).
+        boundary: Of single-stream: "latency.host", "latency.device", "latency.e2e"; empty means
+            the first. Several are an entry each.
+        sweep: "batch", "threads", "streams" or "concurrency" to the values that are tried; every
+            combination is a cell, measured in a process of its own.
         batch: Size of the axis called "batch".
         shapes: Input name to shape as text, for other dynamic axes.
         threads: Threads of a CPU engine; None means all physical cores.
+        streams: Requests that the engine executes side by side in offline; None means its choice.
+        concurrency: Requests in flight in offline; None means the engine's choice.
+        data: Images for latency.e2e; None generates some.
         time: Seconds of measurement for each entry, at most.
+        timeout: Seconds after which an entry that is not done is ended, all included; None means
+            ten times `time` and two minutes.
         allow_fallback: Whether nodes may run on another device.
-        output: Folder for the result and the raw samples; None writes neither.
+        trust_code: Whether a decoder that the card names may run, for latency.e2e.
+        output: Folder for the result and the raw samples, written after every cell; None writes
+            neither.
+        resume: Keep the cells that `output` holds already.
         seed: Of generated inputs.
         progress: Receives what is being done.
+
+    Raises:
+        BadInput: The model, a target or the conditions do not go together.
+        Unavailable: An engine or a device is not here.
+        KeyboardInterrupt: After Ctrl-C, when what was measured is written.
     """
     from edgekit.jobs import bench as job
 
@@ -323,12 +348,20 @@ def bench(
         targets=targets,
         compute=compute,
         scenario=scenario,
+        boundary=boundary,
+        sweep=sweep or {},
         batch=batch,
         shapes=shapes,
         threads=threads,
+        streams=streams,
+        concurrency=concurrency,
+        data=data,
         time=time,
+        timeout=timeout,
         allow_fallback=allow_fallback,
+        trust_code=trust_code,
         output=output,
+        resume=resume,
         seed=seed,
         progress=progress or Silent(),
     )

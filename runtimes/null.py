@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -43,12 +45,16 @@ class NullBehaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         fill: Value of every element of every float output.
         device: Device that the placement names.
         precision: Precision that the placement names.
+        fault: What a run does instead of answering: "raise", "hang" or "crash"; empty for none.
+        fault_batch: Only where the first axis of the first input has this size; 0 means always.
     """
 
     delay_ms: float = 0.0
     fill: float = 0.0
     device: str = "cpu"
     precision: str = "fp32"
+    fault: Literal["", "raise", "hang", "crash"] = ""
+    fault_batch: int = 0
 
 
 class _Engine(msgspec.Struct, frozen=True):
@@ -138,7 +144,7 @@ class NullBinding:
 
     def run(self) -> None:
         """Sleep for as long as the graph says, which is nothing by default."""
-        self._session.pretend()
+        self._session.pretend(self._inputs)
 
 
 class NullSession:
@@ -151,6 +157,7 @@ class NullSession:
         self._inputs = inputs
         self._outputs = outputs
         self._delay_s = engine.behaviour.delay_ms / 1000
+        self._fault = engine.behaviour.fault
         self._closed = False
 
     @property
@@ -169,7 +176,7 @@ class NullSession:
         Raises:
             BadInput: A name, dtype or shape is wrong, or the session is closed.
         """
-        self.pretend()
+        self.pretend(feeds)
         return self._answer(feeds)
 
     def _answer(self, feeds: Feeds) -> dict[str, Array]:
@@ -215,16 +222,28 @@ class NullSession:
             )
         )
 
-    def pretend(self) -> None:
-        """Take the time that one run is to take.
+    def pretend(self, feeds: Feeds) -> None:
+        """Take the time that one run is to take, or fail as it is to fail.
 
         Raises:
-            BadInput: The session is closed.
+            BadInput: The session is closed, or this run is to fail.
         """
         if self._closed:
             closed()
+        if self._fault:
+            self._fail(feeds)
         if self._delay_s:
             time.sleep(self._delay_s)
+
+    def _fail(self, feeds: Feeds) -> None:
+        wanted = self._engine.behaviour.fault_batch
+        if wanted and next(iter(feeds.values())).shape[:1] != (wanted,):
+            return
+        if self._fault == "crash":
+            os.abort()
+        if self._fault == "hang":
+            time.sleep(3600)
+        raise BadInput("The null runtime fails, as its graph says.")
 
     def close(self) -> None:
         """Calling it twice is allowed; running afterwards raises BadInput."""

@@ -186,11 +186,14 @@ class OrtBinding:
                 self._buffers[name] = buffer
                 self._io.bind_output(name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
         self._loose = [name for name in self._shapes if name not in self._buffers]
-        self.run = (
-            self._loose_run
-            if self._loose
-            else functools.partial(self._session.run_with_iobinding, self._io)
-        )
+        if self._loose:
+            self.run = self._loose_run
+        else:
+            run = functools.partial(self._session.run_with_iobinding, self._io)
+            # ONNX Runtime knows the buffers by address only: who holds the call alone would read
+            # freed memory without this.
+            run.binding = self  # type: ignore[attr-defined]
+            self.run = run
 
     def _loose_run(self) -> None:
         # An output that is not bound anew keeps the last run's buffer, and with it its shape.

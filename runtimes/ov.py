@@ -198,6 +198,8 @@ class OpenVinoBinding:
         # Called without inputs it neither looks at nor copies any; sharing the outputs leaves them
         # in the request, from where `outputs` takes them.
         run = functools.partial(self._request.infer, share_outputs=True)
+        # The request knows the buffers by address: who holds the call alone keeps them alive.
+        run.binding = self  # type: ignore[attr-defined]
         _checked(run)
         self.run = run
 

@@ -10,7 +10,7 @@ import click
 
 from edgekit.cli import completing
 from edgekit.cli.recipe import consent
-from edgekit.cli.types import Number, named_shapes, named_values
+from edgekit.cli.types import Number, named_numbers, named_shapes, named_values
 
 __all__ = [
     "allow_fallback",
@@ -18,11 +18,13 @@ __all__ = [
     "bake",
     "batch",
     "best_compute",
+    "boundary",
     "calibration",
     "card",
     "card_options",
     "compute",
     "computes",
+    "concurrency",
     "data",
     "force",
     "inputs",
@@ -32,14 +34,18 @@ __all__ = [
     "output",
     "require_valid",
     "require_verified",
+    "resume",
     "scenario",
     "seed",
     "shapes",
     "source",
+    "streams",
+    "sweep",
     "target",
     "targets",
     "threads",
     "time",
+    "timeout",
     "trust_code",
     "trust_engine",
     "trust_pickle",
@@ -197,7 +203,7 @@ shapes = click.option(
 )
 scenario = click.option(
     "--scenario",
-    type=click.Choice(["single-stream"]),
+    type=click.Choice(["single-stream", "offline"]),
     default="single-stream",
     show_default=True,
     help="How requests arrive, by MLPerf's names.",
@@ -209,6 +215,38 @@ time = click.option(
     default=10.0,
     show_default=True,
     help="Longest measurement of each entry.",
+)
+boundary = click.option(
+    "--boundary",
+    type=click.Choice(["latency.host", "latency.device", "latency.e2e"]),
+    multiple=True,
+    help="What a latency spans; repeatable. Default: latency.host.",
+)
+sweep = click.option(
+    "--sweep",
+    metavar="AXIS=N,N",
+    multiple=True,
+    callback=named_numbers,
+    help="Measure every value of batch, threads, streams or concurrency; repeatable.",
+)
+streams = click.option(
+    "--streams",
+    type=click.IntRange(min=1),
+    help="Requests that the engine executes side by side in offline; default: its own choice.",
+)
+concurrency = click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    help="Requests in flight in offline; default: the engine's own choice.",
+)
+timeout = click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=Number(min=0, min_open=True),
+    help="End an entry that takes longer, all included; default: 10 x --time + 120.",
+)
+resume = click.option(
+    "--resume", is_flag=True, help="Keep the measurements that the folder of -o holds already."
 )
 seed = click.option(
     "--seed",

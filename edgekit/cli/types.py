@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-__all__ = ["Number", "named_shapes", "named_values"]
+__all__ = ["Number", "named_numbers", "named_shapes", "named_values"]
 
 
 class Number(click.FloatRange):
@@ -48,6 +48,24 @@ def named_values(
         click.BadParameter: One holds no "=", or a key stands twice.
     """
     return _named((value.partition("=") for value in values), "KEY=VALUE, confidence=0.4")
+
+
+def named_numbers(
+    _ctx: click.Context, _parameter: click.Parameter, values: Sequence[str]
+) -> dict[str, tuple[int, ...]]:
+    """Split every AXIS=N,N into axis and whole numbers, as an option's callback.
+
+    Raises:
+        click.BadParameter: One holds no "=", an axis stands twice, or a value is no whole number.
+    """
+    form = "AXIS=N,N, batch=1,2,4"
+    found: dict[str, tuple[int, ...]] = {}
+    for name, text in _named((value.partition("=") for value in values), form).items():
+        words = text.split(",")
+        if not all(word.strip().isascii() and word.strip().isdigit() for word in words):
+            raise click.BadParameter(f"{name + '=' + text!r} is not of the form {form}.")
+        found[name] = tuple(int(word) for word in words)
+    return found
 
 
 def _named(pairs: Iterable[tuple[str, str, str]], form: str) -> dict[str, str]:

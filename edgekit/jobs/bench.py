@@ -1,33 +1,29 @@
-"""`edgekit bench`: latency and throughput, the entries taking turns."""
+"""`edgekit bench`: latency and throughput, the entries taking turns or cell by cell."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
-
-import msgspec
-import numpy as np
 
 from edgekit.benchmarks.environment import environment
 from edgekit.core.documents import BenchDocument, BenchEntry
-from edgekit.core.errors import BadInput, EdgekitError
-from edgekit.core.files import atomic_path, write_bytes
-from edgekit.core.inputs import axis_sizes, batch_axis, generate_feeds, sizes_from_shapes
-from edgekit.core.names import closest
-from edgekit.core.progress import Progress
-from edgekit.core.runtime import CompileOptions, Feeds
-from edgekit.jobs.bundles.bundle import entry_name
-from edgekit.jobs.running.certify import whole_placement
-from edgekit.jobs.running.child import Child
-from edgekit.jobs.running.engines import compile_graphs, opener, usable
-from edgekit.jobs.running.feeds import generated_feeds, roles
-from edgekit.jobs.running.models import Model, resolve_model
-from edgekit.jobs.running.turns import Contestant, measure_in_turns
-from edgekit.jobs.running.worker import Measured, Worker
+from edgekit.core.errors import BadInput, EdgekitError, Unwritable
+from edgekit.core.files import refuse_unwritable
+from edgekit.core.progress import Position, Progress
+from edgekit.jobs.measuring.cells import Cell, lay_out
+from edgekit.jobs.measuring.entries import bench_entry, failed_entry
+from edgekit.jobs.measuring.keeping import RESULT, Keeper, finished_before
+from edgekit.jobs.measuring.prepare import Prepared, Preparer
+from edgekit.jobs.running.engines import usable
+from edgekit.jobs.running.interrupts import Interruption, deferred_interrupt
+from edgekit.jobs.running.turns import measure_alone, measure_in_turns
 
-__all__ = ["SCENARIOS", "bench_entry", "run", "write_samples"]
+__all__ = ["run"]
 
-SCENARIOS = ("single-stream",)
+# A cell may take so many times the time of its sampling, and so many seconds for all the rest:
+# opening, warming up, a median of a model that is slow.
+_TIMES, _SECONDS = 10.0, 120.0
 
 
 def run(
@@ -36,141 +32,124 @@ def run(
     targets: Sequence[str],
     compute: Sequence[str],
     scenario: str,
+    boundary: Sequence[str],
+    sweep: Mapping[str, Sequence[int]],
     batch: int,
     shapes: Mapping[str, str] | None,
     threads: int | None,
+    streams: int | None,
+    concurrency: int | None,
+    data: Path | None,
     time: float,
+    timeout: float | None,
     allow_fallback: bool,
+    trust_code: bool,
     output: Path | None,
+    resume: bool,
     seed: int,
     progress: Progress,
 ) -> BenchDocument:
     """See edgekit.api.bench."""
-    if scenario not in SCENARIOS:
-        raise BadInput(f"There is no scenario {scenario!r}.", closest(scenario, SCENARIOS))
     if not targets:
         raise BadInput("No target was given.", hint="For instance --target openvino:cpu.")
-    if time <= 0 or batch < 1:
-        raise BadInput(f"--time and --batch must be above 0, got {time:g} and {batch}.")
-    contestants: list[Contestant] = []
-    entries: list[tuple[str, str, str, str]] = []
-    for text in dict.fromkeys(targets):
-        target, probe = usable(text)
-        resolved = resolve_model(model, probe=probe)
-        feeds = _feeds(resolved, batch, shapes or {}, seed)
-        for word in compute or ("fp32",):
-            options = CompileOptions(compute=word, threads=threads, allow_fallback=allow_fallback)
-            graphs = resolved.variant.paths
-            engines = compile_graphs(graphs, target, probe, options, progress=progress)
-            opened = opener(engines)
-            name = f"{resolved.variant.id} on {target} in {word}"
-            with Child(Worker, opened, resolved.card, Path(), False, what=name) as child:
-                executed = whole_placement(child.call("placement")).executed_precision
-            contestants.append(Contestant(name, opened, resolved.card, feeds))
-            entries.append((str(target), resolved.variant.id, word, executed))
-    progress.stage("measurement")
-    measured = measure_in_turns(contestants, seconds=time, seed=seed, progress=progress)
+    if time <= 0:
+        raise BadInput(f"--time must be above 0, got {time:g}.")
+    if resume and output is None:
+        raise BadInput("--resume needs the folder of the measurement that it goes on with (-o).")
+    cells = lay_out(
+        [str(usable(text)[0]) for text in targets],
+        compute or ("fp32",),
+        scenario=scenario,
+        boundaries=boundary or ("latency.host",),
+        sweep=sweep,
+        batch=batch,
+        threads=threads,
+        streams=streams,
+        concurrency=concurrency,
+    )
     document = BenchDocument(
         model=model,
         environment=environment(threads),
-        entries=tuple(
-            bench_entry(*entry, scenario, figures, output)
-            for entry, figures in zip(entries, measured, strict=True)
-        ),
+        entries=(),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        sweep={axis: tuple(values) for axis, values in sweep.items()},
     )
     if output is not None:
-        content = msgspec.json.format(msgspec.json.encode(document))
-        write_bytes(output / "bench.json", content + b"\n")
-    return document
+        refuse_unwritable(output / RESULT)
+    keeper = Keeper(document, cells, output, progress)
+    preparer = Preparer(model, shapes or {}, time, allow_fallback, trust_code, data, seed, progress)
+    before: dict[Cell, BenchEntry] = {}
+    if resume and output is not None:
+        before = finished_before(output, document, cells, preparer.model_sha256)
+    for cell, entry in before.items():
+        keeper.keep(cell, entry)
+    left = [cell for cell in cells if cell not in before]
+    limit = timeout if timeout is not None else _TIMES * time + _SECONDS
+    with deferred_interrupt() as interruption:
+        if sweep:
+            _one_by_one(left, preparer, keeper, limit, progress, interruption)
+        elif left:
+            _in_turns(left, preparer, keeper, limit, seed, progress, interruption)
+    if interruption.asked:
+        kept = len(keeper.document.entries)
+        where = f"in {output}" if output is not None else "in memory alone: -o DIR keeps them"
+        progress.note(f"Interrupted: {kept} of {len(cells)} measurements are kept {where}.")
+        raise KeyboardInterrupt
+    return keeper.document
 
 
-def bench_entry(
-    target: str,
-    variant: str,
-    compute: str,
-    executed_precision: str,
-    scenario: str,
-    measured: Measured | EdgekitError,
-    folder: Path | None,
-) -> BenchEntry:
-    """Lay the figures of one entry into the document; raw samples go into `folder`."""
-    if isinstance(measured, EdgekitError):
-        return BenchEntry(
-            target=target,
-            variant=variant,
-            compute=compute,
-            executed_precision=executed_precision,
-            scenario=scenario,
-            boundary="latency.host",
-            valid=False,
-            reasons=(str(measured),),
-            n=0,
-        )
-    stream = measured.stream
-    latency = stream.latency
-    samples = None
-    if folder is not None:
-        name = entry_name(target, variant, compute)
-        samples = write_samples(folder / "samples" / f"{name}.npz", measured)
-    return BenchEntry(
-        target=target,
-        variant=variant,
-        compute=compute,
-        executed_precision=executed_precision,
-        scenario=scenario,
-        boundary=latency.boundary,
-        valid=stream.valid,
-        reasons=stream.reasons,
-        n=latency.n,
-        p50_ms=latency.p50_ms,
-        p50_low_ms=latency.p50_low_ms,
-        p50_high_ms=latency.p50_high_ms,
-        p90_ms=latency.p90_ms,
-        p99_ms=latency.p99_ms,
-        throughput_per_s=stream.throughput_per_s,
-        load_ms=measured.load_ns / 1e6,
-        first_ms=measured.first_ns / 1e6,
-        rss_peak_bytes=measured.rss_peak_bytes,
-        rss_base_bytes=measured.rss_base_bytes,
-        samples=samples,
-        warmup=stream.warmup,
-        steady=stream.steady,
-        stopped_by=stream.stopped_by,
-        missing=stream.missing,
+def _in_turns(
+    cells: Sequence[Cell],
+    preparer: Preparer,
+    keeper: Keeper,
+    limit: float,
+    seed: int,
+    progress: Progress,
+    interruption: Interruption,
+) -> None:
+    """Measure all cells side by side, so that drift strikes all of them alike."""
+    prepared = [preparer.prepare(cell, timeout=limit) for cell in cells]
+    progress.stage("measurement")
+    measured = measure_in_turns(
+        [one.contestant for one in prepared],
+        seed=seed,
+        progress=progress,
+        timeout=limit,
+        interruption=interruption,
     )
+    for one, figures in zip(prepared, measured, strict=True):
+        if isinstance(figures, EdgekitError):
+            keeper.keep(one.cell, failed_entry(one.cell, figures, one))
+        else:
+            keeper.keep(one.cell, bench_entry(one, figures), one, figures)
 
 
-def write_samples(path: Path, measured: Measured) -> str:
-    """Write raw samples (nanoseconds, int64) and the length of each block; return the path."""
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(
-            file,
-            samples_ns=np.array(measured.stream.samples_ns, np.int64),
-            blocks=np.array(measured.stream.blocks, np.int64),
-        )
-    return str(path)
-
-
-def _feeds(model: Model, batch: int, shapes: Mapping[str, str], seed: int) -> dict[str, Feeds]:
-    """One input of every graph: a picture for images, else random arrays of the asked size."""
-    if batch == 1 and not shapes:
-        return {role: several[0] for role, several in generated_feeds(model.card, seed, 1).items()}
-    feeds: dict[str, Feeds] = {}
-    for role in roles(model.card):
-        tensors = model.card.graph(role).inputs
-        own = {name: text for name, text in shapes.items() if name in tensors}
-        sizes = sizes_from_shapes(tensors, own)
-        axis = batch_axis(tensors)
-        if batch != 1 and axis is None:
-            raise BadInput(
-                f"{model.text} has a fixed batch, so --batch {batch} cannot be measured.",
-                hint="Export it with a dynamic batch axis.",
+def _one_by_one(
+    cells: Sequence[Cell],
+    preparer: Preparer,
+    keeper: Keeper,
+    limit: float,
+    progress: Progress,
+    interruption: Interruption,
+) -> None:
+    """Measure cell after cell; one that crashes, hangs or cannot be made costs itself alone."""
+    for number, cell in enumerate(cells, start=1):
+        if interruption.asked:
+            return
+        name = f"{cell.target} in {cell.compute}, {cell.conditions or 'batch 1'}"
+        progress.stage(name, Position(number, len(cells)))
+        prepared: Prepared | None = None
+        try:
+            prepared = preparer.prepare(cell, timeout=limit)
+            figures = measure_alone(
+                prepared.contestant, timeout=limit, progress=progress, interruption=interruption
             )
-        if axis is not None and batch != 1:
-            sizes = axis_sizes(tensors, {**sizes, axis: batch})
-        feeds[role] = generate_feeds(tensors, sizes, seed)
-    known = [name for role in roles(model.card) for name in model.card.graph(role).inputs]
-    for name in shapes:
-        if name not in known:
-            raise BadInput(f"{model.text} has no input {name!r}.", closest(name, known))
-    return feeds
+            if isinstance(figures, EdgekitError):
+                raise figures
+        except Unwritable:
+            raise
+        except EdgekitError as error:
+            progress.note(f"{name}: {error}")
+            keeper.keep(cell, failed_entry(cell, error, prepared))
+        else:
+            keeper.keep(cell, bench_entry(prepared, figures), prepared, figures)

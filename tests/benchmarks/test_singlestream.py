@@ -3,8 +3,9 @@ import random
 
 import pytest
 
-from edgekit.benchmarks.singlestream import SingleStream, SingleStreamRule, summarise
+from edgekit.benchmarks.singlestream import SingleStream, SingleStreamRule
 from edgekit.benchmarks.steady import Steady
+from edgekit.benchmarks.summary import summarise
 from edgekit.benchmarks.watch import Reading
 from edgekit.core.errors import BadInput
 
@@ -28,7 +29,7 @@ def test_a_narrow_interval_stops_before_the_time_is_up(clock, model, idle):
     assert found.latency.p50_ms == pytest.approx(10, rel=1e-3)
     assert found.half_width <= 0.01
     assert found.valid
-    assert found.missing == {}
+    assert found.missing == {"p999": 6636 - found.latency.n}
     assert found.throughput_per_s == pytest.approx(100, rel=0.01)
 
 
@@ -58,7 +59,7 @@ def test_too_few_samples_refuse_percentiles_and_say_how_many_lack(clock, model, 
     assert 64 <= n < 662
     assert found.latency.p90_ms is not None
     assert found.latency.p99_ms is None
-    assert found.missing == {"p99": 662 - n}
+    assert found.missing["p99"] == 662 - n
     assert found.valid
 
 
@@ -185,8 +186,9 @@ def test_a_summary_names_its_boundary_and_brackets_its_median():
     latency, missing = summarise(samples, "latency.device")
     assert latency.boundary == "latency.device"
     assert latency.p50_low_ms <= latency.p50_ms <= latency.p50_high_ms < latency.p90_ms
-    assert latency.p90_ms < latency.p99_ms
-    assert missing == {}
+    assert latency.p90_ms < latency.p95_ms < latency.p99_ms
+    assert latency.p999_ms is None
+    assert missing == {"p999": 6636 - 700}
 
 
 def test_entries_that_take_turns_see_the_same_drift(clock, idle):
@@ -207,3 +209,103 @@ def test_entries_that_take_turns_see_the_same_drift(clock, idle):
             streams[name].block(drifting, 0.5)
     means = [sum(s.summary().samples_ns) / s.summary().latency.n for s in streams.values()]
     assert means[0] == pytest.approx(means[1], rel=0.02)
+
+
+def test_the_engine_s_own_time_is_the_sample_where_it_tells(clock, model, idle):
+    rule = SingleStreamRule(seconds=3, rewarm_runs=0, rewarm_seconds=0)
+    told = iter(range(1_000_000, 2_000_000))
+    stream = SingleStream(
+        rule, steady=STEADY, clock=clock, watch=idle, boundary="latency.device",
+        told_ns=lambda: next(told),
+    )  # fmt: skip
+    run = model(10)
+    stream.warm(run)
+    stream.block(run, 1)
+    found = stream.summary()
+    assert found.samples_ns[:3] == (1_000_000, 1_000_001, 1_000_002)
+    assert found.latency.boundary == "latency.device"
+
+
+def test_the_steps_of_a_pipeline_add_up_to_the_whole(clock, model, idle):
+    rule = SingleStreamRule(seconds=3, rewarm_runs=0, rewarm_seconds=0)
+    steps = {"preprocess": model(2), "inference": model(7), "postprocess": model(1)}
+
+    def run():
+        for step in steps.values():
+            step()
+
+    stream = SingleStream(
+        rule, steady=STEADY, clock=clock, watch=idle, boundary="latency.e2e", steps=steps
+    )
+    stream.warm(run)
+    while not stream.done:
+        stream.block(run, 1)
+    found = stream.summary()
+    assert list(found.stages) == ["preprocess", "inference", "postprocess"]
+    assert found.stages["inference"].p50_ms == pytest.approx(7, rel=1e-3)
+    for place, whole in enumerate(found.samples_ns):
+        assert whole == sum(stage[place] for stage in found.stages_ns.values())
+
+
+def test_a_measurement_that_changes_its_level_half_way_is_not_valid(clock, model, idle):
+    rule = SingleStreamRule(seconds=4, half_width=1e-9, rewarm_runs=0, rewarm_seconds=0)
+    stream = SingleStream(rule, steady=STEADY, clock=clock, watch=idle)
+    stream.warm(model(10))
+    stream.block(model(10), 2)
+    stream.block(model(15), 2)
+    found = stream.summary()
+    ((first, last),) = found.unstable
+    assert first == found.blocks[0]
+    assert last == len(found.samples_ns)
+    assert "The level was not stable" in " ".join(found.reasons)
+
+
+def test_a_clock_that_runs_backwards_is_named_and_its_samples_are_kept(clock, model, idle):
+    rule = SingleStreamRule(seconds=2, rewarm_runs=0, rewarm_seconds=0)
+    stream = SingleStream(rule, steady=STEADY, clock=clock, watch=idle)
+    stream.warm(model(10))
+    stream.block(model(10, 10, -500, 10), 1)
+    found = stream.summary()
+    assert min(found.samples_ns) < 0
+    assert "ran backwards during 1 of" in " ".join(found.reasons)
+    assert not found.valid
+
+
+def test_when_each_block_began_is_noted(clock, model, idle):
+    rule = SingleStreamRule(seconds=100, rewarm_runs=0, rewarm_seconds=0)
+    stream = SingleStream(rule, steady=STEADY, clock=clock, watch=idle)
+    run = model(10)
+    stream.warm(run)
+    stream.block(run, 1)
+    clock.sleep_ms(5000)
+    stream.block(run, 1)
+    starts = stream.summary().block_starts_ns
+    assert starts[0] == 0
+    assert starts[1] == pytest.approx(6e9, rel=0.01)
+
+
+def test_what_is_observed_during_the_run_becomes_a_range(clock, model, idle):
+    clocks = iter([2400.0, 1200.0, 1800.0])
+    stream = SingleStream(
+        SingleStreamRule(seconds=100, rewarm_runs=0, rewarm_seconds=0),
+        steady=STEADY, clock=clock, watch=idle, observe=lambda: {"clock_mhz": next(clocks)},
+    )  # fmt: skip
+    run = model(10)
+    stream.warm(run)
+    for _ in range(3):
+        stream.block(run, 0.1)
+    assert stream.summary().observed == {"clock_mhz": (1200.0, 2400.0)}
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_no_sample_or_one_is_a_sentence_and_no_figure(clock, model, idle, n):
+    stream = SingleStream(SingleStreamRule(seconds=0.001), steady=STEADY, clock=clock, watch=idle)
+    run = model(10)
+    stream.warm(run)
+    if n:
+        stream.block(run, 0.001)
+    found = stream.summary()
+    assert found.latency.n == n
+    assert found.latency.p50_ms is None
+    assert found.half_width is None
+    assert f"{n} samples are too few for a median: {11 - n} are missing." in found.reasons

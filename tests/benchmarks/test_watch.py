@@ -54,3 +54,11 @@ def test_guests_are_not_counted_twice_and_waiting_is_idle(monkeypatch):
     monkeypatch.setattr(psutil, "cpu_times", lambda: Times(10, 2, 30, 5, 1, 4, 1))
     found = read_machine()
     assert (found.busy_s, found.idle_s, found.steal_s) == (12, 35, 1)
+
+
+def test_a_clock_that_is_set_during_the_measurement_is_named():
+    span = Reading(clock_ns=10**9, wall_ns=3 * 10**9 + 10**9)
+    assert disturbances(span) == [
+        "The clock was set by +3.0 s, or the machine slept, during the measurement."
+    ]
+    assert disturbances(Reading(clock_ns=10**9, wall_ns=10**9 + 1000)) == []

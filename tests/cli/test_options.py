@@ -24,6 +24,15 @@ CONTRACT = {
 }  # fmt: skip
 # The issue asks for the card "by option": --set is that option, beside the contract's own.
 OWN = {
+    "bench": {
+        "--boundary",
+        "--concurrency",
+        "--resume",
+        "--streams",
+        "--sweep",
+        "--timeout",
+        "--trust-code",
+    },
     "doctor": {"--deep"},
     "debug": {"--against"},
     "cache": {"--all", "--limit", "--older-than"},

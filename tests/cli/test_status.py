@@ -79,6 +79,12 @@ def test_require_valid_makes_an_invalid_measurement_a_1(invoke, answer, samples,
     assert invoke("bench", *arguments["bench"], "--require-valid").status == 1
 
 
+def test_an_entry_that_brought_no_figures_is_a_1(invoke, answer, samples, make, arguments):
+    crashed = make["bench_entry"](n=0, valid=False, reasons=("It died of SIGSEGV.",))
+    answer("bench", replace(samples["bench"], entries=(make["bench_entry"](), crashed)))
+    assert invoke("bench", *arguments["bench"]).status == 1
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [

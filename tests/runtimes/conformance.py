@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -319,6 +321,17 @@ class RuntimeConformance:
                 binding.run()
                 self.same(binding.outputs["y"], (kept + place) * 2, rtol=1e-6)
                 binding.inputs["x"][...] = kept + place + 1
+
+    def test_the_call_alone_keeps_its_buffers_alive(self, tmp_path: Path) -> None:
+        with self.session(scale_graph(tmp_path / "g.onnx"), tmp_path / "e") as session:
+            binding = session.bind({"x": np.ones((1, 4), np.float32)})
+            binding.run()
+            run, buffer = binding.run, weakref.ref(binding.inputs["x"])
+            del binding
+            gc.collect()
+            run()
+            # An engine that is given an address reads freed memory otherwise.
+            assert buffer() is not None
 
     def test_two_bindings_do_not_share_buffers(self, tmp_path: Path) -> None:
         one, two = random(1, 4), random(3, 4, seed=1)

@@ -23,11 +23,11 @@ from edgekit.core.manifest import Engine, Manifest
 from edgekit.core.source import Source
 from edgekit.core.variant import Variant
 from edgekit.core.version import __version__
-from edgekit.jobs.bench import write_samples
 from edgekit.jobs.bundles.bundle import entry_name, seal
 from edgekit.jobs.caching.store import RECORD
 from edgekit.jobs.deploying.recipe import write_recipe
 from edgekit.jobs.deploying.request import DeployRequest
+from edgekit.jobs.measuring.entries import raw_samples, write_samples
 from edgekit.jobs.reporting.pictures import with_pictures, without_pictures
 from edgekit.jobs.reporting.reading import DETAILS
 from edgekit.jobs.reporting.subjects import deployed
@@ -113,7 +113,7 @@ def write_bundle(folder: Path, contents: Contents) -> None:
                 shutil.copytree(engine.folder, place, ignore=shutil.ignore_patterns(RECORD))
         figures = contents.figures.get(str(one.plan))
         if isinstance(figures, Measured):
-            write_samples(folder / "measurements" / f"{_name(one.plan)}.npz", figures)
+            write_samples(folder / "measurements" / f"{_name(one.plan)}.npz", raw_samples(figures))
     write_recipe(folder / "recipe.yaml", contents.request)
     write_bytes(folder / "deploy.json", _json(contents.document))
     details = _details(contents.made)

@@ -12,7 +12,7 @@ import numpy as np
 from edgekit.benchmarks.agreement import Agreement
 from edgekit.benchmarks.certificate import Figures
 from edgekit.benchmarks.shift import Shift
-from edgekit.benchmarks.singlestream import SingleStreamSummary
+from edgekit.benchmarks.summary import Summary
 from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Metric
 from edgekit.core.details import (
@@ -24,7 +24,7 @@ from edgekit.core.details import (
     EntryDetails,
     MaskAnswer,
 )
-from edgekit.core.documents import Environment, OutputParity
+from edgekit.core.documents import Environment, Outliers, OutputParity, StageLatency
 from edgekit.core.errors import BadInput
 from edgekit.core.files import write_bytes
 from edgekit.core.measurement import Latency
@@ -60,12 +60,14 @@ _RECORDS: dict[str, type[Any]] = {
         Metric,
         ModelCard,
         NodePlacement,
+        Outliers,
         OutputParity,
         Placement,
         Raw,
         Segmentation,
         Shift,
-        SingleStreamSummary,
+        StageLatency,
+        Summary,
         TensorParity,
     )
 }

@@ -38,6 +38,7 @@ from edgekit.jobs.running.certify import Basis, Findings, Truths, examine_entry,
 from edgekit.jobs.running.engines import CachedEngine, compile_graphs, engine_stage, opener
 from edgekit.jobs.running.entries import Plan
 from edgekit.jobs.running.feeds import Data
+from edgekit.jobs.running.gauge import Conditions
 from edgekit.jobs.running.reference import find_reference
 from edgekit.jobs.running.turns import Contestant, measure_in_turns
 from edgekit.jobs.running.worker import Measured
@@ -285,13 +286,17 @@ def measured(
 
     def make(folder: Path) -> None:
         contestants = [
-            Contestant(name=name, opener=opener(engines), card=card, feeds=feeds)
+            Contestant(
+                name=name,
+                opener=opener(engines),
+                card=card,
+                feeds=feeds,
+                conditions=Conditions(seconds=request.time),
+            )
             for name, engines in entries.items()
         ]
         with exclusive("measurement", "another measurement on this machine", stages.progress):
-            results = measure_in_turns(
-                contestants, seconds=request.time, seed=request.seed, progress=stages.progress
-            )
+            results = measure_in_turns(contestants, seed=request.seed, progress=stages.progress)
         content = {
             "figures": {
                 one.name: str(result) if isinstance(result, EdgekitError) else result

@@ -27,7 +27,7 @@ from typing import Any, BinaryIO, TypeVar
 from edgekit.core.errors import CheckFailed, EdgekitError
 from edgekit.core.progress import Position, Progress, Silent
 
-__all__ = ["Child", "ChildDied", "run_in_child"]
+__all__ = ["Child", "ChildDied", "ChildTimedOut", "run_in_child"]
 
 T = TypeVar("T")
 
@@ -43,6 +43,12 @@ class ChildDied(CheckFailed):
     kind = "crash"
 
 
+class ChildTimedOut(ChildDied):
+    """The child process did not answer within its time and was ended."""
+
+    kind = "timeout"
+
+
 class Child:
     """One object, made by `factory(*args)` in a process of its own.
 
@@ -51,6 +57,8 @@ class Child:
         args: Its arguments; they travel by pickle.
         what: What the child does, for error messages: "int8 on openvino:cpu".
         progress: Receives what the child reports.
+        seconds: From now on until it has answered its last call, at most; then it is killed. None
+            lets it take its time.
     """
 
     def __init__(
@@ -59,12 +67,19 @@ class Child:
         *args: object,
         what: str,
         progress: Progress | None = None,
+        seconds: float | None = None,
     ) -> None:
         self._what = what
+        self._seconds = seconds
+        self._overdue = False
         self._progress = progress or Silent()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed in close)
         self._lifeline: BinaryIO | None = None
         self._process = self._started_over_stdio() if _OVER_STDIO else self._started()
+        self._alarm = threading.Timer(seconds or 0.0, self._kill)
+        self._alarm.daemon = True
+        if seconds is not None:
+            self._alarm.start()
         try:
             self._ask((factory, args, {}))
         except BaseException:
@@ -108,11 +123,13 @@ class Child:
         Raises:
             EdgekitError: Raised again as the child raised it.
             ChildDied: The child crashed or was killed.
+            ChildTimedOut: Its time was up.
         """
         return self._ask((method, args, kwargs))
 
     def close(self) -> None:
         """End the child; calling it twice is allowed."""
+        self._alarm.cancel()
         for stream in (self._requests, self._answers):
             stream.close()
         if self._process.poll() is None:
@@ -146,10 +163,20 @@ class Child:
                     raise content
                 self._report(content, tracks)
         except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:
+            if self._overdue:
+                raise ChildTimedOut(
+                    f"The process for {self._what} was not done after {self._seconds:g} s and was "
+                    "ended.",
+                    hint="Allow it more with --timeout.",
+                ) from error
             raise ChildDied(
                 f"The process for {self._what} {self._death()}.",
                 hint="Other results are kept; --debug shows what it printed.",
             ) from error
+
+    def _kill(self) -> None:
+        self._overdue = True
+        self._process.kill()
 
     def _death(self) -> str:
         code = self._process.wait()

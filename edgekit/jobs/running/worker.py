@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from edgekit.benchmarks.certificate import compare_runs
 from edgekit.benchmarks.memory import rss_bytes, rss_peak_bytes
-from edgekit.benchmarks.singlestream import (
-    SingleStream,
-    SingleStreamRule,
-    SingleStreamSummary,
-)
+from edgekit.benchmarks.summary import Summary
 from edgekit.core.card import GraphCard, ModelCard
 from edgekit.core.progress import Progress
-from edgekit.core.runtime import Array, Binding, Feeds, Placement, Session
+from edgekit.core.runtime import Array, Feeds, Placement, Session
 from edgekit.jobs.running.feeds import fit_batch
+from edgekit.jobs.running.gauge import Conditions, Gauge, ImageInput, open_gauge
 from edgekit.jobs.running.sequences import Outputs, run_sequence
 from edgekit.tasks.datasets import readable
+from edgekit.tasks.preprocess import image_input
 from edgekit.tasks.registry import task_for
 from edgekit.tasks.results import Result, Truth
 from edgekit.tasks.samples import Sample, feeds
-from edgekit.tasks.task import EVALUATION_CONFIDENCE
+from edgekit.tasks.task import EVALUATION_CONFIDENCE, Image
 
 __all__ = ["Evaluation", "Measured", "Worker"]
 
@@ -68,23 +67,8 @@ class Measured:
     first_ns: int
     rss_base_bytes: int
     rss_peak_bytes: int | None
-    stream: SingleStreamSummary
-
-
-@dataclass
-class _Bound:
-    """Every graph of a model, run in order as one inference."""
-
-    bindings: list[Binding] = field(default_factory=list)
-
-    def run(self) -> None:
-        for binding in self.bindings:
-            binding.run()
-
-    @property
-    def quickest(self) -> Callable[[], None]:
-        """One inference without a loop around it where there is one graph only."""
-        return self.bindings[0].run if len(self.bindings) == 1 else self.run
+    stream: Summary
+    concurrency: int = 1
 
 
 class Worker:
@@ -111,9 +95,7 @@ class Worker:
         start = time.perf_counter_ns()
         self._sessions = opener()
         self._load_ns = time.perf_counter_ns() - start
-        self._first_ns = 0
-        self._bound = _Bound()
-        self._stream: SingleStream | None = None
+        self._gauge: Gauge | None = None
 
     def placement(self) -> dict[str, Placement]:
         """What ran where, by role."""
@@ -173,42 +155,59 @@ class Worker:
             tuple(skipped),
         )
 
-    def start(self, feeds: Mapping[str, Feeds], seconds: float) -> None:
+    def start(
+        self,
+        feeds: Mapping[str, Feeds],
+        conditions: Conditions,
+        images: Sequence[Image] = (),
+    ) -> None:
         """Bind the inputs of every role and run the first inference.
 
         Args:
             feeds: Inputs by role; one inference runs every role once, in order.
-            seconds: Time of sampling at most.
+            conditions: Scenario, boundary, time.
+            images: For an end-to-end latency, (H, W, 3) uint8 BGR each.
+
+        Raises:
+            BadInput: It cannot be measured so.
         """
-        self._bound = _Bound([self._sessions[role].bind(one) for role, one in feeds.items()])
-        start = time.perf_counter_ns()
-        self._bound.run()
-        self._first_ns = time.perf_counter_ns() - start
-        self._stream = SingleStream(SingleStreamRule(seconds=seconds))
+        takes_images = self._card.preprocess is not None
+        self._gauge = open_gauge(
+            self._sessions,
+            feeds,
+            conditions,
+            partial(self._images, images) if takes_images else None,
+        )
 
     def warm(self) -> None:
         """Run until the last windows agree."""
-        self._started.warm(self._bound.quickest)
+        self._started.warm()
 
     def block(self, seconds: float) -> bool:
         """Sample for some seconds; return whether the figures are good enough to stop."""
-        self._started.block(self._bound.quickest, seconds)
-        return self._started.done
+        return self._started.block(seconds)
 
     def finish(self) -> Measured:
-        """Return every figure."""
+        """Return every figure so far."""
         return Measured(
             load_ns=self._load_ns,
-            first_ns=self._first_ns,
+            first_ns=self._started.first_ns,
             rss_base_bytes=self._rss_base,
             rss_peak_bytes=rss_peak_bytes(),
             stream=self._started.summary(),
+            concurrency=self._started.concurrency,
         )
 
     @property
-    def _started(self) -> SingleStream:
-        assert self._stream is not None, "start() comes first"
-        return self._stream
+    def _started(self) -> Gauge:
+        assert self._gauge is not None, "start() comes first"
+        return self._gauge
+
+    def _images(self, images: Sequence[Image]) -> ImageInput:
+        session = next(iter(self._sessions.values()))
+        task = task_for(self._card, folder=self._folder, trust_code=self._trust_code)
+        found = image_input(self._card)
+        return ImageInput(task, found[0] if found else session.inputs[0].name, images)
 
     def _graph(self, role: str) -> GraphCard:
         return self._card.graph(role)

@@ -1,0 +1,1 @@
+"""What `edgekit bench` is made of: cells, their preparation, and how results are kept."""

@@ -1,0 +1,131 @@
+"""Figures of one cell as an entry of the document, and its raw samples as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from edgekit.benchmarks.offline import BOUNDARY as OFFLINE
+from edgekit.core.documents import BenchEntry
+from edgekit.core.errors import EdgekitError
+from edgekit.core.files import atomic_path
+from edgekit.core.manifest import entry_name
+from edgekit.jobs.measuring.cells import Cell
+from edgekit.jobs.measuring.prepare import Prepared
+from edgekit.jobs.results.reading import RawSamples
+from edgekit.jobs.running.worker import Measured
+
+__all__ = ["bench_entry", "failed_entry", "raw_samples", "samples_name", "write_samples"]
+
+
+def bench_entry(prepared: Prepared, measured: Measured) -> BenchEntry:
+    """Lay the figures of one cell into the document."""
+    cell, stream = prepared.cell, measured.stream
+    latency = stream.latency
+
+    def inputs(inferences: float | None) -> float | None:
+        return None if inferences is None else inferences * cell.batch
+
+    return BenchEntry(
+        target=cell.target,
+        variant=prepared.variant,
+        compute=cell.compute,
+        executed_precision=prepared.executed_precision,
+        scenario=stream.scenario,
+        boundary=latency.boundary,
+        valid=stream.valid,
+        reasons=stream.reasons,
+        n=latency.n,
+        p50_ms=latency.p50_ms,
+        p50_low_ms=latency.p50_low_ms,
+        p50_high_ms=latency.p50_high_ms,
+        p90_ms=latency.p90_ms,
+        p95_ms=latency.p95_ms,
+        p99_ms=latency.p99_ms,
+        p999_ms=latency.p999_ms,
+        throughput_per_s=inputs(stream.throughput_per_s),
+        throughput_low_per_s=inputs(stream.throughput_low_per_s),
+        throughput_high_per_s=inputs(stream.throughput_high_per_s),
+        load_ms=measured.load_ns / 1e6,
+        first_ms=measured.first_ns / 1e6,
+        compile_ms=prepared.compile_ns / 1e6,
+        warmup_ms=stream.warmup_ns / 1e6,
+        rss_peak_bytes=measured.rss_peak_bytes,
+        rss_base_bytes=measured.rss_base_bytes,
+        warmup=stream.warmup,
+        steady=stream.steady,
+        stopped_by=stream.stopped_by,
+        missing=stream.missing,
+        batch=cell.batch,
+        threads=cell.threads,
+        streams=cell.streams,
+        concurrency=measured.concurrency,
+        stages=stream.stages,
+        outliers=stream.outliers,
+        half_width=stream.half_width,
+        effective_n=stream.effective_n,
+        unstable=stream.unstable,
+        overhead_ns=stream.overhead_ns,
+        resolution_ns=stream.resolution_ns,
+        observed=stream.observed,
+        model_sha256=prepared.model_sha256,
+    )
+
+
+def failed_entry(cell: Cell, error: EdgekitError, prepared: Prepared | None = None) -> BenchEntry:
+    """Say that a cell brought no figures, and why."""
+    return BenchEntry(
+        target=cell.target,
+        variant=prepared.variant if prepared else "",
+        compute=cell.compute,
+        executed_precision=prepared.executed_precision if prepared else "",
+        scenario=cell.scenario,
+        boundary=OFFLINE if cell.scenario == "offline" else cell.boundary,
+        valid=False,
+        reasons=(str(error),),
+        n=0,
+        batch=cell.batch,
+        threads=cell.threads,
+        streams=cell.streams,
+        concurrency=1 if cell.scenario == "single-stream" else cell.concurrency,
+        model_sha256=prepared.model_sha256 if prepared else "",
+    )
+
+
+def samples_name(prepared: Prepared) -> str:
+    """The name of a cell's file of raw samples, unique among the cells of a measurement."""
+    cell = prepared.cell
+    words = cell.conditions.replace(", ", "-").replace(" ", "")
+    name = entry_name(cell.target, prepared.variant, cell.compute)
+    return f"{name}-{words}" if words else name
+
+
+def raw_samples(measured: Measured) -> RawSamples:
+    """The raw samples of a measurement as they are stored."""
+    stream = measured.stream
+
+    def column(values: tuple[int, ...]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        return np.array(values, np.int64)
+
+    return RawSamples(
+        samples_ns=column(stream.samples_ns),
+        blocks=column(stream.blocks),
+        block_starts_ns=column(stream.block_starts_ns),
+        counts=column(stream.counts),
+        stages_ns={name: column(stage) for name, stage in stream.stages_ns.items()},
+    )
+
+
+def write_samples(path: Path, samples: RawSamples) -> str:
+    """Write raw samples (nanoseconds, int64) and the length of each block; return the path."""
+    columns = {
+        "samples_ns": samples.samples_ns,
+        "blocks": samples.blocks,
+        "block_starts_ns": samples.block_starts_ns,
+        "counts": samples.counts,
+        **{f"stage_{name}": stage for name, stage in samples.stages_ns.items()},
+    }
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **columns)
+    return str(path)

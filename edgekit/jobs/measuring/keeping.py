@@ -1,0 +1,147 @@
+"""A result that grows on disk: whole after every cell, so that nothing measured is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from edgekit.benchmarks.environment import differences
+from edgekit.benchmarks.offline import BOUNDARY as OFFLINE
+from edgekit.core.documents import BenchDocument, BenchEntry
+from edgekit.core.errors import BadInput, Unwritable
+from edgekit.core.files import write_bytes
+from edgekit.core.progress import Progress
+from edgekit.jobs.measuring.cells import Cell
+from edgekit.jobs.measuring.entries import raw_samples, samples_name, write_samples
+from edgekit.jobs.measuring.prepare import Prepared
+from edgekit.jobs.running.worker import Measured
+
+__all__ = ["RESULT", "Keeper", "finished_before"]
+
+RESULT = "bench.json"
+
+
+class Keeper:
+    """Collects entries in the order of their cells and writes them as they come.
+
+    Args:
+        document: Without entries.
+        cells: Every cell that is to be measured.
+        folder: Where the result goes; None keeps it in memory alone.
+        progress: Told what could not be written.
+    """
+
+    def __init__(
+        self,
+        document: BenchDocument,
+        cells: Sequence[Cell],
+        folder: Path | None,
+        progress: Progress,
+    ) -> None:
+        self._document = document
+        self._cells = list(cells)
+        self._folder = folder
+        self._progress = progress
+        self._entries: dict[Cell, BenchEntry] = {}
+
+    @property
+    def document(self) -> BenchDocument:
+        """Everything that was kept so far."""
+        entries = tuple(self._entries[cell] for cell in self._cells if cell in self._entries)
+        return msgspec.structs.replace(self._document, entries=entries)
+
+    def keep(
+        self,
+        cell: Cell,
+        entry: BenchEntry,
+        prepared: Prepared | None = None,
+        measured: Measured | None = None,
+    ) -> None:
+        """Keep an entry and write the result anew.
+
+        Raises:
+            Unwritable: It cannot be written; what was written before stays as it was, and the entry
+                is told to the progress.
+        """
+        try:
+            if self._folder is not None and prepared is not None and measured is not None:
+                place = self._folder / "samples" / f"{samples_name(prepared)}.npz"
+                path = write_samples(place, raw_samples(measured))
+                entry = msgspec.structs.replace(entry, samples=path)
+            self._entries[cell] = entry
+            self.write()
+        except Unwritable as error:
+            self._progress.note(f"Not written: {msgspec.json.encode(entry).decode()}")
+            raise Unwritable(
+                error.message, hint="Make room and repeat with --resume: what is written is kept."
+            ) from error
+
+    def write(self) -> None:
+        """Write the result as it stands."""
+        if self._folder is not None:
+            content = msgspec.json.format(msgspec.json.encode(self.document))
+            write_bytes(self._folder / RESULT, content + b"\n")
+
+
+def finished_before(
+    folder: Path,
+    document: BenchDocument,
+    cells: Sequence[Cell],
+    model_sha256: Callable[[Cell], str],
+) -> dict[Cell, BenchEntry]:
+    """Return the cells that an earlier run of the same measurement finished.
+
+    A cell that brought no figures, or whose graph has changed since, is not among them.
+
+    Args:
+        folder: Where it wrote its result; without one nothing was finished.
+        document: Of the present run, without entries.
+        cells: Every cell of the present run.
+        model_sha256: Of the graphs that a cell runs now.
+
+    Raises:
+        BadInput: The result is damaged, of another model, or of another machine.
+    """
+    path = folder / RESULT
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror or error}.") from error
+    try:
+        before = msgspec.json.decode(content, type=BenchDocument)
+    except msgspec.MsgspecError as error:
+        raise BadInput(
+            f"{path} is damaged, or of another version: {error}.", hint="Leave --resume out."
+        ) from error
+    if before.model != document.model:
+        raise BadInput(
+            f"{path} is of {before.model}, not of {document.model}.", hint="Leave --resume out."
+        )
+    unlike = differences(before.environment, document.environment)
+    if unlike:
+        raise BadInput(
+            f"{path} was measured elsewhere ({'; '.join(unlike)}), so its cells cannot be kept.",
+            hint="Leave --resume out.",
+        )
+    found: dict[Cell, BenchEntry] = {}
+    for cell in cells:
+        same = [entry for entry in before.entries if entry.n and _is_of(entry, cell)]
+        if same and same[0].model_sha256 == model_sha256(cell):
+            found[cell] = same[0]
+    return found
+
+
+def _is_of(entry: BenchEntry, cell: Cell) -> bool:
+    offline = cell.scenario == "offline"
+    boundary = OFFLINE if offline else cell.boundary
+    return (
+        (entry.target, entry.compute, entry.scenario, entry.boundary)
+        == (cell.target, cell.compute, cell.scenario, boundary)
+        and (entry.batch, entry.threads, entry.streams) == (cell.batch, cell.threads, cell.streams)
+        # The engine's own choice is written as the number that it chose.
+        and (not offline or cell.concurrency in (None, entry.concurrency))
+    )

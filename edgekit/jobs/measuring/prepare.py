@@ -1,0 +1,184 @@
+"""From a cell to what can be measured: compiled, its inputs made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit.core.errors import BadInput
+from edgekit.core.inputs import axis_sizes, batch_axis, generate_feeds, sizes_from_shapes
+from edgekit.core.names import closest
+from edgekit.core.progress import Progress
+from edgekit.core.runtime import CompileOptions, Feeds
+from edgekit.export.onnx_file import external_files
+from edgekit.jobs.caching.fingerprints import files_digest
+from edgekit.jobs.measuring.cells import Cell
+from edgekit.jobs.running.certify import whole_placement
+from edgekit.jobs.running.child import Child
+from edgekit.jobs.running.engines import compile_graphs, opener, usable
+from edgekit.jobs.running.feeds import generated_feeds, open_data, roles
+from edgekit.jobs.running.gauge import Conditions
+from edgekit.jobs.running.golden import generated_pictures
+from edgekit.jobs.running.models import Model, resolve_model
+from edgekit.jobs.running.turns import Contestant
+from edgekit.jobs.running.worker import Worker
+from edgekit.tasks.datasets import readable
+from edgekit.tasks.task import Image
+
+__all__ = ["Prepared", "Preparer"]
+
+# An end-to-end latency goes round so many images.
+_IMAGES = 16
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A cell that can be measured.
+
+    Attributes:
+        cell: What was asked for.
+        variant: Id of the variant that runs.
+        model_sha256: Of its graphs.
+        executed_precision: The precision that does most of the arithmetic, read from the engine.
+        compile_ns: What making the engine took when it was made.
+        contestant: For the measurement.
+    """
+
+    cell: Cell
+    variant: str
+    model_sha256: str
+    executed_precision: str
+    compile_ns: int
+    contestant: Contestant
+
+
+@dataclass(frozen=True)
+class Preparer:
+    """Makes cells of one model measurable.
+
+    Attributes:
+        model: As typed.
+        shapes: Input name to shape as text.
+        seconds: Of sampling at most.
+        allow_fallback: Whether nodes may run on another device.
+        trust_code: Whether a decoder that the card names may run.
+        data: Images for an end-to-end latency; None generates some.
+        seed: Of generated inputs.
+        progress: Told of every engine that is compiled.
+    """
+
+    model: str
+    shapes: Mapping[str, str]
+    seconds: float
+    allow_fallback: bool
+    trust_code: bool
+    data: Path | None
+    seed: int
+    progress: Progress
+
+    def prepare(self, cell: Cell, *, timeout: float | None = None) -> Prepared:
+        """Compile the model for a cell and make its inputs.
+
+        Args:
+            cell: What is measured.
+            timeout: Seconds that opening the engine may take; None sets no limit.
+
+        Raises:
+            EdgekitError: The model, the target or the conditions do not go together.
+        """
+        target, probe = usable(cell.target)
+        resolved = resolve_model(self.model, probe=probe)
+        feeds = self._feeds(resolved, cell.batch)
+        images = self._images(resolved, cell) if cell.boundary == "latency.e2e" else ()
+        options = CompileOptions(
+            compute=cell.compute,
+            threads=cell.threads,
+            allow_fallback=self.allow_fallback,
+            hint="throughput" if cell.scenario == "offline" else "latency",
+            streams=cell.streams,
+        )
+        graphs = resolved.variant.paths
+        engines = compile_graphs(graphs, target, probe, options, progress=self.progress)
+        opened = opener(engines)
+        words = f"{resolved.variant.id} on {target} in {cell.compute}"
+        name = f"{words} ({cell.conditions})" if cell.conditions else words
+        with Child(
+            Worker, opened, resolved.card, Path(), False, what=name, seconds=timeout
+        ) as child:
+            executed = whole_placement(child.call("placement")).executed_precision
+        return Prepared(
+            cell=cell,
+            variant=resolved.variant.id,
+            model_sha256=_digest(resolved),
+            executed_precision=executed,
+            compile_ns=sum(engine.compiled.compile_ns for engine in engines.values()),
+            contestant=Contestant(
+                name=name,
+                opener=opened,
+                card=resolved.card,
+                feeds=feeds,
+                conditions=Conditions(
+                    scenario=cell.scenario,
+                    boundary=cell.boundary,
+                    concurrency=cell.concurrency,
+                    seconds=self.seconds,
+                    batch=cell.batch,
+                ),
+                images=images,
+                folder=resolved.folder,
+                trust_code=self.trust_code,
+            ),
+        )
+
+    def model_sha256(self, cell: Cell) -> str:
+        """Sha256 of the graphs that a cell runs.
+
+        Raises:
+            EdgekitError: There is no such model or target.
+        """
+        return _digest(resolve_model(self.model, probe=usable(cell.target)[1]))
+
+    def _images(self, model: Model, cell: Cell) -> Sequence[Image]:
+        if model.card.preprocess is None:
+            raise BadInput(
+                f"latency.e2e goes from an image to a result, and {model.text} takes arrays.",
+                hint="Give it a card with a task, or leave --boundary out.",
+            )
+        if cell.batch != 1:
+            raise BadInput("latency.e2e is of one image: a batch cannot be given.")
+        if self.data is None:
+            return generated_pictures(_IMAGES, self.seed)
+        samples = open_data(self.data, model.card, seed=self.seed).samples[:_IMAGES]
+        return [one.image for one in readable(samples) if one.image is not None]
+
+    def _feeds(self, model: Model, batch: int) -> dict[str, Feeds]:
+        """One input of every graph: a picture for images, else random arrays of the asked size."""
+        card, shapes = model.card, self.shapes
+        known = [name for role in roles(card) for name in card.graph(role).inputs]
+        for name in shapes:
+            if name not in known:
+                raise BadInput(f"{model.text} has no input {name!r}.", closest(name, known))
+        if batch == 1 and not shapes:
+            made = generated_feeds(card, self.seed, 1)
+            return {role: several[0] for role, several in made.items()}
+        feeds: dict[str, Feeds] = {}
+        for role in roles(card):
+            tensors = card.graph(role).inputs
+            own = {name: text for name, text in shapes.items() if name in tensors}
+            sizes = sizes_from_shapes(tensors, own)
+            axis = batch_axis(tensors)
+            if batch != 1 and axis is None:
+                raise BadInput(
+                    f"{model.text} has a fixed batch, so --batch {batch} cannot be measured.",
+                    hint="Export it with a dynamic batch axis.",
+                )
+            if axis is not None and batch != 1:
+                sizes = axis_sizes(tensors, {**sizes, axis: batch})
+            feeds[role] = generate_feeds(tensors, sizes, self.seed)
+        return feeds
+
+
+def _digest(model: Model) -> str:
+    graphs = model.variant.paths.values()
+    return files_digest([one for path in graphs for one in (path, *external_files(path))])
