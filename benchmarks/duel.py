@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import math
 from array import array
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import msgspec
 
+from edgekit.benchmarks.blocks import no_collection
 from edgekit.benchmarks.clock import Clock, monotonic_clock
 from edgekit.benchmarks.ratio import (
     RatioCourse,
@@ -171,7 +169,7 @@ class Duel:
         """
         if self._base.warm is None:
             raise BadInput("A round was asked for before the warm-up.", hint="Call warm() first.")
-        with _no_collection():
+        with no_collection():
             watched = self._watch()
             opened = self._clock()
             if self._began_ns is None:
@@ -282,15 +280,3 @@ def quads_per_opening(
     wanted = max(1, math.ceil(opening_seconds / quad_seconds))
     # The smallest number of rounds has to fit into the time.
     return max(1, min(wanted, math.floor(rule.seconds / rule.rounds / sampled_seconds)))
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    was_enabled = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -23,9 +23,9 @@ import numpy as np
 from edgekit.benchmarks.ratio import RatioRule
 from edgekit.core.progress import Silent
 from edgekit.core.runtime import CompileOptions
+from edgekit.jobs.running.duel import Duellist, DuelWorker
 from edgekit.jobs.running.engines import compile_graphs, opener, usable
 from edgekit.jobs.running.feeds import generated_feeds
-from edgekit.jobs.running.duel import Duellist, DuelWorker
 from edgekit.jobs.running.models import resolve_model
 
 # Faster models give more raw samples than a repository should hold; their blocks' medians are what
@@ -55,13 +55,20 @@ def main(model: str, target_text: str, seconds: float, out: Path) -> None:
         ends = np.cumsum(side.blocks)
         parts[name] = np.split(np.array(side.samples_ns, np.int32), ends[:-1])
     quads = [
-        (parts["new"][2 * q], parts["base"][2 * q], parts["base"][2 * q + 1], parts["new"][2 * q + 1])
+        (
+            parts["new"][2 * q],
+            parts["base"][2 * q],
+            parts["base"][2 * q + 1],
+            parts["new"][2 * q + 1],
+        )
         for q in range(found.quads)
     ]
     arrays = {
         "rounds": np.array(rounds, np.int32),
         "quad_ns": np.array([sum(int(b.sum()) for b in quad) for quad in quads], np.int64),
-        "medians_ns": np.array([[np.median(b) for b in quad] for quad in quads]).round().astype(np.int32),
+        "medians_ns": np.array([[np.median(b) for b in quad] for quad in quads])
+        .round()
+        .astype(np.int32),
         "blocks": np.array([[b.size for b in quad] for quad in quads], np.int32),
     }
     if np.median(arrays["medians_ns"]) >= _RAW_FROM_NS:

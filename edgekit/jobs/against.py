@@ -4,46 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from edgekit.benchmarks.duel import DuelSide, DuelSummary
-from edgekit.benchmarks.environment import environment
 from edgekit.benchmarks.ratio import RatioRule, judge
 from edgekit.core.documents import ComparedEntry, CompareDocument
 from edgekit.core.errors import BadInput, EdgekitError
-from edgekit.core.files import atomic_path, write_bytes
+from edgekit.core.files import atomic_path, refuse_unwritable, write_bytes
 from edgekit.core.progress import Progress
-from edgekit.core.runtime import CompileOptions
+from edgekit.jobs.bundles.bundle import entry_name
+from edgekit.jobs.measuring.cells import Cell
+from edgekit.jobs.measuring.prepare import Prepared, Preparer
 from edgekit.jobs.results.deciding import deciding
 from edgekit.jobs.running.child import Child
 from edgekit.jobs.running.duel import DuelFigures, Duellist, DuelWorker
-from edgekit.jobs.running.engines import compile_graphs, opener, usable
-from edgekit.jobs.running.inputs import sized_feeds
-from edgekit.jobs.running.models import resolve_model
+from edgekit.jobs.running.engines import usable
 
-__all__ = ["run"]
+__all__ = ["RESULT", "run"]
 
+RESULT = "compare.json"
+# A child may take so many times the time of one entry's sampling, and so many seconds for the rest.
+_TIMES, _SECONDS = 20.0, 120.0
 _SCENARIO = "single-stream"
 _BOUNDARY = "latency.host"
 # Below it the opening is a good part of what is measured, and a single one proves little.
 _FEW_OPENINGS = 3
-
-
-@dataclass(frozen=True)
-class _Side:
-    """One of the two on one target."""
-
-    duellist: Duellist
-    target: str
-    variant: str
-    compute: str
-
-    def __str__(self) -> str:
-        return f"{self.variant} on {self.target} in {self.compute}"
 
 
 def run(
@@ -59,6 +47,7 @@ def run(
     shapes: Mapping[str, str] | None,
     threads: int | None,
     time: float,
+    timeout: float | None,
     margin: float,
     confidence: float,
     allow_fallback: bool,
@@ -76,44 +65,39 @@ def run(
         raise BadInput("No target was given.", hint="For instance --target openvino:cpu.")
     if time <= 0 or batch < 1:
         raise BadInput(f"--time and --batch must be above 0, got {time:g} and {batch}.")
+    limit = timeout if timeout is not None else _TIMES * time + _SECONDS
+    if output is not None:
+        refuse_unwritable(output / RESULT)
     # `time` is the longest measurement of one entry, and here are two.
-    rule = RatioRule(
-        seconds=2 * time, confidence=confidence, margin=margin, half_width=margin / 3
-    )
-    pairs: list[tuple[_Side, _Side]] = []
-    for text in dict.fromkeys(targets):
-        for word in compute or ("fp32",):
-            sides = []
-            for given, where, how in (
-                (against, against_target or text, against_compute or word),
-                (model, text, word),
-            ):
-                target, probe = usable(where)
-                resolved = resolve_model(given, probe=probe)
-                options = CompileOptions(
-                    compute=how, threads=threads, allow_fallback=allow_fallback
-                )
-                engines = compile_graphs(
-                    resolved.variant.paths, target, probe, options, progress=progress
-                )
-                feeds = sized_feeds(resolved, batch, shapes or {}, seed)
-                duellist = Duellist(opener(engines), feeds)
-                sides.append(_Side(duellist, str(target), resolved.variant.id, how))
-            pairs.append((sides[0], sides[1]))
+    rule = RatioRule(seconds=2 * time, confidence=confidence, margin=margin, half_width=margin / 3)
+
+    def prepared(name: str, target: str, word: str) -> Prepared:
+        preparer = Preparer(name, shapes or {}, time, allow_fallback, False, None, seed, progress)
+        cell = Cell(str(usable(target)[0]), word, batch=batch, threads=threads)
+        return preparer.prepare(cell, timeout=limit)
+
+    pairs = [
+        (
+            prepared(against, against_target or text, against_compute or word),
+            prepared(model, text, word),
+        )
+        for text in dict.fromkeys(targets)
+        for word in compute or ("fp32",)
+    ]
     progress.stage("measurement")
     entries: list[ComparedEntry] = []
     failures: list[EdgekitError] = []
     samples: str | None = None
     for number, (base, new) in enumerate(pairs):
         try:
-            figures = _measured(base, new, rule, progress)
+            figures = _measured(base, new, rule, limit, progress)
         except EdgekitError as error:
             failures.append(error)
-            entries.append(_failed(base, new, batch, rule, error))
+            entries.append(_failed(base, new, rule, error))
             continue
-        entries.append(_entry(base, new, batch, rule, figures))
+        entries.append(_entry(base, new, rule, figures))
         if output is not None:
-            name = f"{number}-{new.variant}-{new.target}-{new.compute}".replace(":", "-")
+            name = f"{number}-{entry_name(new.cell.target, new.variant, new.cell.compute)}"
             samples = str(output / "samples")
             _write_samples(output / "samples" / f"{name}-base.npz", figures.summary.base)
             _write_samples(output / "samples" / f"{name}-new.npz", figures.summary.new)
@@ -130,19 +114,19 @@ def run(
         differences=_differences(pairs),
         entries=tuple(entries),
         samples=samples,
-        environment=environment(threads),
     )
     if output is not None:
         content = msgspec.json.format(msgspec.json.encode(document))
-        write_bytes(output / "compare.json", content + b"\n")
+        write_bytes(output / RESULT, content + b"\n")
     return document
 
 
-def _measured(base: _Side, new: _Side, rule: RatioRule, progress: Progress) -> DuelFigures:
-    what = f"{new} against {base}"
-    with Child(
-        DuelWorker, base.duellist, new.duellist, rule, what=what, progress=progress
-    ) as child:
+def _measured(
+    base: Prepared, new: Prepared, rule: RatioRule, timeout: float, progress: Progress
+) -> DuelFigures:
+    what = f"{_name(new)} against {_name(base)}"
+    sides = [Duellist(one.contestant.opener, one.contestant.feeds) for one in (base, new)]
+    with Child(DuelWorker, *sides, rule, what=what, progress=progress, seconds=timeout) as child:
         child.call("warm")
         # How many rounds there will be is not known, so the bar has no end.
         with closing(progress.track(iter(int, 1), what)) as steps:
@@ -152,9 +136,7 @@ def _measured(base: _Side, new: _Side, rule: RatioRule, progress: Progress) -> D
     return figures
 
 
-def _entry(
-    base: _Side, new: _Side, batch: int, rule: RatioRule, figures: DuelFigures
-) -> ComparedEntry:
+def _entry(base: Prepared, new: Prepared, rule: RatioRule, figures: DuelFigures) -> ComparedEntry:
     found: DuelSummary = figures.summary
     interval = found.interval
     low = interval.low if interval is not None else None
@@ -166,8 +148,8 @@ def _entry(
             "openings of one model differ by is part of the ratio."
         )
     return ComparedEntry(
-        base=f"{base}, batch {batch}",
-        new=f"{new}, batch {batch}",
+        base=_name(base),
+        new=_name(new),
         boundary=_BOUNDARY,
         scenario=_SCENARIO,
         verdict=judge(low, high, rule.margin),
@@ -187,12 +169,10 @@ def _entry(
     )
 
 
-def _failed(
-    base: _Side, new: _Side, batch: int, rule: RatioRule, error: EdgekitError
-) -> ComparedEntry:
+def _failed(base: Prepared, new: Prepared, rule: RatioRule, error: EdgekitError) -> ComparedEntry:
     return ComparedEntry(
-        base=f"{base}, batch {batch}",
-        new=f"{new}, batch {batch}",
+        base=_name(base),
+        new=_name(new),
         boundary=_BOUNDARY,
         scenario=_SCENARIO,
         verdict="UNCLEAR",
@@ -209,13 +189,22 @@ def _milliseconds(side: DuelSide) -> float | None:
     return None if side.p50_ns is None else side.p50_ns / 1e6
 
 
-def _differences(pairs: Sequence[tuple[_Side, _Side]]) -> tuple[str, ...]:
+def _name(side: Prepared) -> str:
+    cell = side.cell
+    return f"{side.variant} on {cell.target} in {cell.compute}, batch {cell.batch}"
+
+
+def _differences(pairs: Sequence[tuple[Prepared, Prepared]]) -> tuple[str, ...]:
     """What differs beside the models: target, variant and compute, each pair of words once."""
     found = [
-        f"{key}: {getattr(base, key)}, {getattr(new, key)}"
+        f"{key}: {one}, {other}"
         for base, new in pairs
-        for key in ("target", "variant", "compute")
-        if getattr(base, key) != getattr(new, key)
+        for key, one, other in (
+            ("target", base.cell.target, new.cell.target),
+            ("variant", base.variant, new.variant),
+            ("compute", base.cell.compute, new.cell.compute),
+        )
+        if one != other
     ]
     return tuple(dict.fromkeys(found))
 
