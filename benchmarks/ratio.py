@@ -64,7 +64,7 @@ class RatioRule(msgspec.Struct, frozen=True, kw_only=True):
             still be awake.
     """
 
-    seconds: float = 20.0
+    seconds: float = 40.0
     half_width: float = 0.01
     confidence: float = 0.99
     margin: float = MARGIN
@@ -74,7 +74,7 @@ class RatioRule(msgspec.Struct, frozen=True, kw_only=True):
     rewarm_seconds: float = 0.004
 
     def __post_init__(self) -> None:
-        for name in ("seconds", "half_width", "margin", "block_seconds"):
+        for name in ("seconds", "margin", "half_width", "block_seconds"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise BadInput(f"{name} of a comparison is above 0, not {getattr(self, name)}.")
         if not 0.5 <= self.confidence < 1:

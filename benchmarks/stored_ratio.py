@@ -41,9 +41,7 @@ def figure_of(samples: Samples, confidence: float, seed: int = 0) -> Figure:
     return Figure(value=middle, low=min(low, middle), high=max(high, middle))
 
 
-def stated_figure(
-    value: float, low: float | None, high: float | None, confidence: float
-) -> Figure:
+def stated_figure(value: float, low: float | None, high: float | None, confidence: float) -> Figure:
     """Return a figure that a document states, its 95 % interval stretched to a confidence.
 
     By the ratio of the normal distribution's quantiles, on the logarithm.

@@ -88,7 +88,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--windows", type=int, default=1000)
-    parser.add_argument("--seconds", type=float, default=20.0, help="both added up, at most")
+    parser.add_argument("--seconds", type=float, default=40.0, help="both added up, at most")
     given = parser.parse_args()
     rule = RatioRule(seconds=given.seconds)
     print("| series | true ratio | FASTER | SLOWER | SAME | UNCLEAR | rounds | seconds (p90) |")
@@ -111,7 +111,9 @@ def _row(name: str, true: float, found: list[Outcome]) -> str:
     )
     rounds = np.median([outcome.rounds for outcome in found])
     seconds = np.percentile([outcome.seconds for outcome in found], [50, 90])
-    return f"| {name} | {true:.2f} | {shares} | {rounds:.0f} | {seconds[0]:.1f} ({seconds[1]:.1f}) |"
+    return (
+        f"| {name} | {true:.2f} | {shares} | {rounds:.0f} | {seconds[0]:.1f} ({seconds[1]:.1f}) |"
+    )
 
 
 if __name__ == "__main__":

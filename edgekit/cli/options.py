@@ -11,7 +11,14 @@ from click.core import ParameterSource
 
 from edgekit.cli import completing
 from edgekit.cli.recipe import consent
-from edgekit.cli.types import Number, Percent, fail_conditions, named_numbers, named_shapes, named_values
+from edgekit.cli.types import (
+    Number,
+    Percent,
+    fail_conditions,
+    named_numbers,
+    named_shapes,
+    named_values,
+)
 
 __all__ = [
     "allow_fallback",
@@ -54,6 +61,7 @@ __all__ = [
     "trust_code",
     "trust_engine",
     "trust_pickle",
+    "was_given",
 ]
 
 Command = Callable[..., Any]
@@ -302,13 +310,15 @@ def refuse_given(names: Iterable[str], why: str) -> None:
     Raises:
         click.UsageError: One of them was given.
     """
-    context = click.get_current_context()
-    for parameter in context.command.params:
-        given = parameter.name in names and context.get_parameter_source(
-            str(parameter.name)
-        ) not in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP, None)
-        if given:
+    for parameter in click.get_current_context().command.params:
+        if parameter.name in names and was_given(str(parameter.name)):
             raise click.UsageError(f"{parameter.opts[0]} {why}.")
+
+
+def was_given(name: str) -> bool:
+    """Say whether a parameter stands on the command line or came from a recipe."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source not in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP, None)
 
 
 def output(*, required: bool = False, metavar: str = "PATH", help: str) -> Decorator:  # noqa: A002

@@ -120,13 +120,17 @@ def _entry(
     one, other = sides[0][0], sides[1][0]
     figures = [_figure(entry, raw, confidence) for entry, raw in sides]
     reasons = [
-        f"The two were not measured in turns: the interval allows for a drift of {drift:.0%} "
-        "between them. `edgekit bench --against` is sharper."
+        f"The two were not measured in turns: the interval allows for a drift of {drift:.0%}; "
+        + "`edgekit bench --against` is sharper.",
     ]
     for name, (entry, _) in zip(("base", "new result"), sides, strict=True):
         if not entry.valid:
-            reasons.append(f"The {name} is INVALID: {' '.join(entry.reasons)}")
-    ratio = low = high = None
+            reasons.append(
+                f"The {name} is INVALID, so nothing is proven: {' '.join(entry.reasons)}"
+            )
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
     if figures[0] is None or figures[1] is None:
         reasons.append("One of the two has no figure to compare.")
     else:
@@ -134,6 +138,9 @@ def _entry(
         ratio, low, high = found.ratio, found.low, found.high
         if low is None:
             reasons.append("One of the two has no interval, so nothing is proven.")
+    if not (one.valid and other.valid):
+        # Its drift has no bound: gates read the interval, and must not read a proof out of it.
+        low = high = None
     return ComparedEntry(
         base=_name(one),
         new=_name(other),
@@ -195,6 +202,5 @@ def _name(entry: BenchEntry) -> str:
 
 def _names(result: StoredResult) -> str:
     return f"{result.name} has " + ", ".join(
-        f"{_name(entry)} ({entry.scenario}, {entry.boundary})"
-        for entry in result.document.entries
+        f"{_name(entry)} ({entry.scenario}, {entry.boundary})" for entry in result.document.entries
     )

@@ -44,9 +44,10 @@ def show_compare(document: CompareDocument, console: Console) -> None:
 
 
 def _show_entry(entry: ComparedEntry, console: Console) -> None:
-    line(console, Text.assemble((entry.new, "bold"), f"  {entry.scenario}, {entry.boundary}"))
+    title = Text.assemble((entry.new, "bold"), f"  {entry.scenario}, {entry.boundary}")
+    sentence(console, title, indent=2)
     if entry.base != entry.new:
-        line(console, f"against {entry.base}")
+        sentence(console, f"against {entry.base}", indent=2)
     console.print(grid(_HEADERS, [_row(entry)], left=(0,)))
     if entry.paired and entry.stopped_by:
         why = {"interval": "the interval was narrow enough", "time": "the time was up"}
