@@ -14,6 +14,7 @@ from edgekit.core.certificate import Limits
 from edgekit.core.documents import (
     BenchDocument,
     CacheDocument,
+    CompareDocument,
     CompileDocument,
     DataDocument,
     DebugParityDocument,
@@ -37,8 +38,10 @@ from edgekit.core.progress import Progress, Silent
 
 __all__ = [
     "bench",
+    "bench_against",
     "cache_list",
     "cache_prune",
+    "compare",
     "compile",
     "data",
     "debug_parity",
@@ -375,6 +378,113 @@ def bench(
         resume=resume,
         store=store,
         seed=seed,
+        progress=progress or Silent(),
+    )
+
+
+def bench_against(
+    model: str,
+    against: str,
+    *,
+    targets: Sequence[str],
+    compute: Sequence[str] = (),
+    against_target: str | None = None,
+    against_compute: str | None = None,
+    scenario: str = "single-stream",
+    batch: int = 1,
+    shapes: Mapping[str, str] | None = None,
+    threads: int | None = None,
+    time: float = 20.0,
+    timeout: float | None = None,
+    margin: float = 0.03,
+    confidence: float = 0.99,
+    allow_fallback: bool = False,
+    output: Path | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> CompareDocument:
+    """Measure a model against another, both in one process, until their ratio is known.
+
+    They take turns in quads of blocks (ABBA) and are opened anew for every round; see
+    edgekit.benchmarks.ratio for the interval and the verdict.
+
+    Args:
+        model: What is judged: an ONNX file, a folder of graphs, a bundle, or BUNDLE@VARIANT.
+        against: The base that it is held against, in the same form.
+        targets: One or several; each gives an entry.
+        compute: Float precisions; empty means fp32; each gives an entry.
+        against_target: Where the base runs; None means where the model does.
+        against_compute: What the base computes in; None means what the model does.
+        scenario: "single-stream".
+        batch: Size of the axis called "batch".
+        shapes: Input name to shape as text, for other dynamic axes.
+        threads: Threads of a CPU engine; None means all physical cores.
+        time: Seconds of measurement of each of the two, at most.
+        timeout: Seconds until a measurement that hangs is ended; None derives it from `time`.
+        margin: SAME means that the whole interval lies within this share of 1; the measurement
+            goes on until the interval's half width is a third of it.
+        confidence: Of the interval.
+        allow_fallback: Whether nodes may run on another device.
+        output: Folder for the result and the raw samples of both; None writes neither.
+        seed: Of generated inputs.
+        progress: Receives what is being done.
+    """
+    from edgekit.jobs import against as job
+
+    return job.run(
+        model,
+        against,
+        targets=targets,
+        compute=compute,
+        against_target=against_target,
+        against_compute=against_compute,
+        scenario=scenario,
+        batch=batch,
+        shapes=shapes,
+        threads=threads,
+        time=time,
+        timeout=timeout,
+        margin=margin,
+        confidence=confidence,
+        allow_fallback=allow_fallback,
+        output=output,
+        seed=seed,
+        progress=progress or Silent(),
+    )
+
+
+def compare(
+    base: str,
+    new: str,
+    *,
+    drift: float = 0.10,
+    margin: float = 0.03,
+    confidence: float = 0.99,
+    progress: Progress | None = None,
+) -> CompareDocument:
+    """Judge a stored result against another one.
+
+    Args:
+        base: What is held against: a folder or a JSON document of `bench`.
+        new: What is judged, in the same form.
+        drift: So much the machine's speed may have changed between the two, as a share; the
+            interval of each ratio is wider by it.
+        margin: SAME means that the whole interval lies within this share of 1.
+        confidence: Of the intervals.
+        progress: Receives what is being done.
+
+    Raises:
+        BadInput: A result cannot be read, or the two are not alike: another machine, boundary or
+            scenario; the message names what differs.
+    """
+    from edgekit.jobs import compare as job
+
+    return job.run(
+        base,
+        new,
+        drift=drift,
+        margin=margin,
+        confidence=confidence,
         progress=progress or Silent(),
     )
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from edgekit.cli import completing
 from edgekit.cli.recipe import consent
-from edgekit.cli.types import Number, named_numbers, named_shapes, named_values
+from edgekit.cli.types import (
+    Number,
+    Percent,
+    fail_conditions,
+    named_numbers,
+    named_shapes,
+    named_values,
+)
 
 __all__ = [
     "allow_fallback",
@@ -25,13 +33,17 @@ __all__ = [
     "compute",
     "computes",
     "concurrency",
+    "confidence_of_ratio",
     "data",
+    "fail_on",
     "force",
     "inputs",
     "limits",
+    "margin",
     "model",
     "opset",
     "output",
+    "refuse_given",
     "require_valid",
     "require_verified",
     "resume",
@@ -49,6 +61,7 @@ __all__ = [
     "trust_code",
     "trust_engine",
     "trust_pickle",
+    "was_given",
 ]
 
 Command = Callable[..., Any]
@@ -262,6 +275,50 @@ require_verified = click.option(
 require_valid = click.option(
     "--require-valid", is_flag=True, help="Exit 1 where a measurement is invalid."
 )
+
+
+fail_on = click.option(
+    "--fail-on",
+    metavar="slower[:PERCENT],unclear",
+    multiple=True,
+    callback=fail_conditions,
+    help="Exit 1 on a proven slowdown (of more than PERCENT), or on no verdict; repeatable.",
+)
+margin = click.option(
+    "--margin",
+    type=Percent(),
+    default="3%",
+    show_default=True,
+    help="SAME: the whole interval of the ratio is within so much of 1.",
+)
+confidence_of_ratio = click.option(
+    "--confidence",
+    type=Percent(),
+    default="99%",
+    show_default=True,
+    help="Of the ratio's interval.",
+)
+
+
+def refuse_given(names: Iterable[str], why: str) -> None:
+    """Refuse options that stand on the command line and mean nothing there.
+
+    Args:
+        names: Of the parameters.
+        why: Goes on after the option's name.
+
+    Raises:
+        click.UsageError: One of them was given.
+    """
+    for parameter in click.get_current_context().command.params:
+        if parameter.name in names and was_given(str(parameter.name)):
+            raise click.UsageError(f"{parameter.opts[0]} {why}.")
+
+
+def was_given(name: str) -> bool:
+    """Say whether a parameter stands on the command line or came from a recipe."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source not in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP, None)
 
 
 def output(*, required: bool = False, metavar: str = "PATH", help: str) -> Decorator:  # noqa: A002

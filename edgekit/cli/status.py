@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from edgekit.core.documents import ComparedEntry
 
 __all__ = ["BAD_INPUT", "DONE", "FAILED", "GATES", "INTERRUPTED", "UNAVAILABLE", "status_of"]
 
@@ -16,7 +18,7 @@ UNAVAILABLE = 3
 INTERRUPTED = 130
 
 # Options that turn a result into a failure; they are no arguments of the API's calls.
-GATES = ("require_valid", "require_verified")
+GATES = ("fail_on", "require_valid", "require_verified")
 
 
 def status_of(document: object, gates: Mapping[str, Any]) -> int:
@@ -31,6 +33,7 @@ def status_of(document: object, gates: Mapping[str, Any]) -> int:
     """
     from edgekit.core.documents import (
         BenchDocument,
+        CompareDocument,
         DebugParityDocument,
         DeployDocument,
         ExportDocument,
@@ -63,4 +66,20 @@ def status_of(document: object, gates: Mapping[str, Any]) -> int:
         failed = any(entry.n == 0 for entry in document.entries)
     if isinstance(document, DeployDocument | BenchDocument) and gates.get("require_valid"):
         failed = failed or not all(entry.valid for entry in document.entries)
+    if isinstance(document, CompareDocument):
+        # UNCLEAR is no failure unless told so, and neither is a slowdown that nobody asked about.
+        failed = _fails(document.entries, gates.get("fail_on") or {})
     return FAILED if failed else DONE
+
+
+def _fails(entries: Sequence[ComparedEntry], conditions: Mapping[str, float | None]) -> bool:
+    """Whether an entry meets one of the conditions of --fail-on."""
+    if "unclear" in conditions and any(entry.verdict == "UNCLEAR" for entry in entries):
+        return True
+    if "slower" not in conditions:
+        return False
+    limit = conditions["slower"]
+    if limit is None:
+        return any(entry.verdict == "SLOWER" for entry in entries)
+    # Proven only: the whole interval lies above.
+    return any(entry.ratio_low is not None and entry.ratio_low > 1 + limit for entry in entries)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-__all__ = ["Number", "named_numbers", "named_shapes", "named_values"]
+__all__ = ["Number", "Percent", "fail_conditions", "named_numbers", "named_shapes", "named_values"]
 
 
 class Number(click.FloatRange):
@@ -26,6 +26,57 @@ class Number(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number.", param, ctx)
         return number
+
+
+class Percent(click.ParamType):
+    """A share of 1, given as "3%" or as 0.03."""
+
+    name = "percent"
+
+    def get_metavar(self, *_: Any, **__: Any) -> str:
+        """What the help calls a value."""
+        return "PERCENT"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the share.
+
+        Raises:
+            click.BadParameter: It is none, or not from 0 to below 1.
+        """
+        found = _share(value)
+        if found is None:
+            self.fail(f"{value!r} is no share from 0% to below 100%, for instance 3%.", param, ctx)
+        return found
+
+
+def fail_conditions(
+    _ctx: click.Context, _parameter: click.Parameter, values: Sequence[str]
+) -> dict[str, float | None]:
+    """Read every --fail-on, as an option's callback: condition to its share, None without one.
+
+    Raises:
+        click.BadParameter: One is neither slower, slower:SHARE nor unclear.
+    """
+    found: dict[str, float | None] = {}
+    for word in (word.strip() for value in values for word in value.split(",")):
+        name, colon, share = word.partition(":")
+        limit = _share(share) if colon else None
+        known = name == "slower" or (name == "unclear" and not colon)
+        if not known or (colon and limit is None):
+            raise click.BadParameter(f"{word!r} is none of slower, slower:3%, unclear.")
+        found[name] = limit
+    return found
+
+
+def _share(value: Any) -> float | None:
+    text = str(value).strip()
+    try:
+        number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        return None
+    return number if 0 <= number < 1 else None
 
 
 def named_shapes(

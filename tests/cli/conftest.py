@@ -17,6 +17,8 @@ from edgekit.core.documents import (
     CacheDocument,
     CacheEntry,
     Change,
+    ComparedEntry,
+    CompareDocument,
     CompileDocument,
     DataDocument,
     DebugParityDocument,
@@ -176,6 +178,30 @@ def bench_entry(**changes):
         steady=True,
         stopped_by="time",
         missing={"p99": 62},
+    )
+    return msgspec.structs.replace(entry, **changes)
+
+
+def compared_entry(**changes):
+    entry = ComparedEntry(
+        base="fp32 on openvino:cpu in fp32, batch 1",
+        new="int8-u8s8 on openvino:cpu in bf16, batch 1",
+        boundary="latency.host",
+        scenario="single-stream",
+        verdict="SLOWER",
+        ratio=1.052,
+        ratio_low=1.041,
+        ratio_high=1.063,
+        confidence=0.99,
+        paired=True,
+        base_p50_ms=12.04,
+        new_p50_ms=12.66,
+        base_n=1234,
+        new_n=1180,
+        blocks=40,
+        seconds=6.5,
+        stopped_by="interval",
+        reasons=("Other processes used 40% of the CPU during the measurement.",),
     )
     return msgspec.structs.replace(entry, **changes)
 
@@ -355,6 +381,18 @@ def documents():
             model="model.onnx", environment=ENVIRONMENT, entries=(bench_entry(),)
         ),
         "deploy": deploy_document(),
+        "compare": CompareDocument(
+            base="monday",
+            new="tuesday",
+            verdict="SLOWER",
+            ratio=1.052,
+            ratio_low=1.041,
+            ratio_high=1.063,
+            differences=("load_average: [0.1, 0.2, 0.2], [1.9, 1.2, 0.8]",),
+            entries=(compared_entry(),),
+            missing=("Only monday has int8-u8s8 on openvino:cpu in fp32, batch 1.",),
+            samples="out/samples",
+        ),
         "parity": DebugParityDocument(
             model="bundles/digits@int8-u8s8",
             against="bundles/digits@fp32",
@@ -656,6 +694,7 @@ ARGUMENTS = {
     "pack": ["bundle", "--target", "openvino:cpu", "-o", "device"],
     "inspect": ["model.onnx"],
     "predict": ["bundle", "street.jpg", "images"],
+    "compare": ["monday", "tuesday"],
     "report": ["a.bundle", "b/bench.json", "-o", "report.html"],
     "results": ["import", "times.json"],
 }
@@ -734,4 +773,5 @@ def make():
         "deploy_entry": deploy_entry,
         "choice": choice,
         "bench_entry": bench_entry,
+        "compared_entry": compared_entry,
     }

@@ -25,6 +25,12 @@ CONTRACT = {
 # The issue asks for the card "by option": --set is that option, beside the contract's own.
 OWN = {
     "bench": {
+        "--against",
+        "--against-compute",
+        "--against-target",
+        "--confidence",
+        "--fail-on",
+        "--margin",
         "--boundary",
         "--concurrency",
         "--no-store",
@@ -34,6 +40,7 @@ OWN = {
         "--timeout",
         "--trust-code",
     },
+    "compare": {"--confidence", "--drift", "--fail-on", "--margin"},
     "doctor": {"--deep"},
     "debug": {"--against"},
     "cache": {"--all", "--limit", "--older-than"},

@@ -129,3 +129,56 @@ def test_wrong_usage_is_2_and_calls_nothing(invoke, answer, samples, wrong):
     assert (outcome.status, outcome.stdout, calls) == (2, "", [])
     assert outcome.stderr.startswith("edgekit: ")
     assert outcome.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("verdict", "low", "conditions", "status"),
+    [
+        ("SLOWER", 1.041, [], 0),
+        ("SLOWER", 1.041, ["slower"], 1),
+        ("SLOWER", 1.041, ["slower:3%"], 1),
+        # The ratio is 1.052, and that it is above 5 % is not proven.
+        ("SLOWER", 1.041, ["slower:5%"], 0),
+        ("SAME", 1.002, ["slower"], 0),
+        ("UNCLEAR", 0.9, ["slower"], 0),
+        ("UNCLEAR", 0.9, ["slower,unclear"], 1),
+        ("UNCLEAR", None, ["slower:3%"], 0),
+        ("FASTER", 0.9, ["slower", "unclear"], 0),
+    ],
+)
+def test_fail_on_is_1_for_what_is_proven_alone(
+    invoke, answer, samples, arguments, make, verdict, low, conditions, status
+):
+    entry = make["compared_entry"](verdict=verdict, ratio_low=low)
+    answer("compare", replace(samples["compare"], verdict=verdict, entries=(entry,)))
+    given = [word for condition in conditions for word in ("--fail-on", condition)]
+    assert invoke("compare", *arguments["compare"], *given).status == status
+
+
+def test_bench_against_has_the_same_gate(invoke, answer, samples, arguments):
+    calls = answer("bench_against", samples["compare"])
+    given = (*arguments["bench"], "--against", "old.onnx")
+    assert invoke("bench", *given, "--fail-on", "slower:3%").status == 1
+    assert invoke("bench", *given, "--fail-on", "slower:5%", "--time", "3").status == 0
+    assert calls[0][0] == ("model.onnx", "old.onnx")
+    assert "time" not in calls[0][1]
+    assert calls[1][1]["time"] == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--fail-on", "slower"], "--fail-on needs --against"),
+        (["--margin", "2%"], "--margin needs --against"),
+        (["--against", "b.onnx", "--sweep", "batch=1,2"], "--sweep does not go together"),
+        (["--against", "b.onnx", "--require-valid"], "--require-valid does not go together"),
+        (["--against", "b.onnx", "--fail-on", "faster"], "none of slower"),
+        (["--against", "b.onnx", "--fail-on", "unclear:3%"], "none of slower"),
+        (["--against", "b.onnx", "--fail-on", "slower:x"], "none of slower"),
+        (["--against", "b.onnx", "--margin", "nan"], "no share"),
+    ],
+)
+def test_options_that_mean_nothing_together_are_2(invoke, arguments, given, words):
+    outcome = invoke("bench", *arguments["bench"], *given)
+    assert outcome.status == 2
+    assert words in " ".join(outcome.stderr.split())

@@ -6,14 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgekit.cli import options
+from edgekit.cli import completing, options
 from edgekit.cli.examples import examples
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
-    from edgekit.core.documents import BenchDocument
+    from edgekit.core.documents import BenchDocument, CompareDocument
 
 __all__ = ["command"]
+
+# What only a measurement against another model has.
+_AGAINST = ("against_target", "against_compute", "margin", "fail_on", "confidence")
+# What a measurement against another model takes of the rest.
+_SHARED = (
+    "targets", "compute", "scenario", "batch", "shapes", "threads", "time", "timeout",
+    "allow_fallback", "output", "seed", "progress",
+)  # fmt: skip
 
 
 @click.command(
@@ -23,11 +31,32 @@ __all__ = ["command"]
         "edgekit bench my.bundle@int8 --target ov --boundary latency.e2e --json",
         "edgekit bench model.onnx --target openvino:cpu --scenario offline",
         "edgekit bench model.onnx --target ort --sweep batch=1,4 --sweep threads=1,2",
+        "edgekit bench new.onnx --against old.onnx --target ort --fail-on slower:3%",
     ),
 )
 @options.model
 @options.targets()
 @options.computes(default="fp32")
+@click.option(
+    "--against",
+    metavar="MODEL",
+    shell_complete=completing.models,
+    help="Take turns with this base until the ratio of both is known.",
+)
+@click.option(
+    "--against-target",
+    metavar="TARGET",
+    shell_complete=completing.targets,
+    help="Where the base runs; default: where MODEL does.",
+)
+@click.option(
+    "--against-compute",
+    metavar="COMPUTE",
+    help="What the base computes in; default: what MODEL does.",
+)
+@options.fail_on
+@options.margin
+@options.confidence_of_ratio
 @options.scenario
 @options.boundary
 @options.sweep
@@ -54,13 +83,26 @@ __all__ = ["command"]
 @options.seed
 @options.require_valid
 @reporting
-def command(*, model: str, **rest: Any) -> BenchDocument:
+def command(*, model: str, against: str | None, **rest: Any) -> BenchDocument | CompareDocument:
     """Measure latency, throughput and memory of MODEL, the targets taking turns.
 
-    A sweep measures cell after cell instead, each in a process of its own.
+    A sweep measures cell after cell instead, each in a process of its own. With --against, MODEL
+    is judged against another one: FASTER, SLOWER, SAME or UNCLEAR.
 
     MODEL is an ONNX file, a folder of graphs, a bundle, or BUNDLE@VARIANT.
     """
     from edgekit import api
 
-    return api.bench(model, **rest)
+    own = {name: rest.pop(name) for name in _AGAINST if name in rest}
+    if against is None:
+        options.refuse_given(_AGAINST, "needs --against MODEL")
+        return api.bench(model, **rest)
+    options.refuse_given(
+        [name for name in rest if name not in _SHARED] + ["require_valid"],
+        "does not go together with --against",
+    )
+    shared = {name: rest[name] for name in _SHARED if name in rest}
+    if not options.was_given("time"):
+        # The API's own: it ends long before where the machine is quiet.
+        shared.pop("time")
+    return api.bench_against(model, against, **own, **shared)

@@ -7,6 +7,7 @@ from rich.console import Console
 from edgekit.cli.show.bench import show_bench
 from edgekit.cli.show.bundle import show_verify
 from edgekit.cli.show.cache import show_cache
+from edgekit.cli.show.compare import show_compare
 from edgekit.cli.show.deploy import show_deploy
 from edgekit.cli.show.diff import show_diff
 from edgekit.cli.show.inspect import show_inspect
@@ -27,6 +28,7 @@ from edgekit.cli.terminal import console_on_stdout
 from edgekit.core.documents import (
     BenchDocument,
     CacheDocument,
+    CompareDocument,
     CompileDocument,
     DataDocument,
     DebugParityDocument,
@@ -63,6 +65,8 @@ def show(document: object, console: Console | None = None) -> None:
             show_bench(document, console)
         case CacheDocument():
             show_cache(document, console)
+        case CompareDocument():
+            show_compare(document, console)
         case CompileDocument():
             show_compile(document, console)
         case DataDocument():

@@ -1,0 +1,282 @@
+"""Two systems measured against each other in one process, taking turns in quads of blocks."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from dataclasses import dataclass, field
+
+import msgspec
+
+from edgekit.benchmarks.blocks import no_collection
+from edgekit.benchmarks.clock import Clock, monotonic_clock
+from edgekit.benchmarks.ratio import (
+    RatioCourse,
+    RatioInterval,
+    RatioRule,
+    quad_log_ratio,
+    rounds_needed,
+)
+from edgekit.benchmarks.statistics import percentile
+from edgekit.benchmarks.steady import Run, Steady, WarmUp, warm_up
+from edgekit.benchmarks.watch import Reading, Watch, disturbances, read_machine
+from edgekit.core.errors import BadInput
+
+__all__ = ["Duel", "DuelSide", "DuelSummary", "quads_per_opening"]
+
+# Opening both anew is left out where it would take more than this part of the time of a round, were
+# the smallest number of rounds to fill the time of sampling.
+_OPENING_PART = 0.5
+
+
+class DuelSide(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found about one of the two.
+
+    Attributes:
+        samples_ns: Raw samples in order, none dropped.
+        blocks: Samples of each block, in order.
+        block_starts_ns: When each block began, from the first block of the two on.
+        p50_ns: Median; None with too few samples.
+        warmup: Runs spent warming up.
+        steady: Whether its speed was steady before the first round.
+    """
+
+    samples_ns: array[int]
+    blocks: array[int]
+    block_starts_ns: array[int]
+    p50_ns: float | None
+    warmup: int
+    steady: bool
+
+
+class DuelSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What two systems taking turns found.
+
+    Attributes:
+        interval: The ratio time(new) / time(base); None before the first round.
+        rounds: Units behind the interval.
+        quads: Quads of blocks, one or several a round.
+        seconds: That were sampled, both added up.
+        stopped_by: "interval", "time", or "" where it was not finished.
+        base: Figures of the base.
+        new: Figures of what is held against it.
+        reasons: What weakens the comparison, each a sentence.
+    """
+
+    interval: RatioInterval | None
+    rounds: int
+    quads: int
+    seconds: float
+    stopped_by: str
+    base: DuelSide
+    new: DuelSide
+    reasons: tuple[str, ...]
+
+
+@dataclass
+class _Side:
+    samples: array[int] = field(default_factory=lambda: array("q"))
+    blocks: array[int] = field(default_factory=lambda: array("q"))
+    starts: array[int] = field(default_factory=lambda: array("q"))
+    warm: WarmUp | None = None
+
+    def summary(self) -> DuelSide:
+        return DuelSide(
+            samples_ns=self.samples,
+            blocks=self.blocks,
+            block_starts_ns=self.starts,
+            p50_ns=percentile(self.samples, 50),
+            warmup=self.warm.samples if self.warm else 0,
+            steady=self.warm is not None and self.warm.steady,
+        )
+
+
+class Duel:
+    """Two systems that take turns in rounds of quads: new, base, base, new.
+
+    Example:
+        duel = Duel(RatioRule(seconds=5))
+        duel.warm(base.run, new.run)
+        while not duel.done:
+            duel.round(base.run, new.run)
+        print(duel.summary().interval)
+
+    Args:
+        rule: How they take turns and when it ends; None means the defaults.
+        steady: When a warm-up ends; None means the defaults.
+        clock: Nanoseconds.
+        watch: Reads the machine's counters around each round.
+    """
+
+    def __init__(
+        self,
+        rule: RatioRule | None = None,
+        *,
+        steady: Steady | None = None,
+        clock: Clock = monotonic_clock,
+        watch: Watch = read_machine,
+    ) -> None:
+        self._rule = rule or RatioRule()
+        self._steady = steady or Steady()
+        self._clock = clock
+        self._watch = watch
+        self._course = RatioCourse(self._rule)
+        self._base, self._new = _Side(), _Side()
+        self._quads = 0
+        self._round_ns = 0
+        self._began_ns: int | None = None
+        self._machine: Reading | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the interval is narrow enough or the time is up."""
+        return bool(self._course.stopped_by)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of sampling so far, both added up."""
+        return self._course.seconds
+
+    @property
+    def quads(self) -> int:
+        """Quads so far."""
+        return self._quads
+
+    @property
+    def quad_seconds(self) -> float:
+        """What a quad takes, re-warm-ups included; 0 before the first."""
+        return self._round_ns / 1e9 / self._quads if self._quads else 0.0
+
+    def warm(self, base: Run, new: Run) -> None:
+        """Run each until its speed is steady or the cap is reached; the runs are no samples."""
+        self._base.warm = warm_up(base, self._steady, self._clock)
+        self._new.warm = warm_up(new, self._steady, self._clock)
+
+    def settle(self, run: Run, seconds: float = 0.02, runs: int = 2) -> None:
+        """Run what was opened anew for a short while; the runs are no samples."""
+        self._idle_runs(run, seconds, runs)
+
+    def round(self, base: Run, new: Run, quads: int = 1) -> None:
+        """Sample one round. Python's garbage collector rests meanwhile.
+
+        Args:
+            base: One inference of the base.
+            new: One inference of the other.
+            quads: Quads of blocks in a row; together they are one unit of the interval.
+
+        Raises:
+            BadInput: `warm` was not called before.
+        """
+        if self._base.warm is None:
+            raise BadInput("A round was asked for before the warm-up.", hint="Call warm() first.")
+        with no_collection():
+            watched = self._watch()
+            opened = self._clock()
+            if self._began_ns is None:
+                self._began_ns = opened
+            sampled_ns = 0
+            found = []
+            for _ in range(quads):
+                parts = []
+                for side, run in (
+                    (self._new, new),
+                    (self._base, base),
+                    (self._base, base),
+                    (self._new, new),
+                ):
+                    first = len(side.samples)
+                    sampled_ns += self._block(side, run)
+                    parts.append(side.samples[first:])
+                found.append(quad_log_ratio(*parts))
+            self._round_ns += self._clock() - opened
+            span = self._watch().since(watched)
+        self._quads += quads
+        self._machine = span if self._machine is None else self._machine.plus(span)
+        self._course.add(found, sampled_ns / 1e9)
+
+    def summary(self) -> DuelSummary:
+        """Return the figures so far, whether or not the measurement is done."""
+        return DuelSummary(
+            interval=self._course.interval(),
+            rounds=self._course.rounds,
+            quads=self._quads,
+            seconds=self._course.seconds,
+            stopped_by=self._course.stopped_by,
+            base=self._base.summary(),
+            new=self._new.summary(),
+            reasons=tuple(self._reasons()),
+        )
+
+    def _block(self, side: _Side, run: Run) -> int:
+        """Sample one block and return its length in nanoseconds."""
+        self._idle_runs(run, self._rule.rewarm_seconds, self._rule.rewarm_runs)
+        before = len(side.samples)
+        clock, samples = self._clock, side.samples
+        opened = clock()
+        deadline = opened + round(self._rule.block_seconds * 1e9)
+        while True:
+            start = clock()
+            run()
+            end = clock()
+            samples.append(end - start)
+            if end >= deadline:
+                break
+        assert self._began_ns is not None
+        side.starts.append(opened - self._began_ns)
+        side.blocks.append(len(samples) - before)
+        return end - opened
+
+    def _idle_runs(self, run: Run, seconds: float, runs: int) -> None:
+        deadline = self._clock() + round(seconds * 1e9)
+        done = 0
+        while done < runs or self._clock() < deadline:
+            run()
+            done += 1
+
+    def _reasons(self) -> list[str]:
+        reasons = []
+        needed = rounds_needed(self._rule.confidence)
+        if self._course.rounds < needed:
+            reasons.append(
+                f"{self._course.rounds} rounds are too few for an interval: "
+                f"{needed - self._course.rounds} are missing; give it a longer --time."
+            )
+        elif self._course.stopped_by == "time":
+            reasons.append(
+                "The time was up before the interval was within "
+                f"{self._rule.half_width:.1%} of the ratio."
+            )
+        for name, side in (("base", self._base), ("new model", self._new)):
+            if side.warm is not None and not side.warm.steady:
+                reasons.append(
+                    f"The {name}'s speed was not steady after {side.warm.samples} warm-up runs."
+                )
+        if self._machine is not None:
+            reasons += disturbances(self._machine)
+        return reasons
+
+
+def quads_per_opening(
+    rule: RatioRule, opening_seconds: float, quad_seconds: float, sampled_seconds: float
+) -> int:
+    """Return how many quads share an opening of both, or 0 where both stay as they are.
+
+    Two openings of one model differ: where its weights and buffers come to lie in memory decides
+    what falls out of the caches together. For a model of microseconds that is a percent or more,
+    which no number of quads in one opening averages out (docs/comparing.md). So every round opens
+    both anew where that is affordable, with as many quads in it as make the opening no longer than
+    the quads.
+
+    Args:
+        rule: Of the comparison.
+        opening_seconds: Opening, binding and settling both.
+        quad_seconds: One quad, re-warm-ups included.
+        sampled_seconds: Of one quad without them.
+    """
+    if quad_seconds <= 0 or sampled_seconds <= 0:
+        return 1
+    if opening_seconds > _OPENING_PART * rule.seconds / rule.rounds:
+        return 0
+    wanted = max(1, math.ceil(opening_seconds / quad_seconds))
+    # The smallest number of rounds has to fit into the time.
+    return max(1, min(wanted, math.floor(rule.seconds / rule.rounds / sampled_seconds)))

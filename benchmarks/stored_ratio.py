@@ -1,0 +1,80 @@
+"""The ratio of two systems that were measured apart, with an allowance for the machine's drift."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import msgspec
+import numpy as np
+
+from edgekit.benchmarks.median import median_interval
+from edgekit.benchmarks.ratio import RatioInterval
+from edgekit.benchmarks.statistics import Samples
+
+__all__ = ["DRIFT", "Figure", "figure_of", "stated_figure", "stored_ratio"]
+
+# What the machine's own speed changes by between two runs, measured in docs/comparing.md.
+DRIFT = 0.10
+# Of the intervals that documents state.
+_STATED = 0.95
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """A time and its interval, in any unit; None where there is none."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+def figure_of(samples: Samples, confidence: float, seed: int = 0) -> Figure:
+    """Return the median of raw samples with its block-bootstrap interval; see median_interval.
+
+    Args:
+        samples: (n,) in order of time, n >= 1.
+        confidence: Of the interval.
+        seed: Of the bootstrap.
+    """
+    low, high = median_interval(samples, confidence=confidence, seed=seed)
+    middle = float(np.median(np.asarray(samples)))
+    return Figure(value=middle, low=min(low, middle), high=max(high, middle))
+
+
+def stated_figure(value: float, low: float | None, high: float | None, confidence: float) -> Figure:
+    """Return a figure that a document states, its 95 % interval stretched to a confidence.
+
+    By the ratio of the normal distribution's quantiles, on the logarithm.
+    """
+    if low is None or high is None or low <= 0:
+        return Figure(value=value)
+    normal = NormalDist()
+    stretch = normal.inv_cdf((1 + confidence) / 2) / normal.inv_cdf((1 + _STATED) / 2)
+    return Figure(
+        value=value, low=value * (low / value) ** stretch, high=value * (high / value) ** stretch
+    )
+
+
+def stored_ratio(base: Figure, new: Figure, drift: float = DRIFT) -> RatioInterval:
+    """Return new over base and its interval.
+
+    The two intervals are put together by the method of variance estimates recovery (Zou and
+    Donner, Statistics in Medicine 27, 2008) on the logarithms, and made wider by the drift on
+    either side: of what the machine did between the two runs, neither run's interval knows.
+
+    Args:
+        base: Above 0.
+        new: Above 0, in the same unit.
+        drift: A share; 0 where both are known to have run at one speed of the machine.
+    """
+    ratio = new.value / base.value
+    if base.low is None or base.high is None or new.low is None or new.high is None:
+        return RatioInterval(ratio=ratio)
+    middle, allowed = math.log(ratio), math.log1p(drift)
+    below = math.hypot(math.log(new.value / new.low), math.log(base.high / base.value))
+    above = math.hypot(math.log(new.high / new.value), math.log(base.value / base.low))
+    return RatioInterval(
+        ratio=ratio,
+        low=math.exp(middle - below - allowed),
+        high=math.exp(middle + above + allowed),
+    )

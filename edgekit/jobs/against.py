@@ -1,0 +1,220 @@
+"""`edgekit bench A --against B`: both in one child, taking turns until the ratio is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from edgekit.benchmarks.duel import DuelSide, DuelSummary
+from edgekit.benchmarks.ratio import RatioRule, judge
+from edgekit.core.documents import ComparedEntry, CompareDocument
+from edgekit.core.errors import BadInput, EdgekitError
+from edgekit.core.files import atomic_path, refuse_unwritable, write_bytes
+from edgekit.core.progress import Progress
+from edgekit.jobs.bundles.bundle import entry_name
+from edgekit.jobs.measuring.cells import Cell
+from edgekit.jobs.measuring.prepare import Prepared, Preparer
+from edgekit.jobs.results.deciding import deciding
+from edgekit.jobs.running.child import Child
+from edgekit.jobs.running.duel import DuelFigures, Duellist, DuelWorker
+from edgekit.jobs.running.engines import usable
+
+__all__ = ["RESULT", "run"]
+
+RESULT = "compare.json"
+# A child may take so many times the time of one entry's sampling, and so many seconds for the rest.
+_TIMES, _SECONDS = 20.0, 120.0
+_SCENARIO = "single-stream"
+_BOUNDARY = "latency.host"
+# Below it the opening is a good part of what is measured, and a single one proves little.
+_FEW_OPENINGS = 3
+
+
+def run(
+    model: str,
+    against: str,
+    *,
+    targets: Sequence[str],
+    compute: Sequence[str],
+    against_target: str | None,
+    against_compute: str | None,
+    scenario: str,
+    batch: int,
+    shapes: Mapping[str, str] | None,
+    threads: int | None,
+    time: float,
+    timeout: float | None,
+    margin: float,
+    confidence: float,
+    allow_fallback: bool,
+    output: Path | None,
+    seed: int,
+    progress: Progress,
+) -> CompareDocument:
+    """See edgekit.api.bench_against."""
+    if scenario != _SCENARIO:
+        raise BadInput(
+            f"--against measures in {_SCENARIO}, not in {scenario}.",
+            hint="Measure both apart and compare the results: edgekit compare BASE NEW.",
+        )
+    if not targets:
+        raise BadInput("No target was given.", hint="For instance --target openvino:cpu.")
+    if time <= 0 or batch < 1:
+        raise BadInput(f"--time and --batch must be above 0, got {time:g} and {batch}.")
+    limit = timeout if timeout is not None else _TIMES * time + _SECONDS
+    if output is not None:
+        refuse_unwritable(output / RESULT)
+    # `time` is the longest measurement of one entry, and here are two.
+    rule = RatioRule(seconds=2 * time, confidence=confidence, margin=margin, half_width=margin / 3)
+
+    def prepared(name: str, target: str, word: str) -> Prepared:
+        preparer = Preparer(name, shapes or {}, time, allow_fallback, False, None, seed, progress)
+        cell = Cell(str(usable(target)[0]), word, batch=batch, threads=threads)
+        return preparer.prepare(cell, timeout=limit)
+
+    pairs = [
+        (
+            prepared(against, against_target or text, against_compute or word),
+            prepared(model, text, word),
+        )
+        for text in dict.fromkeys(targets)
+        for word in compute or ("fp32",)
+    ]
+    progress.stage("measurement")
+    entries: list[ComparedEntry] = []
+    failures: list[EdgekitError] = []
+    samples: str | None = None
+    for number, (base, new) in enumerate(pairs):
+        try:
+            figures = _measured(base, new, rule, limit, progress)
+        except EdgekitError as error:
+            failures.append(error)
+            entries.append(_failed(base, new, rule, error))
+            continue
+        entries.append(_entry(base, new, rule, figures))
+        if output is not None:
+            name = f"{number}-{entry_name(new.cell.target, new.variant, new.cell.compute)}"
+            samples = str(output / "samples")
+            _write_samples(output / "samples" / f"{name}-base.npz", figures.summary.base)
+            _write_samples(output / "samples" / f"{name}-new.npz", figures.summary.new)
+    if len(failures) == len(pairs):
+        raise failures[0]
+    decides = deciding(entries)
+    document = CompareDocument(
+        base=against,
+        new=model,
+        verdict=decides.verdict,
+        ratio=decides.ratio,
+        ratio_low=decides.ratio_low,
+        ratio_high=decides.ratio_high,
+        differences=_differences(pairs),
+        entries=tuple(entries),
+        samples=samples,
+    )
+    if output is not None:
+        content = msgspec.json.format(msgspec.json.encode(document))
+        write_bytes(output / RESULT, content + b"\n")
+    return document
+
+
+def _measured(
+    base: Prepared, new: Prepared, rule: RatioRule, timeout: float, progress: Progress
+) -> DuelFigures:
+    what = f"{_name(new)} against {_name(base)}"
+    sides = [Duellist(one.contestant.opener, one.contestant.feeds) for one in (base, new)]
+    with Child(DuelWorker, *sides, rule, what=what, progress=progress, seconds=timeout) as child:
+        child.call("warm")
+        # How many rounds there will be is not known, so the bar has no end.
+        with closing(progress.track(iter(int, 1), what)) as steps:
+            while not child.call("round"):
+                next(steps)
+        figures: DuelFigures = child.call("finish")
+    return figures
+
+
+def _entry(base: Prepared, new: Prepared, rule: RatioRule, figures: DuelFigures) -> ComparedEntry:
+    found: DuelSummary = figures.summary
+    interval = found.interval
+    low = interval.low if interval is not None else None
+    high = interval.high if interval is not None else None
+    reasons = list(found.reasons)
+    if figures.openings < _FEW_OPENINGS:
+        reasons.append(
+            f"Opening both takes so long that it was done {figures.openings} times only; what two "
+            "openings of one model differ by is part of the ratio."
+        )
+    return ComparedEntry(
+        base=_name(base),
+        new=_name(new),
+        boundary=_BOUNDARY,
+        scenario=_SCENARIO,
+        verdict=judge(low, high, rule.margin),
+        ratio=interval.ratio if interval is not None else None,
+        ratio_low=low,
+        ratio_high=high,
+        confidence=rule.confidence,
+        paired=True,
+        base_p50_ms=_milliseconds(found.base),
+        new_p50_ms=_milliseconds(found.new),
+        base_n=len(found.base.samples_ns),
+        new_n=len(found.new.samples_ns),
+        blocks=found.rounds,
+        seconds=found.seconds,
+        stopped_by=found.stopped_by,
+        reasons=tuple(reasons),
+    )
+
+
+def _failed(base: Prepared, new: Prepared, rule: RatioRule, error: EdgekitError) -> ComparedEntry:
+    return ComparedEntry(
+        base=_name(base),
+        new=_name(new),
+        boundary=_BOUNDARY,
+        scenario=_SCENARIO,
+        verdict="UNCLEAR",
+        ratio=None,
+        ratio_low=None,
+        ratio_high=None,
+        confidence=rule.confidence,
+        paired=True,
+        reasons=(str(error),),
+    )
+
+
+def _milliseconds(side: DuelSide) -> float | None:
+    return None if side.p50_ns is None else side.p50_ns / 1e6
+
+
+def _name(side: Prepared) -> str:
+    cell = side.cell
+    return f"{side.variant} on {cell.target} in {cell.compute}, batch {cell.batch}"
+
+
+def _differences(pairs: Sequence[tuple[Prepared, Prepared]]) -> tuple[str, ...]:
+    """What differs beside the models: target, variant and compute, each pair of words once."""
+    found = [
+        f"{key}: {one}, {other}"
+        for base, new in pairs
+        for key, one, other in (
+            ("target", base.cell.target, new.cell.target),
+            ("variant", base.variant, new.variant),
+            ("compute", base.cell.compute, new.cell.compute),
+        )
+        if one != other
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _write_samples(path: Path, side: DuelSide) -> None:
+    """Write one side's raw samples in the form of `edgekit bench`."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(
+            file,
+            samples_ns=np.array(side.samples_ns, np.int64),
+            blocks=np.array(side.blocks, np.int64),
+            block_starts_ns=np.array(side.block_starts_ns, np.int64),
+        )

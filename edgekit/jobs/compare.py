@@ -1,0 +1,206 @@
+"""`edgekit compare`: one stored result against another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgekit.benchmarks.environment import differences
+from edgekit.benchmarks.ratio import MARGIN, judge
+from edgekit.benchmarks.stored_ratio import Figure, figure_of, stated_figure, stored_ratio
+from edgekit.core.documents import BenchEntry, ComparedEntry, CompareDocument
+from edgekit.core.errors import BadInput
+from edgekit.core.progress import Progress
+from edgekit.jobs.results.deciding import deciding
+from edgekit.jobs.results.reading import RawSamples, StoredResult, read_result
+
+__all__ = ["run"]
+
+# What two entries that are one and the same have in common.
+_KEYS = (
+    "target", "variant", "compute", "scenario", "boundary", "batch", "threads", "streams",
+    "concurrency",
+)  # fmt: skip
+# What may differ where there is one entry on each side: it is what the user wants to know.
+_FREE = ("target", "variant", "compute")
+# Observed keys whose change is worth a warning; the rest (time, free memory) always differs.
+_WATCHED = ("clock_mhz", "temperature_c", "load_average", "throttle_count", "cpu_limit")
+_OFFLINE = "offline"
+
+
+def run(
+    base: str,
+    new: str,
+    *,
+    drift: float,
+    margin: float = MARGIN,
+    confidence: float,
+    progress: Progress,
+) -> CompareDocument:
+    """See edgekit.api.compare."""
+    if not (0 <= drift < 1 and 0 < margin < 1 and 0.5 <= confidence < 1):
+        raise BadInput(
+            "A drift is from 0 to below 1, a margin above 0, a confidence from 0.5 to below 1; "
+            f"got {drift:g}, {margin:g}, {confidence:g}."
+        )
+    one, other = read_result(base), read_result(new)
+    for damage in (*one.damage, *other.damage):
+        progress.note(damage)
+    unlike = differences(one.document.environment, other.document.environment)
+    if unlike:
+        raise BadInput(
+            f"{base} and {new} were measured on unlike machines: {'; '.join(unlike)}.",
+            hint="Measure both on one machine: edgekit bench A --against B.",
+        )
+    pairs, missing, differing = _pairs(one, other)
+    entries = [
+        _entry(one, other, places, drift=drift, margin=margin, confidence=confidence)
+        for places in pairs
+    ]
+    decides = deciding(entries)
+    return CompareDocument(
+        base=base,
+        new=new,
+        verdict=decides.verdict,
+        ratio=decides.ratio,
+        ratio_low=decides.ratio_low,
+        ratio_high=decides.ratio_high,
+        differences=(*differing, *_observed(one, other)),
+        entries=tuple(entries),
+        missing=tuple(missing),
+    )
+
+
+def _pairs(
+    base: StoredResult, new: StoredResult
+) -> tuple[list[tuple[int, int]], list[str], list[str]]:
+    """Places of the entries that belong together, what has no partner, and what differs."""
+    ours = {_key(entry): place for place, entry in enumerate(base.document.entries)}
+    theirs = {_key(entry): place for place, entry in enumerate(new.document.entries)}
+    pairs = [(place, theirs[key]) for key, place in ours.items() if key in theirs]
+    if pairs:
+        missing = [
+            f"Only {result.name} has {_name(result.document.entries[place])}."
+            for result, own, foreign in ((base, ours, theirs), (new, theirs, ours))
+            for key, place in own.items()
+            if key not in foreign
+        ]
+        return pairs, missing, []
+    if len(ours) != 1 or len(theirs) != 1:
+        raise BadInput(
+            f"{base.name} and {new.name} have no entry of the same conditions in common: "
+            f"{_names(base)}; {_names(new)}.",
+            hint="Entries are alike in " + ", ".join(_KEYS) + ".",
+        )
+    one, other = base.document.entries[0], new.document.entries[0]
+    unlike = [key for key in _KEYS if getattr(one, key) != getattr(other, key)]
+    said = [f"{key}: {getattr(one, key)}, {getattr(other, key)}" for key in unlike]
+    if not set(unlike) <= set(_FREE):
+        refused = [text for key, text in zip(unlike, said, strict=True) if key not in _FREE]
+        raise BadInput(
+            f"{base.name} and {new.name} cannot be compared, for they were measured unlike: "
+            f"{'; '.join(refused)}.",
+            hint="Measure both in the same way.",
+        )
+    return [(0, 0)], [], said
+
+
+def _entry(
+    base: StoredResult,
+    new: StoredResult,
+    places: tuple[int, int],
+    *,
+    drift: float,
+    margin: float,
+    confidence: float,
+) -> ComparedEntry:
+    sides = (
+        (base.document.entries[places[0]], base.samples.get(places[0])),
+        (new.document.entries[places[1]], new.samples.get(places[1])),
+    )
+    one, other = sides[0][0], sides[1][0]
+    figures = [_figure(entry, raw, confidence) for entry, raw in sides]
+    reasons = [
+        f"The two were not measured in turns: the interval allows for a drift of {drift:.0%}; "
+        "`edgekit bench --against` is sharper.",
+    ]
+    for name, (entry, _) in zip(("base", "new result"), sides, strict=True):
+        if not entry.valid:
+            reasons.append(
+                f"The {name} is INVALID, so nothing is proven: {' '.join(entry.reasons)}"
+            )
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    if figures[0] is None or figures[1] is None:
+        reasons.append("One of the two has no figure to compare.")
+    else:
+        found = stored_ratio(figures[0], figures[1], drift)
+        ratio, low, high = found.ratio, found.low, found.high
+        if low is None:
+            reasons.append("One of the two has no interval, so nothing is proven.")
+    if not (one.valid and other.valid):
+        # Its drift has no bound: gates read the interval, and must not read a proof out of it.
+        low = high = None
+    return ComparedEntry(
+        base=_name(one),
+        new=_name(other),
+        boundary=one.boundary,
+        scenario=one.scenario,
+        verdict=judge(low, high, margin),
+        ratio=ratio,
+        ratio_low=low,
+        ratio_high=high,
+        confidence=confidence,
+        paired=False,
+        base_p50_ms=one.p50_ms,
+        new_p50_ms=other.p50_ms,
+        base_throughput_per_s=one.throughput_per_s,
+        new_throughput_per_s=other.throughput_per_s,
+        base_n=one.n,
+        new_n=other.n,
+        reasons=tuple(reasons),
+    )
+
+
+def _figure(entry: BenchEntry, raw: RawSamples | None, confidence: float) -> Figure | None:
+    """A time whose ratio is the comparison's: the median latency, or the time of one input."""
+    if entry.scenario == _OFFLINE:
+        rate = entry.throughput_per_s
+        if raw is not None and raw.counts.size:
+            return figure_of(raw.samples_ns / raw.counts / entry.batch / 1e9, confidence)
+        if not rate:
+            return None
+        low, high = entry.throughput_low_per_s, entry.throughput_high_per_s
+        return stated_figure(
+            1 / rate, 1 / high if high else None, 1 / low if low else None, confidence
+        )
+    if not entry.p50_ms:
+        return None
+    if raw is not None:
+        return figure_of(raw.samples_ns / 1e6, confidence)
+    return stated_figure(entry.p50_ms, entry.p50_low_ms, entry.p50_high_ms, confidence)
+
+
+def _observed(base: StoredResult, new: StoredResult) -> list[str]:
+    """What was observed to differ: it warns and refuses nothing."""
+    one: Mapping[str, object] = base.document.environment.observed
+    other: Mapping[str, object] = new.document.environment.observed
+    return [
+        f"{key}: {one.get(key)}, {other.get(key)}"
+        for key in _WATCHED
+        if one.get(key) != other.get(key)
+    ]
+
+
+def _key(entry: BenchEntry) -> tuple[object, ...]:
+    return tuple(getattr(entry, key) for key in _KEYS)
+
+
+def _name(entry: BenchEntry) -> str:
+    return f"{entry.variant} on {entry.target} in {entry.compute}, batch {entry.batch}"
+
+
+def _names(result: StoredResult) -> str:
+    return f"{result.name} has " + ", ".join(
+        f"{_name(entry)} ({entry.scenario}, {entry.boundary})" for entry in result.document.entries
+    )

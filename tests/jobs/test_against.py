@@ -1,0 +1,145 @@
+"""A against B on the null runtime, for real: both in one child, taking turns."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from edgekit import api
+from edgekit.benchmarks.ratio import RatioRule
+from edgekit.core.documents import CompareDocument
+from edgekit.core.errors import BadInput
+from edgekit.jobs.results.reading import read_samples
+from edgekit.jobs.running.duel import Duellist, DuelWorker
+from edgekit.runtimes.null import METADATA_KEY
+
+NULL = "null:cpu"
+
+
+def null_graph(path: Path, **behaviour) -> str:
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["x", "x"], ["y"], "add")],
+        "test",
+        [value("x", TensorProto.FLOAT, ["batch", 4])],
+        [value("y", TensorProto.FLOAT, ["batch", 4])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    helper.set_model_props(model, {METADATA_KEY: json.dumps(behaviour)})
+    onnx.save(model, path)
+    return str(path)
+
+
+@pytest.fixture
+def quick(tmp_path):
+    return null_graph(tmp_path / "quick.onnx", delay_ms=2)
+
+
+@pytest.fixture
+def slow(tmp_path):
+    return null_graph(tmp_path / "slow.onnx", delay_ms=3)
+
+
+def test_the_slower_model_is_slower_and_the_other_way_round_faster(quick, slow, tmp_path):
+    document = api.bench_against(slow, quick, targets=[NULL], time=6, output=tmp_path / "out")
+    assert document.verdict == "SLOWER"
+    assert 1.3 < document.ratio_low < document.ratio < document.ratio_high < 1.6
+    entry = document.entries[0]
+    assert entry.paired
+    assert entry.blocks >= 12
+    assert entry.new_p50_ms > entry.base_p50_ms
+    written = (tmp_path / "out" / "compare.json").read_bytes()
+    assert msgspec.json.decode(written, type=CompareDocument) == document
+    raw = [read_samples(path) for path in sorted((tmp_path / "out" / "samples").iterdir())]
+    assert [one.samples_ns.size for one in raw] == [entry.base_n, entry.new_n]
+    assert np.all(np.diff(raw[0].block_starts_ns) > 0)
+    assert api.bench_against(quick, slow, targets=[NULL], time=3).verdict == "FASTER"
+
+
+def test_a_model_against_itself_is_neither(quick):
+    document = api.bench_against(quick, quick, targets=[NULL], time=3)
+    assert document.verdict in ("SAME", "UNCLEAR")
+    assert document.differences == ()
+
+
+def test_several_targets_give_an_entry_each_and_what_differs_is_said(quick, slow):
+    document = api.bench_against(
+        slow, quick, targets=[NULL, "onnxruntime:cpu"], against_target=NULL, time=1
+    )
+    assert len(document.entries) == 2
+    assert document.differences == ("target: null:cpu, onnxruntime:cpu",)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"scenario": "offline"}, "--against measures in single-stream, not in offline"),
+        ({"targets": []}, "No target was given"),
+        ({"time": 0}, "must be above 0"),
+        ({"margin": 0.0}, "margin of a comparison is above 0"),
+        ({"confidence": 1.0}, "confidence of a comparison"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(quick, options, words):
+    with pytest.raises(BadInput, match=words):
+        api.bench_against(quick, quick, **{"targets": [NULL], **options})
+
+
+class Broken:
+    """A session whose third run raises."""
+
+    def __init__(self):
+        self.runs = 0
+
+    def bind(self, feeds):
+        return self
+
+    def run(self):
+        self.runs += 1
+        if self.runs > 2:
+            raise BadInput("The engine broke.")
+
+    def close(self):
+        pass
+
+
+def test_a_session_that_raises_ends_the_duel_with_its_own_sentence():
+    one = Duellist(lambda: {"main": Broken()}, {"main": {}})
+    with pytest.raises(BadInput, match="The engine broke"):
+        DuelWorker(one, one, RatioRule()).warm()
+
+
+class Counted:
+    """A session that notes when it is opened and closed."""
+
+    log: list[str] = []
+
+    def __init__(self, name):
+        self.name = name
+        self.log.append(f"open {name}")
+
+    def bind(self, feeds):
+        return self
+
+    def run(self):
+        pass
+
+    def close(self):
+        self.log.append(f"close {self.name}")
+
+
+def test_both_are_closed_before_they_are_opened_anew_in_turning_order():
+    Counted.log.clear()
+    sides = [Duellist(lambda name=name: {"main": Counted(name)}, {"main": {}}) for name in "ab"]
+    worker = DuelWorker(*sides, RatioRule(block_seconds=0.001))
+    worker.warm()
+    worker.round()
+    worker.round()
+    assert Counted.log[:6] == ["open a", "open b", "close a", "close b", "open b", "open a"]
+    assert worker.finish().openings >= 3
