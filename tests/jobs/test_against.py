@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -118,7 +119,7 @@ def test_a_session_that_raises_ends_the_duel_with_its_own_sentence():
 class Counted:
     """A session that notes when it is opened and closed."""
 
-    log: list[str] = []
+    log: ClassVar[list[str]] = []
 
     def __init__(self, name):
         self.name = name
