@@ -4,8 +4,9 @@
 
 Replays the tool's own procedure (edgekit.benchmarks.ratio: the same quads, rounds, interval and
 end) from random starts in the series of benchmarks/noise. One side, drawn by lot, is multiplied
-by the true ratio. The rule was chosen on the series called tuning; those called holdout were recorded
-afterwards, and so were those called overloaded, while test suites filled both cores beside them.
+by the true ratio. The rule was chosen on the series called tuning; those called holdout were
+recorded afterwards, and so were those called overloaded, while test suites filled both cores
+beside them.
 """
 
 from __future__ import annotations
