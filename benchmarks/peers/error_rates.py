@@ -2,20 +2,24 @@
 
     python benchmarks/peers/error_rates.py [--windows N]
 
-Replays the tool's own procedure (edgekit.benchmarks.ratio: the same quads, rounds, interval and end)
-from random starts in the series of benchmarks/noise. One side, drawn by lot, is multiplied by the
-true ratio. The rule was chosen on the series called tuning; hold-out ones were recorded afterwards.
+Replays the tool's own procedure (edgekit.benchmarks.ratio: the same quads, rounds, interval and
+end) from random starts in the series of benchmarks/noise. One side, drawn by lot, is multiplied
+by the true ratio. The rule was chosen on the series called tuning; those called holdout were
+recorded afterwards, and so were those called overloaded, while test suites filled both cores
+beside them.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from edgekit.benchmarks.ratio import RatioCourse, RatioRule, judge, quad_log_ratio
 
@@ -47,8 +51,7 @@ class Series:
         # The medians of the blocks, from which the ratio of a quad is made, are taken once.
         medians = np.array([np.median(block) for block in blocks]).reshape(-1, 4)
         self.rounds = [
-            (medians[a:b], float(quad_ns[a:b].sum()) / 1e9)
-            for a, b in zip(first[:-1], first[1:], strict=True)
+            (medians[a:b], float(quad_ns[a:b].sum()) / 1e9) for a, b in itertools.pairwise(first)
         ]
 
     def replay(self, rng: np.random.Generator, true: float, rule: RatioRule) -> Outcome:
@@ -65,7 +68,7 @@ class Series:
         return Outcome(judge(low, high, rule.margin), course.rounds, course.seconds)
 
     @staticmethod
-    def _ratio(quad: np.ndarray, true: float, swapped: bool) -> float:
+    def _ratio(quad: npt.NDArray[np.float64], true: float, swapped: bool) -> float:
         a, b, c, d = ([float(median)] for median in quad)
         if swapped:
             a, b, c, d = b, a, d, c
@@ -73,7 +76,7 @@ class Series:
 
 
 def series(half: str) -> Iterator[Series]:
-    """The recorded series of one half, "tuning" or "holdout"."""
+    """The recorded series of one kind: "tuning", "holdout", "overloaded"."""
     for path in sorted(NOISE.glob(f"*-{half}.npz")):
         yield Series(path)
 
@@ -86,14 +89,14 @@ def rates(one: Series, true: float, windows: int, rule: RatioRule, seed: int = 0
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Error rates of A against B.")
     parser.add_argument("--windows", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=40.0, help="both added up, at most")
     given = parser.parse_args()
     rule = RatioRule(seconds=given.seconds)
     print("| series | true ratio | FASTER | SLOWER | SAME | UNCLEAR | rounds | seconds (p90) |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for half in ("tuning", "holdout"):
+    for half in ("tuning", "holdout", "overloaded"):
         total: dict[float, list[Outcome]] = {}
         for one in series(half):
             for true in (1.0, 1.05):

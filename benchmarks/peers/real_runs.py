@@ -38,4 +38,11 @@ def main(new: str, base: str, target: str, runs: int, seconds: float, out: Path)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], int(sys.argv[4]), float(sys.argv[5]), Path(sys.argv[6]))
+    main(
+        sys.argv[1],
+        sys.argv[2],
+        sys.argv[3],
+        int(sys.argv[4]),
+        float(sys.argv[5]),
+        Path(sys.argv[6]),
+    )

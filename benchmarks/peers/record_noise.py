@@ -2,9 +2,9 @@
 
     python benchmarks/peers/record_noise.py MODEL TARGET SECONDS OUT.npz
 
-The child, the order of blocks, the openings and the re-warm-ups are those of `bench --against`; only
-the end is not: it goes on for SECONDS of sampling. What it writes (timings and nothing else) is what
-error_rates.py replays:
+The child, the order of blocks, the openings and the re-warm-ups are those of `bench --against`;
+only the end is not: it goes on for SECONDS of sampling. What it writes (timings and nothing else)
+is what error_rates.py replays:
 
     rounds       (r,) int32: quads of each round, all in one opening of both
     quad_ns      (q,) int64: sampled time of each quad
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +64,7 @@ def main(model: str, target_text: str, seconds: float, out: Path) -> None:
         )
         for q in range(found.quads)
     ]
-    arrays = {
+    arrays: dict[str, Any] = {
         "rounds": np.array(rounds, np.int32),
         "quad_ns": np.array([sum(int(b.sum()) for b in quad) for quad in quads], np.int64),
         "medians_ns": np.array([[np.median(b) for b in quad] for quad in quads])

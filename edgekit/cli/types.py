@@ -28,7 +28,7 @@ class Number(click.FloatRange):
         return number
 
 
-class Percent(click.ParamType):
+class Percent(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     """A share of 1, given as "3%" or as 0.03."""
 
     name = "percent"

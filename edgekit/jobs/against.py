@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -128,10 +127,16 @@ def _measured(
     sides = [Duellist(one.contestant.opener, one.contestant.feeds) for one in (base, new)]
     with Child(DuelWorker, *sides, rule, what=what, progress=progress, seconds=timeout) as child:
         child.call("warm")
-        # How many rounds there will be is not known, so the bar has no end.
-        with closing(progress.track(iter(int, 1), what)) as steps:
-            while not child.call("round"):
-                next(steps)
+        # How many rounds there will be is not known; the part of the time that is used up is.
+        total = round(rule.seconds)
+        steps = progress.track(range(total), what, total)
+        shown = 0
+        while (sampled := child.call("round")) is not None:
+            while shown < min(total, round(sampled)):
+                next(steps, None)
+                shown += 1
+        for _ in steps:
+            pass
         figures: DuelFigures = child.call("finish")
     return figures
 

@@ -11,7 +11,8 @@ from edgekit.core.documents import BenchEntry, ComparedEntry, CompareDocument
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress
 from edgekit.jobs.results.deciding import deciding
-from edgekit.jobs.results.reading import RawSamples, StoredResult, read_result
+from edgekit.jobs.results.raw import RawSamples, StoredResult
+from edgekit.jobs.results.reading import read_result
 
 __all__ = ["run"]
 
@@ -25,6 +26,7 @@ _FREE = ("target", "variant", "compute")
 # Observed keys whose change is worth a warning; the rest (time, free memory) always differs.
 _WATCHED = ("clock_mhz", "temperature_c", "load_average", "throttle_count", "cpu_limit")
 _OFFLINE = "offline"
+_SHARPER = "`edgekit bench --against` is sharper."
 
 
 def run(
@@ -120,8 +122,7 @@ def _entry(
     one, other = sides[0][0], sides[1][0]
     figures = [_figure(entry, raw, confidence) for entry, raw in sides]
     reasons = [
-        f"The two were not measured in turns: the interval allows for a drift of {drift:.0%}; "
-        "`edgekit bench --against` is sharper.",
+        f"Not measured in turns: the interval allows for a drift of {drift:.0%}. {_SHARPER}",
     ]
     for name, (entry, _) in zip(("base", "new result"), sides, strict=True):
         if not entry.valid:

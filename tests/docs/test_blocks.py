@@ -20,6 +20,7 @@ NOT_RUN = {
     "installs packages": 3,
     "needs a device": 2,
     "needs a server": 1,
+    "needs results of two days": 1,
 }
 # Options in prose that are not edgekit's, and whose they are.
 FOREIGN = {"--check": "run.py of a packed folder"}

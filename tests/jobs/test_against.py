@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -15,7 +16,7 @@ from edgekit import api
 from edgekit.benchmarks.ratio import RatioRule
 from edgekit.core.documents import CompareDocument
 from edgekit.core.errors import BadInput
-from edgekit.jobs.results.reading import read_samples
+from edgekit.jobs.results.raw import read_samples
 from edgekit.jobs.running.duel import Duellist, DuelWorker
 from edgekit.runtimes.null import METADATA_KEY
 
@@ -118,7 +119,7 @@ def test_a_session_that_raises_ends_the_duel_with_its_own_sentence():
 class Counted:
     """A session that notes when it is opened and closed."""
 
-    log: list[str] = []
+    log: ClassVar[list[str]] = []
 
     def __init__(self, name):
         self.name = name

@@ -96,8 +96,12 @@ class DuelWorker:
         # The first opening also loads libraries; the second one tells what each will cost.
         self._reopen()
 
-    def round(self) -> bool:
-        """Sample one round, both opened anew where that is affordable; return whether to stop."""
+    def round(self) -> float | None:
+        """Sample one round, both opened anew where that is affordable.
+
+        Returns:
+            Seconds of sampling so far; None where it is done.
+        """
         quads = self.duel.quads
         sampled = self.duel.seconds / quads if quads else 0.0
         wanted = quads_per_opening(
@@ -106,7 +110,7 @@ class DuelWorker:
         if wanted and quads:
             self._reopen()
         self.duel.round(self._base.run, self._new.run, max(1, wanted))
-        return self.duel.done
+        return None if self.duel.done else self.duel.seconds
 
     def finish(self) -> DuelFigures:
         """Return every figure."""
@@ -128,5 +132,6 @@ class DuelWorker:
 
     def _order(self) -> tuple[_Opened, _Opened]:
         """Who is opened first, in turns: the first finds the memory that the last one left."""
-        both = (self._base, self._new)
-        return both if self._openings % 2 else both[::-1]
+        if self._openings % 2:
+            return self._base, self._new
+        return self._new, self._base
