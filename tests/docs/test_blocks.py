@@ -23,7 +23,7 @@ NOT_RUN = {
     "needs results of two days": 1,
 }
 # Options in prose that are not edgekit's, and whose they are.
-FOREIGN = {"--check": "run.py of a packed folder"}
+FOREIGN = {"--check": "run.py of a packed folder", "--includeDataTransfers": "trtexec"}
 
 BLOCKS = [block for page in PAGES.values() for block in page.blocks]
 
