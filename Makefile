@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip install --quiet
 PIP_KEEP_TORCH := $(PIP) --constraint $(VENV)/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow check docs docs-links bench-errors schemas clean
+.PHONY: help run test test-slow check docs docs-links bench-fidelity bench-cli bench-errors schemas clean
 
 help: ## Show these lines
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -49,6 +49,12 @@ docs: $(VENV)/dev.stamp ## Build the documentation; open build/docs/index.html
 
 docs-links: $(VENV)/dev.stamp ## Ask the network whether links to other sites lead somewhere
 	$(BIN)/sphinx-build --quiet --builder linkcheck docs build/docs-links
+
+bench-fidelity: $(VENV)/run.stamp ## Hold the instrument against bare loops and benchmark_app (12 minutes)
+	$(BIN)/python benchmarks/peers/fidelity.py
+
+bench-cli: $(VENV)/run.stamp ## Hold the command line against a bare interpreter
+	$(BIN)/python benchmarks/peers/cli.py
 
 bench-errors: $(VENV)/run.stamp ## Replay recorded noise: error rates of A against B
 	$(BIN)/python benchmarks/peers/error_rates.py

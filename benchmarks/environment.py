@@ -19,7 +19,14 @@ from edgekit.benchmarks.sensors import clock_mhz, read_number, read_text, temper
 from edgekit.benchmarks.watch import throttle_count
 from edgekit.core.documents import Environment
 
-__all__ = ["ENGINE_LIBRARIES", "differences", "environment", "identity_sha256", "instruction_set"]
+__all__ = [
+    "ENGINE_LIBRARIES",
+    "differences",
+    "environment",
+    "identity_sha256",
+    "instruction_set",
+    "observed_differences",
+]
 
 # Distributions whose version changes what runs; those that are absent are left out.
 ENGINE_LIBRARIES = (
@@ -116,7 +123,16 @@ def differences(a: Environment, b: Environment) -> list[str]:
         a: For instance the certificate's.
         b: For instance this machine's.
     """
-    one, other = _flat(a.identity), _flat(b.identity)
+    return _unlike(a.identity, b.identity)
+
+
+def observed_differences(a: Environment, b: Environment) -> list[str]:
+    """Return what only warns and differs, each as "key: a's, b's"."""
+    return _unlike(a.observed, b.observed)
+
+
+def _unlike(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
+    one, other = _flat(a), _flat(b)
     return [
         f"{key}: {_words(one.get(key))}, {_words(other.get(key))}"
         for key in sorted(one.keys() | other.keys())

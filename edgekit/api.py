@@ -21,14 +21,17 @@ from edgekit.core.documents import (
     DeployDocument,
     DiffDocument,
     DoctorDocument,
+    EnvironmentDocument,
     EvalDocument,
     ExportDocument,
+    ExportedDocument,
     InspectDocument,
     PackDocument,
     PlanDocument,
     PredictDocument,
     QuantizeDocument,
     ReportDocument,
+    ResultsDocument,
     VerifyDocument,
 )
 from edgekit.core.progress import Progress, Silent
@@ -52,6 +55,12 @@ __all__ = [
     "predict",
     "quantize",
     "report",
+    "results_environment",
+    "results_export",
+    "results_import",
+    "results_list",
+    "results_prune",
+    "results_show",
     "verify",
 ]
 
@@ -308,6 +317,7 @@ def bench(
     trust_code: bool = False,
     output: Path | None = None,
     resume: bool = False,
+    store: bool = True,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> BenchDocument:
@@ -336,6 +346,7 @@ def bench(
         output: Folder for the result and the raw samples, written after every cell; None writes
             neither.
         resume: Keep the cells that `output` holds already.
+        store: Put the result into the store of results as well.
         seed: Of generated inputs.
         progress: Receives what is being done.
 
@@ -365,6 +376,7 @@ def bench(
         trust_code=trust_code,
         output=output,
         resume=resume,
+        store=store,
         seed=seed,
         progress=progress or Silent(),
     )
@@ -614,6 +626,112 @@ def cache_prune(
         older_than_days=older_than,
         everything=everything,
         progress=progress or Silent(),
+    )
+
+
+def results_list(*, model: str | None = None, limit: int | None = None) -> ResultsDocument:
+    """Say what was measured and stored, newest first.
+
+    Args:
+        model: Only results whose model's name holds this.
+        limit: At most so many.
+    """
+    from edgekit.jobs import stored as job
+
+    return job.list_results(model=model, limit=limit)
+
+
+def results_show(result: str, *, progress: Progress | None = None) -> BenchDocument:
+    """Return a stored result.
+
+    Args:
+        result: Its number, "last", "last~1", or the path of one.
+        progress: Told which raw samples are missing.
+
+    Raises:
+        BadInput: There is none, or it cannot be read.
+    """
+    from edgekit.jobs import stored as job
+
+    return job.show_result(result, progress or Silent())
+
+
+def results_environment(result: str, other: str | None = None) -> EnvironmentDocument:
+    """Return the machine behind a result, and how another one's differs.
+
+    Args:
+        result: As for `results_show`.
+        other: Another one.
+    """
+    from edgekit.jobs import stored as job
+
+    return job.environment_of(result, other)
+
+
+def results_export(
+    results: Sequence[str],
+    *,
+    format: str = "csv",  # noqa: A002  (the option's name)
+    output: Path | None = None,
+    force: bool = False,
+) -> ExportedDocument:
+    """Write results in another form.
+
+    Args:
+        results: As for `results_show`.
+        format: "csv", "markdown", "google-benchmark" or "json".
+        output: The file; None writes none.
+        force: Replace it.
+    """
+    from edgekit.jobs import stored as job
+
+    return job.export_results(results, form=format, output=output, force=force)
+
+
+def results_import(
+    paths: Sequence[Path],
+    *,
+    format: str | None = None,  # noqa: A002  (the option's name)
+    model: str | None = None,
+    target: str | None = None,
+    progress: Progress | None = None,
+) -> ResultsDocument:
+    """Take results from elsewhere into the store.
+
+    Args:
+        paths: Folders or files of `edgekit bench`, times of trtexec (--exportTimes), reports of
+            benchmark_app (-json_stats), or the folder `samples` of a store.
+        format: "edgekit", "trtexec" or "benchmark_app"; None looks at the content.
+        model: The model's name, where the file does not say it.
+        target: Where it ran, likewise.
+        progress: Told what is skipped.
+    """
+    from edgekit.jobs import stored as job
+
+    return job.import_results(
+        paths, form=format, model=model, target=target, progress=progress or Silent()
+    )
+
+
+def results_prune(
+    *,
+    older_than: float | None = None,
+    keep: int | None = None,
+    invalid: bool = False,
+    dry_run: bool = False,
+) -> ResultsDocument:
+    """Remove stored results with their raw samples.
+
+    Args:
+        older_than: Those measured more than so many days ago.
+        keep: All but the newest so many.
+        invalid: Those without a valid entry.
+        dry_run: Only say which.
+    """
+    from edgekit.jobs import stored as job
+
+    return job.prune_results(
+        older_than_days=older_than, keep=keep, invalid=invalid, dry_run=dry_run
     )
 
 

@@ -27,6 +27,7 @@ from edgekit.core.target import Target
 from edgekit.runtimes.engines import checked_engine, finish, read_tensors
 from edgekit.runtimes.feeds import check_feeds, closed
 from edgekit.runtimes.graph import read_graph
+from edgekit.runtimes.threaded_queue import ThreadedQueue
 
 __all__ = ["METADATA_KEY", "RUNTIME", "NullBehaviour", "NullBinding", "NullRuntime", "NullSession"]
 
@@ -207,6 +208,18 @@ class NullSession:
             closed()
         outputs = self._answer(feeds)
         return NullBinding(self, {name: array.copy() for name, array in feeds.items()}, outputs)
+
+    def queue(self, feeds: Feeds, depth: int | None = None) -> ThreadedQueue:
+        """Return a queue whose requests sleep side by side.
+
+        Args:
+            feeds: Every request runs on these.
+            depth: Requests in flight at most; None means two.
+
+        Raises:
+            BadInput: A name, dtype or shape is wrong, or the session is closed.
+        """
+        return ThreadedQueue([self.bind(feeds).run for _ in range(depth or 2)])
 
     def placement(self) -> Placement:
         """Every node of the graph, on the device and in the precision the graph says."""

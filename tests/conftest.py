@@ -56,6 +56,15 @@ def cache(tmp_path_factory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def results(tmp_path_factory) -> Iterator[Path]:
+    """A store of results of the tests' own."""
+    folder = tmp_path_factory.mktemp("results")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEKIT_RESULTS", str(folder))
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def realdata() -> Path:
     """The folder of real models and labelled images."""

@@ -15,6 +15,7 @@ COMMANDS = {
     "eval": "Score a model on labelled data, with an interval.",
     "bench": "Measure latency, throughput and memory.",
     "compare": "Judge a stored result against another one.",
+    "results": "List, show, export, import and prune what was measured.",
     "deploy": "Do all of it: write a certified bundle, name the best variant.",
     "verify": "Check a bundle on arrival, down to its answers.",
     "pack": "Put what the device needs into one folder.",

@@ -67,6 +67,10 @@ def _commands(
                 given = [*_given("--data", options), *_given("--calibration", options)]
                 yield from _deploy_onnx(document.model, given, [document.target])
         case BenchDocument():
+            if options.get("output") is not None:
+                folder = str(options["output"])
+                page = _free(f"{Path(folder).name}.html")
+                yield ["edgekit", "report", folder, "-o", page]
             targets = list(dict.fromkeys(entry.target for entry in document.entries))
             if {entry.variant for entry in document.entries} == {"fp32"}:
                 yield from _deploy_onnx(document.model, [], targets)

@@ -15,8 +15,9 @@ from edgekit.jobs.measuring.cells import Cell, lay_out
 from edgekit.jobs.measuring.entries import bench_entry, failed_entry
 from edgekit.jobs.measuring.keeping import RESULT, Keeper, finished_before
 from edgekit.jobs.measuring.prepare import Prepared, Preparer
+from edgekit.jobs.results.store import ResultStore
 from edgekit.jobs.running.engines import usable
-from edgekit.jobs.running.interrupts import Interruption, deferred_interrupt
+from edgekit.jobs.running.interrupts import deferred_interrupt
 from edgekit.jobs.running.turns import measure_alone, measure_in_turns
 
 __all__ = ["run"]
@@ -46,6 +47,7 @@ def run(
     trust_code: bool,
     output: Path | None,
     resume: bool,
+    store: bool,
     seed: int,
     progress: Progress,
 ) -> BenchDocument:
@@ -76,25 +78,26 @@ def run(
     )
     if output is not None:
         refuse_unwritable(output / RESULT)
-    keeper = Keeper(document, cells, output, progress)
+    keeper = Keeper(document, cells, output, ResultStore() if store else None, progress)
     preparer = Preparer(model, shapes or {}, time, allow_fallback, trust_code, data, seed, progress)
     before: dict[Cell, BenchEntry] = {}
     if resume and output is not None:
         before = finished_before(output, document, cells, preparer.model_sha256)
     for cell, entry in before.items():
-        keeper.keep(cell, entry)
+        keeper.take_over(cell, entry)
     left = [cell for cell in cells if cell not in before]
     limit = timeout if timeout is not None else _TIMES * time + _SECONDS
-    with deferred_interrupt() as interruption:
+    try:
         if sweep:
-            _one_by_one(left, preparer, keeper, limit, progress, interruption)
+            _one_by_one(left, preparer, keeper, limit, progress)
         elif left:
-            _in_turns(left, preparer, keeper, limit, seed, progress, interruption)
-    if interruption.asked:
+            _in_turns(left, preparer, keeper, limit, seed, progress)
+    except KeyboardInterrupt:
         kept = len(keeper.document.entries)
-        where = f"in {output}" if output is not None else "in memory alone: -o DIR keeps them"
+        run = keeper.document.run
+        where = f"in {output}" if output is not None else f"as result {run}" if run else "nowhere"
         progress.note(f"Interrupted: {kept} of {len(cells)} measurements are kept {where}.")
-        raise KeyboardInterrupt
+        raise
     return keeper.document
 
 
@@ -105,23 +108,25 @@ def _in_turns(
     limit: float,
     seed: int,
     progress: Progress,
-    interruption: Interruption,
 ) -> None:
     """Measure all cells side by side, so that drift strikes all of them alike."""
     prepared = [preparer.prepare(cell, timeout=limit) for cell in cells]
     progress.stage("measurement")
-    measured = measure_in_turns(
-        [one.contestant for one in prepared],
-        seed=seed,
-        progress=progress,
-        timeout=limit,
-        interruption=interruption,
-    )
+    with deferred_interrupt() as interruption:
+        measured = measure_in_turns(
+            [one.contestant for one in prepared],
+            seed=seed,
+            progress=progress,
+            timeout=limit,
+            interruption=interruption,
+        )
     for one, figures in zip(prepared, measured, strict=True):
         if isinstance(figures, EdgekitError):
             keeper.keep(one.cell, failed_entry(one.cell, figures, one))
         else:
             keeper.keep(one.cell, bench_entry(one, figures), one, figures)
+    if interruption.asked:
+        raise KeyboardInterrupt
 
 
 def _one_by_one(
@@ -130,20 +135,18 @@ def _one_by_one(
     keeper: Keeper,
     limit: float,
     progress: Progress,
-    interruption: Interruption,
 ) -> None:
     """Measure cell after cell; one that crashes, hangs or cannot be made costs itself alone."""
     for number, cell in enumerate(cells, start=1):
-        if interruption.asked:
-            return
         name = f"{cell.target} in {cell.compute}, {cell.conditions or 'batch 1'}"
         progress.stage(name, Position(number, len(cells)))
         prepared: Prepared | None = None
         try:
             prepared = preparer.prepare(cell, timeout=limit)
-            figures = measure_alone(
-                prepared.contestant, timeout=limit, progress=progress, interruption=interruption
-            )
+            with deferred_interrupt() as interruption:
+                figures = measure_alone(
+                    prepared.contestant, timeout=limit, progress=progress, interruption=interruption
+                )
             if isinstance(figures, EdgekitError):
                 raise figures
         except Unwritable:
@@ -153,3 +156,5 @@ def _one_by_one(
             keeper.keep(cell, failed_entry(cell, error, prepared))
         else:
             keeper.keep(cell, bench_entry(prepared, figures), prepared, figures)
+            if interruption.asked:
+                raise KeyboardInterrupt

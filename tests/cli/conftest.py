@@ -29,8 +29,10 @@ from edgekit.core.documents import (
     DoctorTarget,
     EntryDiff,
     Environment,
+    EnvironmentDocument,
     EvalDocument,
     ExportDocument,
+    ExportedDocument,
     GraphDiff,
     GraphFacts,
     InspectDocument,
@@ -54,6 +56,8 @@ from edgekit.core.documents import (
     Recommendation,
     ReportChoice,
     ReportDocument,
+    ResultRun,
+    ResultsDocument,
     RoundTrip,
     RuntimeLimit,
     StageTime,
@@ -227,6 +231,21 @@ def cache_document():
     )
 
 
+def result_run(**changes):
+    run = ResultRun(
+        run=12,
+        created="2026-11-23T10:00:00+00:00",
+        model="yolox_nano.onnx",
+        tool="edgekit",
+        targets=("onnxruntime:cpu", "openvino:cpu"),
+        entries=2,
+        valid=2,
+        machine="Intel(R) Xeon(R) Processor",
+        environment="ab" * 32,
+    )
+    return msgspec.structs.replace(run, **changes)
+
+
 def plan_document():
     """A deployment whose export is cached."""
     stage = PlannedStage(
@@ -271,6 +290,23 @@ def documents():
     """One document of every command, by command."""
     return {
         "cache": cache_document(),
+        "environment": EnvironmentDocument(
+            result="12",
+            environment=ENVIRONMENT,
+            other="13",
+            differences=("cpu: Xeon, Cortex-A78",),
+            observed=("load_average: 0.1, 2.5",),
+        ),
+        "exported": ExportedDocument(
+            format="csv", results=("12",), output=None, text="target,n\nopenvino:cpu,12\n"
+        ),
+        "results": ResultsDocument(
+            folder="/home/me/.local/share/edgekit/results",
+            runs=(result_run(), result_run(run=11, valid=0)),
+            imported=(result_run(run=13, tool="trtexec", machine=""),),
+            removed=(result_run(run=1),),
+            damage=("/home/me/results.sqlite is damaged: lost are run 4.",),
+        ),
         "plan": plan_document(),
         "doctor": DoctorDocument(
             targets=(
@@ -634,7 +670,12 @@ def documents():
 
 
 # The call in edgekit.api, and the kind of document, of commands that are called otherwise.
-CALLS = {"cache": "cache_prune", "eval": "evaluate", "debug": "debug_parity"}
+CALLS = {
+    "cache": "cache_prune",
+    "results": "results_import",
+    "eval": "evaluate",
+    "debug": "debug_parity",
+}
 KINDS = {"debug": "parity"}
 
 # Arguments that make each command call its API.
@@ -655,6 +696,7 @@ ARGUMENTS = {
     "predict": ["bundle", "street.jpg", "images"],
     "compare": ["monday", "tuesday"],
     "report": ["a.bundle", "b/bench.json", "-o", "report.html"],
+    "results": ["import", "times.json"],
 }
 
 

@@ -14,7 +14,7 @@ from edgekit.cli.group import edgekit
 # What a summary begins with: it says what the command does, in the imperative.
 VERBS = {
     "Answer", "Check", "Compile", "Do", "Explain", "Export", "Find", "Judge", "List", "Measure",
-    "Name", "Print", "Put", "Remove", "Say", "Score", "Show", "Write",
+    "Name", "Print", "Put", "Remove", "Say", "Score", "Show", "Store", "Write",
 }  # fmt: skip
 # Examples that take no more than a second or two, and leave nothing but a folder behind.
 CHEAP = ("edgekit doctor", "edgekit data digits", "edgekit cache", "edgekit completion")

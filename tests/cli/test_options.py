@@ -33,6 +33,7 @@ OWN = {
         "--margin",
         "--boundary",
         "--concurrency",
+        "--no-store",
         "--resume",
         "--streams",
         "--sweep",
@@ -59,6 +60,15 @@ OWN = {
     "predict": {"--confidence"},
     "pack": {"--layout"},
     "quantize": {"--set"},
+    "results": {
+        "--dry-run",
+        "--format",
+        "--invalid",
+        "--keep",
+        "--limit",
+        "--model",
+        "--older-than",
+    },
     "verify": {"--require-signature"},
 }
 

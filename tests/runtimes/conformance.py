@@ -16,7 +16,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgekit.core.errors import BadInput
-from edgekit.core.runtime import Compiled, CompileOptions, Runtime, Session
+from edgekit.core.runtime import Compiled, CompileOptions, Queue, Queueing, Runtime, Session
 from edgekit.core.target import Target
 
 __all__ = ["RuntimeConformance", "conv_graph", "qdq_graph", "tensor", "weights", "write"]
@@ -332,6 +332,47 @@ class RuntimeConformance:
             run()
             # An engine that is given an address reads freed memory otherwise.
             assert buffer() is not None
+
+    def queue_of(self, session: Session, depth: int | None = None) -> Queue:
+        if not isinstance(session, Queueing):
+            pytest.skip("has no queue of requests")
+        return session.queue({"x": np.ones((1, 4), np.float32)}, depth)
+
+    def test_a_queue_takes_more_requests_than_it_is_deep(self, tmp_path: Path) -> None:
+        with self.session(scale_graph(tmp_path / "g.onnx"), tmp_path / "e") as session:
+            queue = self.queue_of(session, 3)
+            assert queue.depth == 3
+            for _ in range(50):
+                queue.submit()
+            queue.drain()
+            queue.drain()
+            queue.submit()
+            queue.drain()
+
+    def test_the_engine_chooses_the_depth_of_a_queue(self, tmp_path: Path) -> None:
+        graph = scale_graph(tmp_path / "g.onnx")
+        with self.session(graph, tmp_path / "e", hint="throughput", threads=2) as session:
+            assert self.queue_of(session).depth >= 1
+
+    def test_a_queue_refuses_inputs_that_do_not_fit(self, tmp_path: Path) -> None:
+        with self.session(scale_graph(tmp_path / "g.onnx"), tmp_path / "e") as session:
+            if not isinstance(session, Queueing):
+                pytest.skip("has no queue of requests")
+            with pytest.raises(BadInput, match="x"):
+                session.queue({"x": np.ones((1, 5), np.float32)})
+            session.close()
+            with pytest.raises(BadInput):
+                session.queue({"x": np.ones((1, 4), np.float32)})
+
+    def test_streams_and_hint_reach_the_engine(self, tmp_path: Path) -> None:
+        options = {"hint": "throughput", "threads": 2, "streams": 2}
+        with self.session(scale_graph(tmp_path / "g.onnx"), tmp_path / "e", **options) as session:
+            self.same(
+                session.run({"x": np.ones((1, 4), np.float32)})["y"], np.full((1, 4), 2, np.float32)
+            )
+            queue = self.queue_of(session)
+            queue.submit()
+            queue.drain()
 
     def test_two_bindings_do_not_share_buffers(self, tmp_path: Path) -> None:
         one, two = random(1, 4), random(3, 4, seed=1)

@@ -72,6 +72,14 @@ _SHARED = (
 @options.trust_code
 @options.output(metavar="DIR", help="Folder for the result and the raw samples.")
 @options.resume
+@click.option(
+    "--no-store",
+    "store",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="Do not put the result into the store (edgekit results).",
+)
 @options.seed
 @options.require_valid
 @reporting

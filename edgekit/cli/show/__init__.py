@@ -23,6 +23,7 @@ from edgekit.cli.show.parity import show_debug_parity
 from edgekit.cli.show.plan import show_plan
 from edgekit.cli.show.predict import show_predict
 from edgekit.cli.show.report import show_report
+from edgekit.cli.show.results import show_environment, show_exported, show_results
 from edgekit.cli.terminal import console_on_stdout
 from edgekit.core.documents import (
     BenchDocument,
@@ -34,14 +35,17 @@ from edgekit.core.documents import (
     DeployDocument,
     DiffDocument,
     DoctorDocument,
+    EnvironmentDocument,
     EvalDocument,
     ExportDocument,
+    ExportedDocument,
     InspectDocument,
     PackDocument,
     PlanDocument,
     PredictDocument,
     QuantizeDocument,
     ReportDocument,
+    ResultsDocument,
     VerifyDocument,
 )
 
@@ -75,10 +79,14 @@ def show(document: object, console: Console | None = None) -> None:
             show_diff(document, console)
         case DoctorDocument():
             show_doctor(document, console)
+        case EnvironmentDocument():
+            show_environment(document, console)
         case EvalDocument():
             show_eval(document, console)
         case ExportDocument():
             show_export(document, console)
+        case ExportedDocument():
+            show_exported(document, console)
         case InspectDocument():
             show_inspect(document, console)
         case PlanDocument():
@@ -91,6 +99,8 @@ def show(document: object, console: Console | None = None) -> None:
             show_quantize(document, console)
         case ReportDocument():
             show_report(document, console)
+        case ResultsDocument():
+            show_results(document, console)
         case VerifyDocument():
             show_verify(document, console)
         case _:

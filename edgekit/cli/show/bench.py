@@ -59,6 +59,8 @@ def show_bench(document: BenchDocument, console: Console) -> None:
             for text in _words(entry):
                 sentence(console, text, indent=2)
         line(console)
+    if document.run is not None:
+        line(console, Text.assemble(("result   ", "bold"), str(document.run)))
     for samples in dict.fromkeys(entry.samples for entry in document.entries if entry.samples):
         line(console, Text.assemble(("samples  ", "bold"), path(samples)))
 

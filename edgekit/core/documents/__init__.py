@@ -72,6 +72,12 @@ from edgekit.core.documents.measuring import (
 )
 from edgekit.core.documents.ratio import ComparedEntry, CompareDocument, RatioVerdict
 from edgekit.core.documents.reporting import ReportChoice, ReportDocument
+from edgekit.core.documents.results import (
+    EnvironmentDocument,
+    ExportedDocument,
+    ResultRun,
+    ResultsDocument,
+)
 
 __all__ = [
     "DOCUMENTS",
@@ -96,9 +102,11 @@ __all__ = [
     "Document",
     "EntryDiff",
     "Environment",
+    "EnvironmentDocument",
     "ErrorDocument",
     "EvalDocument",
     "ExportDocument",
+    "ExportedDocument",
     "GraphDiff",
     "GraphFacts",
     "InspectDocument",
@@ -125,6 +133,8 @@ __all__ = [
     "Recommendation",
     "ReportChoice",
     "ReportDocument",
+    "ResultRun",
+    "ResultsDocument",
     "RoundTrip",
     "RuntimeLimit",
     "StageLatency",
@@ -146,8 +156,10 @@ DOCUMENTS: dict[str, type[Document]] = {
     "diff": DiffDocument,
     "doctor": DoctorDocument,
     "error": ErrorDocument,
+    "environment": EnvironmentDocument,
     "eval": EvalDocument,
     "export": ExportDocument,
+    "exported": ExportedDocument,
     "inspect": InspectDocument,
     "plan": PlanDocument,
     "parity": DebugParityDocument,
@@ -155,5 +167,6 @@ DOCUMENTS: dict[str, type[Document]] = {
     "predict": PredictDocument,
     "quantize": QuantizeDocument,
     "report": ReportDocument,
+    "results": ResultsDocument,
     "verify": VerifyDocument,
 }

@@ -27,10 +27,11 @@ from edgekit.jobs.bundles.bundle import entry_name, seal
 from edgekit.jobs.caching.store import RECORD
 from edgekit.jobs.deploying.recipe import write_recipe
 from edgekit.jobs.deploying.request import DeployRequest
-from edgekit.jobs.measuring.entries import raw_samples, write_samples
+from edgekit.jobs.measuring.entries import raw_samples
 from edgekit.jobs.reporting.pictures import with_pictures, without_pictures
 from edgekit.jobs.reporting.reading import DETAILS
 from edgekit.jobs.reporting.subjects import deployed
+from edgekit.jobs.results.writing import write_samples
 from edgekit.jobs.running.certify import Truths
 from edgekit.jobs.running.engines import CachedEngine
 from edgekit.jobs.running.entries import Plan

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from edgekit.benchmarks.offline import BOUNDARY as OFFLINE
 from edgekit.core.documents import BenchEntry
 from edgekit.core.errors import EdgekitError
-from edgekit.core.files import atomic_path
 from edgekit.core.manifest import entry_name
 from edgekit.jobs.measuring.cells import Cell
 from edgekit.jobs.measuring.prepare import Prepared
-from edgekit.jobs.results.reading import RawSamples
+from edgekit.jobs.results.raw import RawSamples
 from edgekit.jobs.running.worker import Measured
 
-__all__ = ["bench_entry", "failed_entry", "raw_samples", "samples_name", "write_samples"]
+__all__ = ["bench_entry", "failed_entry", "raw_samples", "samples_name"]
 
 
 def bench_entry(prepared: Prepared, measured: Measured) -> BenchEntry:
@@ -115,17 +112,3 @@ def raw_samples(measured: Measured) -> RawSamples:
         counts=column(stream.counts),
         stages_ns={name: column(stage) for name, stage in stream.stages_ns.items()},
     )
-
-
-def write_samples(path: Path, samples: RawSamples) -> str:
-    """Write raw samples (nanoseconds, int64) and the length of each block; return the path."""
-    columns = {
-        "samples_ns": samples.samples_ns,
-        "blocks": samples.blocks,
-        "block_starts_ns": samples.block_starts_ns,
-        "counts": samples.counts,
-        **{f"stage_{name}": stage for name, stage in samples.stages_ns.items()},
-    }
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **columns)
-    return str(path)

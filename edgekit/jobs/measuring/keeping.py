@@ -14,8 +14,10 @@ from edgekit.core.errors import BadInput, Unwritable
 from edgekit.core.files import write_bytes
 from edgekit.core.progress import Progress
 from edgekit.jobs.measuring.cells import Cell
-from edgekit.jobs.measuring.entries import raw_samples, samples_name, write_samples
+from edgekit.jobs.measuring.entries import raw_samples, samples_name
 from edgekit.jobs.measuring.prepare import Prepared
+from edgekit.jobs.results.store import ResultStore
+from edgekit.jobs.results.writing import write_samples
 from edgekit.jobs.running.worker import Measured
 
 __all__ = ["RESULT", "Keeper", "finished_before"]
@@ -29,7 +31,8 @@ class Keeper:
     Args:
         document: Without entries.
         cells: Every cell that is to be measured.
-        folder: Where the result goes; None keeps it in memory alone.
+        folder: Where the result goes; None keeps it in the store alone.
+        store: Where every result goes; None for none.
         progress: Told what could not be written.
     """
 
@@ -38,12 +41,14 @@ class Keeper:
         document: BenchDocument,
         cells: Sequence[Cell],
         folder: Path | None,
+        store: ResultStore | None,
         progress: Progress,
     ) -> None:
         self._document = document
         self._cells = list(cells)
         self._folder = folder
         self._progress = progress
+        self._store = store
         self._entries: dict[Cell, BenchEntry] = {}
 
     @property
@@ -65,11 +70,14 @@ class Keeper:
             Unwritable: It cannot be written; what was written before stays as it was, and the entry
                 is told to the progress.
         """
+        stored = self._stored(entry, measured)
+        if self._folder is None:
+            entry = stored
         try:
             if self._folder is not None and prepared is not None and measured is not None:
                 place = self._folder / "samples" / f"{samples_name(prepared)}.npz"
-                path = write_samples(place, raw_samples(measured))
-                entry = msgspec.structs.replace(entry, samples=path)
+                write_samples(place, raw_samples(measured))
+                entry = msgspec.structs.replace(entry, samples=str(place))
             self._entries[cell] = entry
             self.write()
         except Unwritable as error:
@@ -77,6 +85,26 @@ class Keeper:
             raise Unwritable(
                 error.message, hint="Make room and repeat with --resume: what is written is kept."
             ) from error
+
+    def take_over(self, cell: Cell, entry: BenchEntry) -> None:
+        """Keep an entry that an earlier run measured, and stored."""
+        self._entries[cell] = entry
+
+    def _stored(self, entry: BenchEntry, measured: Measured | None) -> BenchEntry:
+        """Put an entry into the store; a store that cannot be written loses no measurement."""
+        if self._store is None:
+            return entry
+        samples = raw_samples(measured) if measured is not None else None
+        try:
+            if self._document.run is None:
+                run = self._store.begin(self._document, progress=self._progress)
+                self._document = msgspec.structs.replace(self._document, run=run)
+            assert self._document.run is not None
+            return self._store.add(self._document.run, entry, samples, progress=self._progress)
+        except BadInput as error:
+            self._progress.note(f"The store of results is left out: {error}")
+            self._store = None
+            return entry
 
     def write(self) -> None:
         """Write the result as it stands."""

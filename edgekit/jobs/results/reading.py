@@ -1,72 +1,37 @@
-"""A stored result by its path: the document, and the raw samples beside it."""
+"""A stored result by its path or its number: the document, and the raw samples."""
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
 from pathlib import Path
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from edgekit.core.documents import BenchDocument
 from edgekit.core.errors import BadInput
+from edgekit.jobs.results.raw import RawSamples, StoredResult, read_samples
+from edgekit.jobs.results.store import ResultStore
 
-__all__ = ["RawSamples", "StoredResult", "read_result", "read_samples"]
+__all__ = ["read_result", "run_number"]
 
 _NAME = "bench.json"
-
-
-@dataclass(frozen=True)
-class RawSamples:
-    """The raw samples of one entry.
-
-    Attributes:
-        samples_ns: (n,) int64 in order of time: single latencies, or for offline the time of each
-            chunk of inferences.
-        blocks: (b,) int64: samples of each block in order; their sum is n.
-        block_starts_ns: (b,) int64: when each block began, from the first one's beginning; empty
-            where not known.
-        counts: (n,) int64: inferences of each chunk, for offline; else empty.
-        stages_ns: Stage of an end-to-end latency to its (n,) int64; else empty.
-    """
-
-    samples_ns: npt.NDArray[np.int64]
-    blocks: npt.NDArray[np.int64]
-    block_starts_ns: npt.NDArray[np.int64]
-    counts: npt.NDArray[np.int64]
-    stages_ns: Mapping[str, npt.NDArray[np.int64]]
-
-
-@dataclass(frozen=True)
-class StoredResult:
-    """A measurement as it was stored.
-
-    Attributes:
-        name: What the user called it.
-        document: Everything but the raw samples.
-        samples: Place of an entry in the document to its raw samples, where they are readable.
-        damage: What could not be read, each a sentence.
-    """
-
-    name: str
-    document: BenchDocument
-    samples: Mapping[int, RawSamples]
-    damage: tuple[str, ...] = ()
 
 
 def read_result(text: str) -> StoredResult:
     """Read a result.
 
     Args:
-        text: A folder with `bench.json`, or a JSON file of `edgekit bench`.
+        text: A folder with `bench.json`, a JSON file of `edgekit bench`, or a run of the store:
+            its number ("12", "#12"), "last", or "last~1" for the one before. A path that exists
+            goes before a number.
 
     Raises:
         BadInput: There is no such result, it is damaged, or of another schema.
     """
     path = Path(text)
+    number = None if path.exists() else run_number(text)
+    if number is not None:
+        return ResultStore().document(number)
     file = path / _NAME if path.is_dir() else path
     try:
         content = file.read_bytes()
@@ -74,7 +39,7 @@ def read_result(text: str) -> StoredResult:
         reason = (error.strerror or str(error)).lower()
         raise BadInput(
             f"{text} is no result: {file} cannot be read ({reason}).",
-            hint="Give the folder or the JSON file that `edgekit bench -o DIR` wrote.",
+            hint="Give what `edgekit bench -o DIR` wrote, or a number of `edgekit results list`.",
         ) from error
     try:
         document = msgspec.json.decode(content, type=BenchDocument)
@@ -96,32 +61,23 @@ def read_result(text: str) -> StoredResult:
     return StoredResult(text, document, samples, tuple(damage))
 
 
-def read_samples(path: Path) -> RawSamples | None:
-    """Read one file of raw samples; None where it is missing, damaged or holds none."""
-    none = np.zeros(0, np.int64)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            held = {key: np.asarray(file[key]).reshape(-1) for key in file.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+def run_number(text: str) -> int | None:
+    """Return the number of a run of the store that a text names; None where it names none.
+
+    Raises:
+        BadInput: It names the last run, or one before it, and there are not so many.
+    """
+    number = re.fullmatch(r"#?([0-9]{1,9})", text)
+    if number:
+        return int(number[1])
+    last = re.fullmatch(r"last(?:~([0-9]{1,9}))?", text)
+    if not last:
         return None
-    numbers = {key: one.astype(np.int64) for key, one in held.items() if one.dtype.kind in "iu"}
-    samples = numbers.get("samples_ns", none)
-    if not samples.size:
-        return None
-    blocks = numbers.get("blocks", none)
-    if int(blocks.sum()) != samples.size:
-        blocks = np.array([samples.size], np.int64)
-    stages = {
-        key.removeprefix("stage_"): one
-        for key, one in numbers.items()
-        if key.startswith("stage_") and one.size == samples.size
-    }
-    starts = numbers.get("block_starts_ns", none)
-    counts = numbers.get("counts", none)
-    return RawSamples(
-        samples_ns=samples,
-        blocks=blocks,
-        block_starts_ns=starts if starts.size == blocks.size else none,
-        counts=counts if counts.size == samples.size else none,
-        stages_ns=stages,
-    )
+    back = int(last[1] or 0)
+    runs = ResultStore().runs().runs
+    if back >= len(runs):
+        raise BadInput(
+            f"{text} is not there: the store holds {len(runs)} results.",
+            hint="See: edgekit results list",
+        )
+    return runs[back].number
