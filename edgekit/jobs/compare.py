@@ -11,7 +11,8 @@ from edgekit.core.documents import BenchEntry, ComparedEntry, CompareDocument
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress
 from edgekit.jobs.results.deciding import deciding
-from edgekit.jobs.results.reading import RawSamples, StoredResult, read_result
+from edgekit.jobs.results.raw import RawSamples, StoredResult
+from edgekit.jobs.results.reading import read_result
 
 __all__ = ["run"]
 
