@@ -9,8 +9,6 @@ from queue import SimpleQueue
 
 __all__ = ["ThreadedQueue"]
 
-_STOP = None
-
 
 class ThreadedQueue:
     """Runs calls side by side; see edgekit.core.runtime.Queue.
@@ -73,7 +71,7 @@ def _serve(
     errors: list[Exception],
 ) -> None:
     take, give = work.get, free.put
-    while (slot := take()) is not _STOP:
+    while (slot := take()) is not None:
         try:
             run()
         except Exception as error:
@@ -83,4 +81,4 @@ def _serve(
 
 def _stop(work: SimpleQueue[int | None], threads: int) -> None:
     for _ in range(threads):
-        work.put(_STOP)
+        work.put(None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from edgekit.benchmarks.environment import differences
 from edgekit.benchmarks.ratio import MARGIN, judge
@@ -23,6 +23,7 @@ _KEYS = (
 )  # fmt: skip
 # What may differ where there is one entry on each side: it is what the user wants to know.
 _FREE = ("target", "variant", "compute")
+_UNSAID = ("threads", "streams", "concurrency")
 # Observed keys whose change is worth a warning; the rest (time, free memory) always differs.
 _WATCHED = ("clock_mhz", "temperature_c", "load_average", "throttle_count", "cpu_limit")
 _OFFLINE = "offline"
@@ -48,7 +49,13 @@ def run(
     for damage in (*one.damage, *other.damage):
         progress.note(damage)
     unlike = differences(one.document.environment, other.document.environment)
-    if unlike:
+    # What another tool measured says nothing of its machine: it is said, and is the user's to know.
+    unknown = [
+        f"machine: that of {result.name} is not known"
+        for result in (one, other)
+        if not result.document.environment.identity
+    ]
+    if unlike and not unknown:
         raise BadInput(
             f"{base} and {new} were measured on unlike machines: {'; '.join(unlike)}.",
             hint="Measure both on one machine: edgekit bench A --against B.",
@@ -66,7 +73,7 @@ def run(
         ratio=decides.ratio,
         ratio_low=decides.ratio_low,
         ratio_high=decides.ratio_high,
-        differences=(*differing, *_observed(one, other)),
+        differences=(*unknown, *differing, *([] if unknown else _observed(one, other))),
         entries=tuple(entries),
         missing=tuple(missing),
     )
@@ -87,6 +94,16 @@ def _pairs(
             if key not in foreign
         ]
         return pairs, missing, []
+    loose = _loose_pairs(base.document.entries, new.document.entries)
+    if loose:
+        said = [
+            f"{key}: {getattr(base.document.entries[a], key)}, "
+            f"{getattr(new.document.entries[b], key)}"
+            for a, b in loose
+            for key in _KEYS
+            if getattr(base.document.entries[a], key) != getattr(new.document.entries[b], key)
+        ]
+        return loose, [], list(dict.fromkeys(said))
     if len(ours) != 1 or len(theirs) != 1:
         raise BadInput(
             f"{base.name} and {new.name} have no entry of the same conditions in common: "
@@ -94,16 +111,35 @@ def _pairs(
             hint="Entries are alike in " + ", ".join(_KEYS) + ".",
         )
     one, other = base.document.entries[0], new.document.entries[0]
-    unlike = [key for key in _KEYS if getattr(one, key) != getattr(other, key)]
-    said = [f"{key}: {getattr(one, key)}, {getattr(other, key)}" for key in unlike]
-    if not set(unlike) <= set(_FREE):
-        refused = [text for key, text in zip(unlike, said, strict=True) if key not in _FREE]
-        raise BadInput(
-            f"{base.name} and {new.name} cannot be compared, for they were measured unlike: "
-            f"{'; '.join(refused)}.",
-            hint="Measure both in the same way.",
-        )
-    return [(0, 0)], [], said
+    refused = [
+        f"{key}: {getattr(one, key)}, {getattr(other, key)}"
+        for key in _KEYS
+        if key not in _FREE and not _alike(one, other, key)
+    ]
+    raise BadInput(
+        f"{base.name} and {new.name} cannot be compared, for they were measured unlike: "
+        f"{'; '.join(refused)}.",
+        hint="Measure both in the same way.",
+    )
+
+
+def _loose_pairs(base: Sequence[BenchEntry], new: Sequence[BenchEntry]) -> list[tuple[int, int]]:
+    """Pair entries that differ in target, variant and compute alone, where there is no choice."""
+    fitting = [
+        (a, b)
+        for a, one in enumerate(base)
+        for b, other in enumerate(new)
+        if all(_alike(one, other, key) for key in _KEYS if key not in _FREE)
+    ]
+    firsts, seconds = [a for a, _ in fitting], [b for _, b in fitting]
+    return [(a, b) for a, b in fitting if firsts.count(a) == 1 and seconds.count(b) == 1]
+
+
+def _alike(one: BenchEntry, other: BenchEntry, key: str) -> bool:
+    values = getattr(one, key), getattr(other, key)
+    # Another tool may not say what it chose.
+    unsaid = one.tool != other.tool and key in _UNSAID and None in values
+    return bool(values[0] == values[1]) or unsaid
 
 
 def _entry(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgekit.benchmarks.report.measured import Compared, Measured, render_measured
 from edgekit.benchmarks.report.page import load_libraries, render
 from edgekit.benchmarks.report.records import Subject
 from edgekit.benchmarks.report.summary import lead
@@ -14,6 +15,7 @@ from edgekit.core.files import write_text
 from edgekit.core.progress import Progress
 from edgekit.jobs.bundles.bundle import is_bundle
 from edgekit.jobs.delivery import refuse_existing
+from edgekit.jobs.reporting.measurements import measurements
 from edgekit.jobs.reporting.pictures import images_below, with_pictures, without_pictures
 from edgekit.jobs.reporting.reading import names, read_subject
 
@@ -28,6 +30,10 @@ def run(
         raise BadInput("Nothing to report on was given.", hint="Give a bundle or a result.")
     _refuse_output(output, force=force)
     load_libraries()
+    measured = measurements(sources)
+    if measured is not None:
+        progress.stage("write the page")
+        return _measured(sources, output, measured)
     files = images_below(data) if data is not None else None
     subjects: list[Subject] = []
     for path, name in zip(sources, names(sources), strict=True):
@@ -51,6 +57,25 @@ def run(
         pictures=sum(len(subject.pictures) for subject in subjects),
         damaged=tuple(damaged),
         notes=tuple(note for one in subjects for note in (*one.notes, one.pictures_note) if note),
+    )
+
+
+def _measured(
+    sources: Sequence[Path], output: Path, measured: Sequence[Measured | Compared]
+) -> ReportDocument:
+    """Write the page of measurements: they are shown, and nothing is recommended."""
+    write_text(output, render_measured(measured))
+    notes = [note for one in measured if isinstance(one, Measured) for note in one.damage]
+    kinds = ["bench" if isinstance(one, Measured) else "compare" for one in measured]
+    return ReportDocument(
+        output=str(output),
+        bundles=tuple(str(path) for path in sources),
+        recommended=tuple(
+            ReportChoice(bundle=str(path), reason=f"A result of edgekit {kind} has no certificate.")
+            for path, kind in zip(sources, kinds, strict=True)
+        ),
+        size_bytes=output.stat().st_size,
+        notes=tuple(notes),
     )
 
 

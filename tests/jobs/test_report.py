@@ -228,7 +228,7 @@ def test_results_of_bench_deploy_and_eval_are_taken(deployed, digits_onnx, tmp_p
         (b"\xff\xfe\x00", "is no JSON document"),
         (b"[" * 100_000, "is no JSON document"),
         (b'{"schema": "edgekit.deploy/1"}', "is damaged, or of another version"),
-        (b'{"schema": "edgekit.bench/1", "entries": 3}', "is damaged, or of another version"),
+        (b'{"schema": "edgekit.bench/1", "entries": 3}', "is no result of `edgekit bench`"),
     ],
 )
 def test_what_is_no_result_is_refused_in_one_sentence(tmp_path, content, words):

@@ -166,6 +166,45 @@ def test_something_else_in_its_place_is_left_alone_and_new_results_find_a_home(s
     assert api.results_import([store.samples_folder]).imported == ()
 
 
+def test_a_store_that_lost_a_table_is_left_for_a_new_one(store):
+    filled(store, runs=1)
+    with sqlite3.connect(store.folder / "results.sqlite") as connection:
+        connection.execute("DROP TABLE runs")
+    notes = Notes()
+    fresh = ResultStore()
+    number = fresh.begin(document("new.onnx"), progress=notes)
+    fresh.add(number, entry(), raw())
+    assert any("new results go into" in note for note in notes.notes)
+    assert len(ResultStore().document(number).document.entries) == 1
+
+
+def test_a_number_is_kept_although_the_database_is_lost_before_its_first_entry(store):
+    number = store.begin(document("first.onnx"))
+    (store.folder / "results.sqlite").unlink()
+    other = ResultStore()
+    assert other.begin(document("second.onnx")) > number
+    store.add(number, entry(), raw())
+    assert ResultStore().document(number).document.model == "first.onnx"
+
+
+def test_a_machine_that_was_changed_by_accident_is_not_taken_for_the_one_that_measured(store):
+    (number,) = filled(store, runs=1)
+    path = store.folder / "results.sqlite"
+    path.write_bytes(path.read_bytes().replace(b'"cpu":"A CPU"', b'"cpu":"B CPU"'))
+    found = store.document(number)
+    assert found.document.environment.identity == {}
+    assert any("machine" in sentence for sentence in found.damage)
+
+
+def test_a_value_of_another_kind_is_damage_and_no_traceback(store):
+    filled(store, runs=3)
+    with sqlite3.connect(store.folder / "results.sqlite") as connection:
+        connection.execute("UPDATE runs SET environment = 5 WHERE number = 2")
+    listing = store.runs()
+    assert [run.number for run in listing.runs] == [3, 1]
+    assert "run 2" in " ".join(listing.damage)
+
+
 def test_a_cut_file_is_read_as_far_as_it_goes(store):
     filled(store, runs=40)
     path = store.folder / "results.sqlite"
@@ -399,3 +438,22 @@ def test_an_export_does_not_replace_a_file_unasked(store, tmp_path):
     with pytest.raises(BadInput, match="exists"):
         api.results_export(["last"], output=file)
     api.results_export(["last"], output=file, force=True)
+
+
+def test_a_peer_s_run_is_compared_with_ours_boundary_by_boundary(store, tmp_path):
+    imported(store, tmp_path, trtexec(), model="resnet", target="tensorrt:cuda:0")
+    ours = store.begin(document())
+    store.add(ours, entry(boundary="latency.host", p50_ms=1.0), raw(*[1_000_000] * 700))
+    found = api.compare("1", str(ours))
+    (pair,) = found.entries
+    assert pair.boundary == "latency.host"
+    assert pair.ratio == pytest.approx(1 / 1.379, rel=0.01)
+    # Nothing is known of the peer's machine, and its run is not valid: nothing is claimed.
+    assert pair.verdict == "UNCLEAR"
+    assert "machine: that of #1 is not known" in found.differences
+    store.add(ours, entry(boundary="latency.device"), None)
+    assert len(api.compare("1", str(ours)).entries) == 2
+    other = store.begin(document())
+    store.add(other, entry(boundary="latency.e2e"), None)
+    with pytest.raises(BadInput, match="no entry of the same conditions"):
+        api.compare("1", str(other))

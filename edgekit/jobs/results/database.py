@@ -119,8 +119,12 @@ class Database:
             )
         return number
 
-    def add_entry(self, row: EntryRow) -> bool:
+    def add_entry(self, row: EntryRow, uid: str) -> bool:
         """Store an entry behind those that its run has, whatever its place.
+
+        Args:
+            row: The entry.
+            uid: Of its run.
 
         Returns:
             False where the run is not here; nothing is written then.
@@ -131,7 +135,10 @@ class Database:
         """
         first, last = span(row.run, row.run)
         with self._transaction() as connection:
-            if not number_of(connection, "SELECT number FROM runs WHERE number = ?", (row.run,)):
+            run = connection.execute(
+                "SELECT 1 FROM runs WHERE number = ? AND uid = ?", (row.run, uid)
+            ).fetchone()
+            if run is None:
                 return False
             highest = number_of(
                 connection,

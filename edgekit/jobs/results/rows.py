@@ -243,9 +243,10 @@ def _take_identities(connection: sqlite3.Connection, found: Contents) -> None:
 def _texts(values: list[object]) -> list[str] | None:
     """Decode what should be ASCII; None where it is not any more."""
     try:
-        return [value.decode("ascii") for value in values if isinstance(value, bytes)] or None
+        texts = [value.decode("ascii") for value in values if isinstance(value, bytes)]
     except UnicodeDecodeError:
         return None
+    return texts if len(texts) == len(values) else None
 
 
 def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:

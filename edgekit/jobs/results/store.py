@@ -93,6 +93,8 @@ class ResultStore:
         self.folder = (results_folder() if folder is None else folder).absolute()
         # What this process began: its entries get a home although its row is lost meanwhile.
         self._begun: dict[int, tuple[str, BenchDocument]] = {}
+        # Databases whose damage showed only when they were written.
+        self._damaged: dict[Path, str] = {}
 
     def begin(self, document: BenchDocument, *, progress: Progress | None = None) -> int:
         """Store a run without entries, so that each can be added as soon as it is measured.
@@ -128,9 +130,13 @@ class ResultStore:
                 number = database.add_run(
                     row, identity, above=None if given else self._highest_elsewhere(database)
                 )
-            except Damaged:
-                # Meanwhile; the look for a home sees it as well.
+            except Damaged as damaged:
+                self._damaged[database.path] = str(damaged)
                 continue
+            # Its folder holds the number, whatever becomes of the database.
+            folder = self.samples_folder / f"{number}-{uid[:8]}"
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
             self._begun[number] = (uid, document)
             return number
 
@@ -178,12 +184,12 @@ class ResultStore:
         while True:
             database = self._home(progress)
             try:
-                if database.add_entry(row):
+                if database.add_entry(row, uid):
                     return self._absolute(entry)
                 # Its run lies in a database that is damaged by now, or gone.
                 database.add_run(*_run_row(run, uid, document))
-            except Damaged:
-                continue
+            except Damaged as damaged:
+                self._damaged[database.path] = str(damaged)
 
     def document(self, run: int) -> StoredResult:
         """Return one run with its raw samples.
@@ -292,6 +298,8 @@ class ResultStore:
                 return database
             newest = databases[-1]
             try:
+                if newest.path in self._damaged:
+                    raise Damaged(self._damaged[newest.path])
                 newest.refuse_damage()
             except Damaged as damaged:
                 database = Database(self._next(newest.path))
@@ -373,7 +381,7 @@ class ResultStore:
                     damage.append(f"Entry {one.place + 1} of run {row.number} has another schema.")
                     continue
                 entries[one.key] = self._absolute(entry)
-        identity = _identity_of(identities.get(row.environment, b""))
+        identity = _identity_of(identities.get(row.environment, b""), row.environment)
         if identity is None:
             damage.append(f"The machine of run {row.number} cannot be read.")
         environment = Environment(
@@ -398,18 +406,20 @@ class ResultStore:
 def _run_row(number: int, uid: str, document: BenchDocument) -> tuple[RunRow, bytes]:
     """Return a run's row, and the identity of its machine for a table of its own."""
     environment = document.environment
-    sha256 = environment.sha256 or identity_sha256(environment.identity)
+    sha256 = identity_sha256(environment.identity)
     bare = msgspec.structs.replace(environment, identity={}, sha256=sha256)
     document = msgspec.structs.replace(document, environment=bare, entries=(), run=None)
     row = RunRow(number, uid, sha256, msgspec.json.encode(document))
     return row, msgspec.json.encode(environment.identity, order="sorted")
 
 
-def _identity_of(content: bytes) -> dict[str, Any] | None:
+def _identity_of(content: bytes, sha256: str) -> dict[str, Any] | None:
+    """The identity of a machine; None where it is not the one of that sha256 any more."""
     try:
-        return msgspec.json.decode(content, type=dict[str, Any])
+        identity = msgspec.json.decode(content, type=dict[str, Any])
     except msgspec.MsgspecError:
         return None
+    return identity if identity_sha256(identity) == sha256 else None
 
 
 def _file_name(entry: BenchEntry) -> str:

@@ -106,8 +106,8 @@ def _column(
     *,
     optional: bool = False,
 ) -> npt.NDArray[np.int64] | None:
-    name = next((one for one in names if one in content[0]), None)
-    if name is None and optional:
+    name = next((one for one in names if one in content[0]), "")
+    if not name and optional:
         return None
     values = [one.get(name) if isinstance(one, dict) else None for one in content]
     for number, value in enumerate(values):

@@ -1,0 +1,374 @@
+"""A page about measurements: what was measured, how, and what speaks against it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from edgekit.benchmarks.report import words
+from edgekit.benchmarks.report.charts import NARROW, WIDE, Strip, distribution_chart
+from edgekit.benchmarks.report.measured_charts import (
+    Line,
+    RatioBar,
+    Series,
+    ratio_chart,
+    stage_chart,
+    sweep_chart,
+    time_chart,
+)
+from edgekit.benchmarks.report.page import load_libraries
+from edgekit.benchmarks.report.tables import environment_lines
+from edgekit.benchmarks.report.views import Chart
+from edgekit.core.documents import BenchDocument, BenchEntry, CompareDocument
+from edgekit.core.version import __version__
+
+__all__ = ["Compared", "Measured", "render_measured"]
+
+_HERE = Path(__file__).parent
+_MARGIN = 0.03
+_AXES = ("batch", "threads", "streams", "concurrency")
+_STRIPS = 16
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A result of `edgekit bench`.
+
+    Attributes:
+        name: What the page calls it.
+        document: Everything but the raw samples.
+        series: Place of an entry to its raw samples.
+        damage: What could not be read, each a sentence.
+    """
+
+    name: str
+    document: BenchDocument
+    series: Mapping[int, Series] = field(default_factory=dict)
+    damage: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A result of `edgekit compare` or `bench --against`.
+
+    Attributes:
+        name: What the page calls it.
+        document: The comparison.
+        series: Label of a side to its raw samples.
+    """
+
+    name: str
+    document: CompareDocument
+    series: Mapping[str, Series] = field(default_factory=dict)
+
+
+def render_measured(subjects: Sequence[Measured | Compared]) -> str:
+    """Return the page about one or several measurements or comparisons.
+
+    Args:
+        subjects: At least one.
+
+    Returns:
+        HTML in UTF-8 that makes no request.
+
+    Raises:
+        MissingLibrary: A library of the extra "report" is not installed.
+    """
+    load_libraries()
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    style = (_HERE / "page.css").read_text(encoding="utf-8")
+    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    templates = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    templates.filters["clean"] = words.clean
+    views = [
+        _measured_view(one, place) if isinstance(one, Measured) else _compared_view(one, place)
+        for place, one in enumerate(subjects)
+    ]
+    return templates.get_template("measured.html.j2").render(
+        title=", ".join(one.name for one in subjects),
+        views=views,
+        style=Markup(style),  # noqa: S704
+        script=Markup(script),  # noqa: S704
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        version=__version__,
+    )
+
+
+def _measured_view(subject: Measured, place: int) -> dict[str, object]:
+    document = subject.document
+    entries = list(document.entries)
+    return {
+        "kind": "bench",
+        "name": subject.name,
+        "about": f"{document.model}{', ' + document.created if document.created else ''}",
+        "damage": list(subject.damage),
+        "rows": [_row(number, entry) for number, entry in enumerate(entries, 1)],
+        "failed": [
+            (_label(number, entry), " ".join(entry.reasons))
+            for number, entry in enumerate(entries, 1)
+            if not entry.valid
+        ],
+        "outliers": [
+            (_label(number, entry), entry.outliers.advice)
+            for number, entry in enumerate(entries, 1)
+            if entry.outliers is not None and entry.outliers.advice
+        ],
+        "sweep": _sweep(document, place),
+        "times": [
+            _over_time(number, entry, subject.series[number - 1], f"time-{place}-{number}")
+            for number, entry in enumerate(entries, 1)
+            if number - 1 in subject.series
+        ],
+        "distribution": _distribution(
+            [
+                (_label(number, entry), subject.series[number - 1])
+                for number, entry in enumerate(entries, 1)
+                if number - 1 in subject.series and entry.p50_ms is not None
+            ],
+            f"distribution-{place}",
+        ),
+        "stages": _stages(entries, place),
+        "environment": environment_lines(document.environment),
+    }
+
+
+def _compared_view(subject: Compared, place: int) -> dict[str, object]:
+    document = subject.document
+    bars = [
+        RatioBar(one.new, one.ratio, one.ratio_low, one.ratio_high)
+        for one in document.entries
+        if one.ratio is not None
+    ]
+    title = f"{len(bars)} ratios with their intervals; the table holds the figures."
+    return {
+        "kind": "compare",
+        "name": subject.name,
+        "about": f"{document.new} against {document.base}",
+        "verdict": document.verdict,
+        "headline": _headline(document),
+        "differences": list(document.differences),
+        "missing": list(document.missing),
+        "ratios": _chart(
+            lambda width: ratio_chart(
+                bars, _MARGIN, width=width, name=f"ratio-{place}-{width}", title=title
+            )
+        )
+        if bars
+        else None,
+        "rows": [
+            {
+                "new": one.new,
+                "base": one.base,
+                "verdict": one.verdict,
+                "ratio": "–" if one.ratio is None else f"{one.ratio:.3f}",
+                "interval": _ratio_ends(one.ratio_low, one.ratio_high),
+                "base_p50": words.milliseconds(one.base_p50_ms, ""),
+                "new_p50": words.milliseconds(one.new_p50_ms, ""),
+                "n": f"{one.new_n} + {one.base_n}",
+                "blocks": str(one.blocks) if one.paired else "not in turns",
+                "reasons": list(one.reasons),
+            }
+            for one in document.entries
+        ],
+        "distribution": _distribution(list(subject.series.items()), f"distribution-{place}"),
+        "times": [
+            _over_time_of(label, series, (), f"time-{place}-{number}")
+            for number, (label, series) in enumerate(subject.series.items(), 1)
+        ],
+    }
+
+
+def _headline(document: CompareDocument) -> str:
+    if document.ratio is None:
+        return "No ratio could be measured."
+    ends = _ratio_ends(document.ratio_low, document.ratio_high)
+    share = 100 * (document.ratio - 1)
+    way = "more" if share > 0 else "less"
+    between = f" (interval of the ratio {ends})" if ends != "–" else ""
+    said = f"takes {abs(share):.1f} % {way} time than the base{between}"
+    return {
+        "FASTER": f"The new one is faster: it {said}.",
+        "SLOWER": f"The new one is slower: it {said}.",
+        "SAME": f"Both take the same time within {100 * _MARGIN:.0f} %: the new one {said}.",
+        "UNCLEAR": f"Nothing is proven: the new one {said}, which may be the machine's noise.",
+    }[document.verdict]
+
+
+def _row(number: int, entry: BenchEntry) -> dict[str, object]:
+    missing = ", ".join(
+        f"{name.replace('p999', 'p99.9')}: {count}" for name, count in entry.missing.items()
+    )
+    return {
+        "number": str(number),
+        "label": f"{entry.variant or 'not opened'} in {entry.compute or '?'} on {entry.target}",
+        "conditions": _conditions(entry),
+        "boundary": entry.boundary,
+        "valid": entry.valid,
+        "n": words.count(entry.n),
+        "effective": "–" if entry.effective_n is None else words.count(round(entry.effective_n)),
+        "p50": words.milliseconds(entry.p50_ms, ""),
+        "interval": _ends(entry.p50_low_ms, entry.p50_high_ms),
+        "p90": words.milliseconds(entry.p90_ms, ""),
+        "p99": words.milliseconds(entry.p99_ms, ""),
+        "p999": words.milliseconds(entry.p999_ms, ""),
+        "missing": missing or "–",
+        "rate": words.milliseconds(entry.throughput_per_s, ""),
+        "rate_interval": _ends(entry.throughput_low_per_s, entry.throughput_high_per_s),
+        "compile": words.milliseconds(entry.compile_ms, ""),
+        "load": words.milliseconds(entry.load_ms, ""),
+        "first": words.milliseconds(entry.first_ms, ""),
+        "warmup": words.milliseconds(entry.warmup_ms, ""),
+        "memory": "–" if entry.rss_peak_bytes is None else f"{entry.rss_peak_bytes / 1e6:.0f} MB",
+        "stopped": entry.stopped_by or "–",
+        "tool": entry.tool,
+    }
+
+
+def _conditions(entry: BenchEntry) -> str:
+    found = [entry.scenario]
+    usual = {"batch": 1, "concurrency": 1}
+    found += [
+        f"{axis} {value}"
+        for axis in _AXES
+        if (value := getattr(entry, axis)) not in (None, usual.get(axis))
+    ]
+    return ", ".join(found)
+
+
+def _label(number: int, entry: BenchEntry) -> str:
+    words_ = f"{number}  {entry.variant} in {entry.compute} on {entry.target}"
+    conditions = _conditions(entry).removeprefix("single-stream").removeprefix(", ")
+    boundary = "" if entry.boundary == "latency.host" else entry.boundary
+    more = ", ".join(part for part in (conditions, boundary) if part)
+    return f"{words_} ({more})" if more else words_
+
+
+def _over_time(number: int, entry: BenchEntry, series: Series, name: str) -> dict[str, object]:
+    offline = entry.scenario == "offline"
+    return _over_time_of(
+        _label(number, entry), series, entry.unstable, name,
+        unit="a chunk of inferences, ms" if offline else "latency, ms",
+    )  # fmt: skip
+
+
+def _over_time_of(
+    label: str,
+    series: Series,
+    unstable: Sequence[tuple[int, int]],
+    name: str,
+    unit: str = "latency, ms",
+) -> dict[str, object]:
+    # A document may come from anyone.
+    n = series.samples_ns.size
+    inside = [(first, last) for first, last in unstable if 0 <= first < last <= n]
+    seconds = series.seconds
+    stretches = [
+        f"from {seconds[first]:.2f} s for {last - first} samples, median "
+        f"{np.median(series.samples_ns[first:last]) / 1e6:.4g} ms"
+        for first, last in inside
+    ]
+    title = f"{unit.capitalize()} over time, {n} samples, {len(inside)} unstable stretches."
+    drawn = _chart(
+        lambda width: time_chart(
+            series, inside, width=width, name=f"{name}-{width}", title=title, unit=unit
+        )
+    )
+    return {
+        "label": label,
+        "chart": drawn,
+        "n": words.count(n),
+        "median": words.milliseconds(float(np.median(series.samples_ns)) / 1e6, ""),
+        "largest": words.milliseconds(float(series.samples_ns.max()) / 1e6, ""),
+        "above": words.count(series.above),
+        "stretches": stretches,
+    }
+
+
+def _distribution(sides: Sequence[tuple[str, Series]], name: str) -> Chart | None:
+    strips = [
+        Strip(
+            label=words.short(words.clean(label), 60),
+            samples=series.samples_ns / 1e6,
+            p50=float(np.median(series.samples_ns)) / 1e6,
+            series=number,
+        )
+        for number, (label, series) in enumerate(sides[:_STRIPS])
+        if int(series.samples_ns.min()) > 0
+    ]
+    if not strips:
+        return None
+    title = f"Density of the latencies of {len(strips)} entries."
+    return _chart(
+        lambda width: distribution_chart(strips, width=width, name=f"{name}-{width}", title=title)
+    )
+
+
+def _sweep(document: BenchDocument, place: int) -> Chart | None:
+    if not document.sweep:
+        return None
+    axes = list(document.sweep)
+    lines: dict[str, list[tuple[float, float, str]]] = {}
+    for entry in document.entries:
+        if entry.p50_ms is None or entry.throughput_per_s is None:
+            continue
+        # The first axis makes the curve, the others and the rest of the conditions name it.
+        others = [f"{axis} {getattr(entry, axis)}" for axis in axes[1:]]
+        label = ", ".join([f"{entry.variant} in {entry.compute} on {entry.target}", *others])
+        point = (entry.p50_ms, entry.throughput_per_s, f"{axes[0]} {getattr(entry, axes[0])}")
+        lines.setdefault(words.short(words.clean(label), 60), []).append(point)
+    if not lines:
+        return None
+    curves = [Line(label, points) for label, points in lines.items()]
+    title = f"Inputs a second against median latency over {' and '.join(axes)}."
+    return _chart(
+        lambda width: sweep_chart(curves, width=width, name=f"sweep-{place}-{width}", title=title)
+    )
+
+
+def _stages(entries: Sequence[BenchEntry], place: int) -> dict[str, object] | None:
+    rows = [
+        (
+            words.short(words.clean(_label(number, entry)), 60),
+            [(step, figure.p50_ms or 0.0) for step, figure in entry.stages.items()],
+        )
+        for number, entry in enumerate(entries, 1)
+        if entry.stages
+    ]
+    if not rows:
+        return None
+    title = "Medians of the steps from image to result; the table holds the figures."
+    chart = _chart(
+        lambda width: stage_chart(rows, width=width, name=f"stages-{place}-{width}", title=title)
+    )
+    table = [
+        (label, step, words.milliseconds(milliseconds, "")) for label, parts in rows
+        for step, milliseconds in parts
+    ]  # fmt: skip
+    return {"chart": chart, "rows": table}
+
+
+def _chart(draw: Callable[[int], str]) -> Chart:
+    from markupsafe import Markup
+
+    # What the charts draw is escaped by matplotlib.
+    return Chart(Markup(draw(NARROW)), Markup(draw(WIDE)))  # noqa: S704
+
+
+def _ends(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return "–"
+    return f"{words.milliseconds(low, '')}–{words.milliseconds(high, '')}"
+
+
+def _ratio_ends(low: float | None, high: float | None) -> str:
+    return "–" if low is None or high is None else f"{low:.3f}–{high:.3f}"
