@@ -12,15 +12,18 @@ from edgekit.benchmarks.duel import DuelSide, DuelSummary
 from edgekit.benchmarks.ratio import RatioRule, judge
 from edgekit.core.documents import ComparedEntry, CompareDocument
 from edgekit.core.errors import BadInput, EdgekitError
-from edgekit.core.files import atomic_path, refuse_unwritable, write_bytes
+from edgekit.core.files import refuse_unwritable, write_bytes
 from edgekit.core.progress import Progress
 from edgekit.jobs.bundles.bundle import entry_name
 from edgekit.jobs.measuring.cells import Cell
 from edgekit.jobs.measuring.prepare import Prepared, Preparer
 from edgekit.jobs.results.deciding import deciding
+from edgekit.jobs.results.raw import RawSamples
+from edgekit.jobs.results.writing import write_samples
 from edgekit.jobs.running.child import Child
 from edgekit.jobs.running.duel import DuelFigures, Duellist, DuelWorker
 from edgekit.jobs.running.engines import usable
+from edgekit.jobs.running.interrupts import deferred_interrupt
 
 __all__ = ["RESULT", "run"]
 
@@ -88,22 +91,40 @@ def run(
     failures: list[EdgekitError] = []
     samples: str | None = None
     for number, (base, new) in enumerate(pairs):
+        interrupted = False
         try:
-            figures = _measured(base, new, rule, limit, progress)
+            figures, interrupted = _measured(base, new, rule, limit, progress)
         except EdgekitError as error:
             failures.append(error)
             entries.append(_failed(base, new, rule, error))
-            continue
-        entries.append(_entry(base, new, rule, figures))
+        else:
+            entries.append(_entry(base, new, rule, figures))
+            if output is not None:
+                name = f"{number}-{entry_name(new.cell.target, new.variant, new.cell.compute)}"
+                samples = str(output / "samples")
+                for side, found in (("base", figures.summary.base), ("new", figures.summary.new)):
+                    write_samples(output / "samples" / f"{name}-{side}.npz", _raw(found))
         if output is not None:
-            name = f"{number}-{entry_name(new.cell.target, new.variant, new.cell.compute)}"
-            samples = str(output / "samples")
-            _write_samples(output / "samples" / f"{name}-base.npz", figures.summary.base)
-            _write_samples(output / "samples" / f"{name}-new.npz", figures.summary.new)
+            # After every pair: an interruption costs the pairs that are still to come.
+            _write(output, _document(against, model, pairs, entries, samples))
+        if interrupted:
+            where = f"in {output}" if output is not None else "nowhere: -o DIR keeps them"
+            progress.note(f"Interrupted: {len(entries)} of {len(pairs)} pairs are kept {where}.")
+            raise KeyboardInterrupt
     if len(failures) == len(pairs):
         raise failures[0]
+    return _document(against, model, pairs, entries, samples)
+
+
+def _document(
+    against: str,
+    model: str,
+    pairs: Sequence[tuple[Prepared, Prepared]],
+    entries: Sequence[ComparedEntry],
+    samples: str | None,
+) -> CompareDocument:
     decides = deciding(entries)
-    document = CompareDocument(
+    return CompareDocument(
         base=against,
         new=model,
         verdict=decides.verdict,
@@ -114,15 +135,17 @@ def run(
         entries=tuple(entries),
         samples=samples,
     )
-    if output is not None:
-        content = msgspec.json.format(msgspec.json.encode(document))
-        write_bytes(output / RESULT, content + b"\n")
-    return document
+
+
+def _write(output: Path, document: CompareDocument) -> None:
+    content = msgspec.json.format(msgspec.json.encode(document))
+    write_bytes(output / RESULT, content + b"\n")
 
 
 def _measured(
     base: Prepared, new: Prepared, rule: RatioRule, timeout: float, progress: Progress
-) -> DuelFigures:
+) -> tuple[DuelFigures, bool]:
+    """Let both take turns; after Ctrl-C with the figures so far, and True."""
     what = f"{_name(new)} against {_name(base)}"
     sides = [Duellist(one.contestant.opener, one.contestant.feeds) for one in (base, new)]
     with Child(DuelWorker, *sides, rule, what=what, progress=progress, seconds=timeout) as child:
@@ -131,14 +154,15 @@ def _measured(
         total = round(rule.seconds)
         steps = progress.track(range(total), what, total)
         shown = 0
-        while (sampled := child.call("round")) is not None:
-            while shown < min(total, round(sampled)):
-                next(steps, None)
-                shown += 1
-        for _ in steps:
-            pass
-        figures: DuelFigures = child.call("finish")
-    return figures
+        with deferred_interrupt() as interruption:
+            while not interruption.asked and (sampled := child.call("round")) is not None:
+                while shown < min(total, round(sampled)):
+                    next(steps, None)
+                    shown += 1
+            for _ in steps:
+                pass
+            figures: DuelFigures = child.call("finish")
+    return figures, interruption.asked
 
 
 def _entry(base: Prepared, new: Prepared, rule: RatioRule, figures: DuelFigures) -> ComparedEntry:
@@ -214,12 +238,13 @@ def _differences(pairs: Sequence[tuple[Prepared, Prepared]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _write_samples(path: Path, side: DuelSide) -> None:
-    """Write one side's raw samples in the form of `edgekit bench`."""
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(
-            file,
-            samples_ns=np.array(side.samples_ns, np.int64),
-            blocks=np.array(side.blocks, np.int64),
-            block_starts_ns=np.array(side.block_starts_ns, np.int64),
-        )
+def _raw(side: DuelSide) -> RawSamples:
+    """One side's raw samples in the form of `edgekit bench`."""
+    none = np.zeros(0, np.int64)
+    return RawSamples(
+        samples_ns=np.array(side.samples_ns, np.int64),
+        blocks=np.array(side.blocks, np.int64),
+        block_starts_ns=np.array(side.block_starts_ns, np.int64),
+        counts=none,
+        stages_ns={},
+    )

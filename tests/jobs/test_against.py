@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import signal
+import subprocess
+import sys
 from typing import ClassVar
 
 import msgspec
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
+from null_models import null_graph
 
 from edgekit import api
 from edgekit.benchmarks.ratio import RatioRule
@@ -18,23 +19,8 @@ from edgekit.core.documents import CompareDocument
 from edgekit.core.errors import BadInput
 from edgekit.jobs.results.raw import read_samples
 from edgekit.jobs.running.duel import Duellist, DuelWorker
-from edgekit.runtimes.null import METADATA_KEY
 
 NULL = "null:cpu"
-
-
-def null_graph(path: Path, **behaviour) -> str:
-    value = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        [helper.make_node("Add", ["x", "x"], ["y"], "add")],
-        "test",
-        [value("x", TensorProto.FLOAT, ["batch", 4])],
-        [value("y", TensorProto.FLOAT, ["batch", 4])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    helper.set_model_props(model, {METADATA_KEY: json.dumps(behaviour)})
-    onnx.save(model, path)
-    return str(path)
 
 
 @pytest.fixture
@@ -144,3 +130,24 @@ def test_both_are_closed_before_they_are_opened_anew_in_turning_order():
     worker.round()
     assert Counted.log[:6] == ["open a", "open b", "close a", "close b", "open b", "open a"]
     assert worker.finish().openings >= 3
+
+
+def test_ctrl_c_keeps_the_rounds_so_far(tmp_path):
+    model = null_graph(tmp_path / "m.onnx", delay_ms=20)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "edgekit", "bench", str(model), "--against", str(model)]
+    # Whoever starts the tests in the background may have SIGINT ignored.
+    process = subprocess.Popen(
+        [*command, "--target", "null:cpu", "--time", "100", "--margin", "0.0001", "-o", str(out)],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.communicate(timeout=8)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Interrupted: 1 of 1 pairs are kept" in errors
+    (entry,) = json.loads((out / "compare.json").read_bytes())["entries"]
+    assert entry["base_n"] > 0
+    assert entry["stopped_by"] == ""

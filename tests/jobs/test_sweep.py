@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import onnx
 import pytest
+from null_models import null_graph
 from onnx import TensorProto, helper
 
 from edgekit import api
@@ -22,25 +23,8 @@ from edgekit.core.documents import BenchDocument
 from edgekit.core.errors import BadInput, Unwritable
 from edgekit.core.progress import Silent
 from edgekit.jobs.measuring.cells import Cell, lay_out
-from edgekit.runtimes.null import METADATA_KEY
 
 NULL = "null:cpu"
-
-
-def null_graph(path: Path, **behaviour) -> str:
-    """(batch, 4) doubled, with what the null runtime is to pretend."""
-    value = helper.make_tensor_value_info
-    shape = ["batch", 4]
-    graph = helper.make_graph(
-        [helper.make_node("Add", ["x", "x"], ["y"], "add")],
-        "test",
-        [value("x", TensorProto.FLOAT, shape)],
-        [value("y", TensorProto.FLOAT, shape)],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    helper.set_model_props(model, {METADATA_KEY: json.dumps(behaviour)})
-    onnx.save(model, path)
-    return str(path)
 
 
 def stored(folder: Path) -> BenchDocument:
