@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.benchmarks.statistics import Samples
-from edgekit.core.documents import RatioVerdict
+from edgekit.core.documents.ratio import RatioVerdict
 from edgekit.core.errors import BadInput
 
 __all__ = [

@@ -23,7 +23,7 @@ def fidelity(root):
 
 def settled(fidelity, values, low=0.97, high=1.03):
     row = fidelity.Row("a bare loop", "tiny", low, high)
-    return fidelity.settle(row, iter([math.log(value) for value in values]), 60, 0.01)
+    return fidelity.settle(row, map(math.log, values), 60, 0.01)
 
 
 def test_a_ratio_within_the_bound_passes_and_one_beyond_it_fails(fidelity):

@@ -265,6 +265,7 @@ def test_grey_bytes_are_answered_bit_for_bit(baked_digits, digits, tmp_path, tar
 # --- a real detector ---
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 def test_a_real_detector_is_checked_and_answers_as_edgekit_does(realdata, tmp_path):
     few = tmp_path / "few"

@@ -70,7 +70,7 @@ from edgekit.core.documents.measuring import (
     Outliers,
     StageLatency,
 )
-from edgekit.core.documents.ratio import ComparedEntry, CompareDocument, RatioVerdict
+from edgekit.core.documents.ratio import ComparedEntry, CompareDocument
 from edgekit.core.documents.reporting import ReportChoice, ReportDocument
 from edgekit.core.documents.results import (
     EnvironmentDocument,
@@ -129,7 +129,6 @@ __all__ = [
     "PredictedObject",
     "PredictedRegion",
     "QuantizeDocument",
-    "RatioVerdict",
     "Recommendation",
     "ReportChoice",
     "ReportDocument",
