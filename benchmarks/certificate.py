@@ -14,7 +14,7 @@ from edgekit.benchmarks.agreement import Agreement
 from edgekit.benchmarks.shift import Shift
 from edgekit.core.certificate import CHECKS, Certificate, Check, Limits, Metric
 from edgekit.core.parity import SQNR_LIMIT_DB, TensorParity
-from edgekit.core.runtime import Array, Placement
+from edgekit.core.runtime import Array, NodePlacement, Placement
 from edgekit.core.variant import Entry
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "check_repeatable",
     "compare_runs",
     "entry_precision",
+    "fell_back",
     "images_needed",
     "require_proven",
 ]
@@ -363,10 +364,8 @@ def check_placement(
         return Check(
             verdict="UNVERIFIED", limit=1.0, reason="The engine does not tell what ran where."
         )
-    wanted = {name.casefold() for name in devices}
     by_device, by_precision = placement.share_by_device(), placement.share_by_precision()
-    on_device = math.fsum(by_device[name] for name in by_device if name.casefold() in wanted)
-    elsewhere = [node for node in placement.nodes if node.device.casefold() not in wanted]
+    on_device, elsewhere, where = _whereabouts(placement, devices)
     details: dict[str, Any] = {
         "devices": by_device,
         "precisions": by_precision,
@@ -377,9 +376,7 @@ def check_placement(
         "elsewhere_nodes": len(elsewhere),
     }
     faults: list[tuple[str, float, float]] = []
-    if on_device < 1 - _SLACK:
-        first = next((node for node in elsewhere if node.flops), elsewhere[0])
-        where = f"{1 - on_device:.1%} of the arithmetic ran on {first.device}, {first.name!r} first"
+    if where:
         faults.append((where, on_device, 1.0))
     faults += _precision_faults(by_precision, precision, compute, quantized_share)
     if not faults:
@@ -396,6 +393,31 @@ def check_placement(
         reason=f"{reason}.",
         details=details,
     )
+
+
+def fell_back(placement: Placement, devices: Collection[str]) -> str:
+    """Say what of the arithmetic ran on another device than asked for; empty where nothing did.
+
+    Args:
+        placement: Read from the engine's own graph.
+        devices: The names that the engine gives to the device asked for, in any case of letters.
+    """
+    return _whereabouts(placement, devices)[2]
+
+
+def _whereabouts(
+    placement: Placement, devices: Collection[str]
+) -> tuple[float, list[NodePlacement], str]:
+    """Share of the arithmetic on the device, nodes elsewhere, and what of it counts, in words."""
+    wanted = {name.casefold() for name in devices}
+    shares = placement.share_by_device()
+    on_device = math.fsum(shares[name] for name in shares if name.casefold() in wanted)
+    elsewhere = [node for node in placement.nodes if node.device.casefold() not in wanted]
+    if on_device >= 1 - _SLACK or not elsewhere:
+        return on_device, elsewhere, ""
+    first = next((node for node in elsewhere if node.flops), elsewhere[0])
+    where = f"{1 - on_device:.1%} of the arithmetic ran on {first.device}, {first.name!r} first"
+    return on_device, elsewhere, where
 
 
 def check_repeatable(

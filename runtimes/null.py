@@ -36,6 +36,8 @@ METADATA_KEY = "edgekit.null"
 
 _VERSION = "1"
 _DEVICE = "null | none"
+# Longer than anybody waits.
+_LONG_S = 3600
 
 
 class NullBehaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,7 +48,8 @@ class NullBehaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         fill: Value of every element of every float output.
         device: Device that the placement names.
         precision: Precision that the placement names.
-        fault: What a run does instead of answering: "raise", "hang" or "crash"; empty for none.
+        fault: What a run does instead of answering: "raise", "hang" or "crash"; "hang-compile"
+            hangs before there is anything to run; empty for none.
         fault_batch: Only where the first axis of the first input has this size; 0 means always.
     """
 
@@ -54,7 +57,7 @@ class NullBehaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fill: float = 0.0
     device: str = "cpu"
     precision: str = "fp32"
-    fault: Literal["", "raise", "hang", "crash"] = ""
+    fault: Literal["", "raise", "hang", "crash", "hang-compile"] = ""
     fault_batch: int = 0
 
 
@@ -98,6 +101,8 @@ class NullRuntime:
                 f"The metadata {METADATA_KEY!r} of {graph} is not valid: {error}.",
                 hint="See edgekit.runtimes.null.NullBehaviour.",
             ) from error
+        if behaviour.fault == "hang-compile":
+            time.sleep(_LONG_S)
         engine = folder / "engine.json"
         write_bytes(engine, msgspec.json.encode(_Engine(behaviour=behaviour, nodes=facts.nodes)))
         return finish(
@@ -255,7 +260,7 @@ class NullSession:
         if self._fault == "crash":
             os.abort()
         if self._fault == "hang":
-            time.sleep(3600)
+            time.sleep(_LONG_S)
         raise BadInput("The null runtime fails, as its graph says.")
 
     def close(self) -> None:

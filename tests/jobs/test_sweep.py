@@ -20,7 +20,7 @@ from onnx import TensorProto, helper
 
 from edgekit import api
 from edgekit.core.documents import BenchDocument
-from edgekit.core.errors import BadInput, Unwritable
+from edgekit.core.errors import BadInput, CheckFailed, Unwritable
 from edgekit.core.progress import Silent
 from edgekit.jobs.measuring.cells import Cell, lay_out
 
@@ -100,6 +100,25 @@ def test_a_cell_that_fails_costs_itself_alone(tmp_path, fault, sentence):
     assert third.n
     assert (second.n, second.valid, second.batch) == (0, False, 2)
     assert sentence in second.reasons[0]
+
+
+def test_an_engine_that_is_never_done_with_compiling_costs_its_cell_alone(tmp_path):
+    model = null_graph(tmp_path / "m.onnx", fault="hang-compile")
+    document = sweep(model, sweep={"batch": (1, 2)}, timeout=3)
+    for entry in document.entries:
+        assert entry.n == 0
+        assert "The process for compiling" in entry.reasons[0]
+        assert "was not done after 3 s" in entry.reasons[0]
+
+
+def test_what_fell_back_is_refused_or_never_valid(tmp_path):
+    model = null_graph(tmp_path / "m.onnx", device="gpu", delay_ms=1)
+    with pytest.raises(CheckFailed, match="fell back: 100.0% of the arithmetic ran on gpu"):
+        sweep(model, sweep={})
+    (entry,) = sweep(model, sweep={}, allow_fallback=True).entries
+    assert entry.n
+    assert not entry.valid
+    assert "It fell back: 100.0% of the arithmetic ran on gpu" in entry.reasons[0]
 
 
 def test_an_entry_that_hangs_among_several_in_turns_is_ended(tmp_path):

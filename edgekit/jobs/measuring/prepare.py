@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit.core.errors import BadInput
+from edgekit.benchmarks.certificate import fell_back
+from edgekit.core.errors import BadInput, CheckFailed
 from edgekit.core.inputs import axis_sizes, batch_axis, generate_feeds, sizes_from_shapes
 from edgekit.core.names import closest
 from edgekit.core.progress import Progress
@@ -40,6 +41,8 @@ class Prepared:
         cell: What was asked for.
         variant: Id of the variant that runs.
         model_sha256: Of its graphs.
+        fell_back: What of the arithmetic runs on another device, a sentence; empty where all runs
+            where it should.
         executed_precision: The precision that does most of the arithmetic, read from the engine.
         compile_ns: What making the engine took when it was made.
         contestant: For the measurement.
@@ -48,6 +51,7 @@ class Prepared:
     cell: Cell
     variant: str
     model_sha256: str
+    fell_back: str
     executed_precision: str
     compile_ns: int
     contestant: Contestant
@@ -82,7 +86,7 @@ class Preparer:
 
         Args:
             cell: What is measured.
-            timeout: Seconds that opening the engine may take; None sets no limit.
+            timeout: Seconds that making the engine may take, and opening it; None sets no limit.
 
         Raises:
             EdgekitError: The model, the target or the conditions do not go together.
@@ -99,19 +103,28 @@ class Preparer:
             streams=cell.streams,
         )
         graphs = resolved.variant.paths
-        engines = compile_graphs(graphs, target, probe, options, progress=self.progress)
+        engines = compile_graphs(
+            graphs, target, probe, options, timeout=timeout, progress=self.progress
+        )
         opened = opener(engines)
         words = f"{resolved.variant.id} on {target} in {cell.compute}"
         name = f"{words} ({cell.conditions})" if cell.conditions else words
         with Child(
             Worker, opened, resolved.card, Path(), False, what=name, seconds=timeout
         ) as child:
-            executed = whole_placement(child.call("placement")).executed_precision
+            placement = whole_placement(child.call("placement"))
+        where = fell_back(placement, (target.device,))
+        if where and not self.allow_fallback:
+            raise CheckFailed(
+                f"{words} fell back: {where}.",
+                hint="--allow-fallback measures it nevertheless, as INVALID.",
+            )
         return Prepared(
             cell=cell,
             variant=resolved.variant.id,
             model_sha256=_digest(resolved),
-            executed_precision=executed,
+            fell_back=f"It fell back: {where}." if where else "",
+            executed_precision=placement.executed_precision,
             compile_ns=sum(engine.compiled.compile_ns for engine in engines.values()),
             contestant=Contestant(
                 name=name,
@@ -123,7 +136,6 @@ class Preparer:
                     boundary=cell.boundary,
                     concurrency=cell.concurrency,
                     seconds=self.seconds,
-                    batch=cell.batch,
                 ),
                 images=images,
                 folder=resolved.folder,

@@ -240,17 +240,20 @@ def run_in_child(
     *args: object,
     what: str,
     progress: Progress | None = None,
+    seconds: float | None = None,
     **kwargs: object,
 ) -> T:
     """Call a top-level function in a process of its own and return what it returns.
 
-    Where `function` has an argument called `progress`, it gets one that reports to `progress`.
+    Where `function` has an argument called `progress`, it gets one that reports to `progress`. It
+    is killed after `seconds`; None lets it take its time.
 
     Raises:
         EdgekitError: Raised again as the function raised it.
         ChildDied: The process crashed or was killed.
+            ChildTimedOut: Its time was up.
     """
-    with Child(_Function, function, what=what, progress=progress) as child:
+    with Child(_Function, function, what=what, progress=progress, seconds=seconds) as child:
         result: T = child.call("call", *args, **kwargs)
         return result
 

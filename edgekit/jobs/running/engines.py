@@ -84,6 +84,7 @@ def compile_graphs(
     *,
     model: str = "",
     force: bool = False,
+    timeout: float | None = None,
     progress: Progress,
 ) -> dict[str, CachedEngine]:
     """Compile every graph of a variant, or take it from the cache.
@@ -95,10 +96,13 @@ def compile_graphs(
         options: Part of the cache key.
         model: What the graphs belong to, for messages; empty means the file's name.
         force: Compile although it is cached.
+        timeout: Seconds for each graph, at most; None lets the engine take its time.
         progress: Told of every hit and miss.
     """
     return {
-        role: _cached(engine_stage(path, role, target, probe, options, model), force, progress)
+        role: _cached(
+            engine_stage(path, role, target, probe, options, model), force, timeout, progress
+        )
         for role, path in graphs.items()
     }
 
@@ -180,7 +184,9 @@ def opener(engines: Mapping[str, CachedEngine]) -> Callable[[], dict[str, Sessio
     return partial(open_engines, {role: engine.folder for role, engine in engines.items()})
 
 
-def _cached(stage: EngineStage, force: bool, progress: Progress) -> CachedEngine:
+def _cached(
+    stage: EngineStage, force: bool, timeout: float | None, progress: Progress
+) -> CachedEngine:
     def make(folder: Path) -> None:
         run_in_child(
             compile_graph,
@@ -190,6 +196,7 @@ def _cached(stage: EngineStage, force: bool, progress: Progress) -> CachedEngine
             folder,
             what=f"compiling {stage.subject}",
             progress=progress,
+            seconds=timeout,
         )
 
     graph = (stage.graph, *external_files(stage.graph))
