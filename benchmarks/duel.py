@@ -17,8 +17,9 @@ from edgekit.benchmarks.ratio import (
     quad_log_ratio,
     rounds_needed,
 )
+from edgekit.benchmarks.sampling import take_host
 from edgekit.benchmarks.statistics import percentile
-from edgekit.benchmarks.steady import Run, Steady, WarmUp, warm_up
+from edgekit.benchmarks.steady import Run, Steady, WarmUp, idle_runs, warm_up
 from edgekit.benchmarks.watch import Reading, Watch, disturbances, read_machine
 from edgekit.core.errors import BadInput
 
@@ -153,8 +154,8 @@ class Duel:
         self._new.warm = warm_up(new, self._steady, self._clock)
 
     def settle(self, run: Run, seconds: float = 0.02, runs: int = 2) -> None:
-        """Run what was opened anew for a short while; the runs are no samples."""
-        self._idle_runs(run, seconds, runs)
+        """Run one of the two for a short while; the runs are no samples."""
+        idle_runs(run, self._clock, seconds=seconds, runs=runs)
 
     def round(self, base: Run, new: Run, quads: int = 1) -> None:
         """Sample one round. Python's garbage collector rests meanwhile.
@@ -209,29 +210,15 @@ class Duel:
 
     def _block(self, side: _Side, run: Run) -> int:
         """Sample one block and return its length in nanoseconds."""
-        self._idle_runs(run, self._rule.rewarm_seconds, self._rule.rewarm_runs)
+        self.settle(run, self._rule.rewarm_seconds, self._rule.rewarm_runs)
         before = len(side.samples)
-        clock, samples = self._clock, side.samples
-        opened = clock()
-        deadline = opened + round(self._rule.block_seconds * 1e9)
-        while True:
-            start = clock()
-            run()
-            end = clock()
-            samples.append(end - start)
-            if end >= deadline:
-                break
+        opened = self._clock()
+        take_host(run, self._clock, side.samples, opened + round(self._rule.block_seconds * 1e9))
+        length_ns = self._clock() - opened
         assert self._began_ns is not None
         side.starts.append(opened - self._began_ns)
-        side.blocks.append(len(samples) - before)
-        return end - opened
-
-    def _idle_runs(self, run: Run, seconds: float, runs: int) -> None:
-        deadline = self._clock() + round(seconds * 1e9)
-        done = 0
-        while done < runs or self._clock() < deadline:
-            run()
-            done += 1
+        side.blocks.append(len(side.samples) - before)
+        return length_ns
 
     def _reasons(self) -> list[str]:
         reasons = []

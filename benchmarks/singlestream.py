@@ -16,7 +16,7 @@ from edgekit.benchmarks.sampling import take_host, take_staged, take_told
 from edgekit.benchmarks.sensors import Observe, observe_machine
 from edgekit.benchmarks.stability import unstable_stretches
 from edgekit.benchmarks.statistics import samples_needed
-from edgekit.benchmarks.steady import Run, Steady, WarmUp, warm_up
+from edgekit.benchmarks.steady import Run, Steady, WarmUp, idle_runs, warm_up
 from edgekit.benchmarks.summary import (
     Summary,
     half_width,
@@ -139,7 +139,9 @@ class SingleStream:
         left_ns = round(self._limit * 1e9) - self._log.elapsed_ns
         length_ns = max(0, min(round(seconds * 1e9), left_ns))
         with no_collection():
-            self._rewarm(run)
+            self._rewarmup += idle_runs(
+                run, self._clock, seconds=self._rule.rewarm_seconds, runs=self._rule.rewarm_runs
+            )
             with self._log.block(lambda: len(self._samples)) as opened:
                 self._sample(run, opened + length_ns)
         self._judge()
@@ -193,14 +195,6 @@ class SingleStream:
             take_told(run, self._told_ns, self._clock, self._samples, deadline_ns)
         else:
             take_host(run, self._clock, self._samples, deadline_ns)
-
-    def _rewarm(self, run: Run) -> None:
-        deadline = self._clock() + round(self._rule.rewarm_seconds * 1e9)
-        runs = 0
-        while runs < self._rule.rewarm_runs or self._clock() < deadline:
-            run()
-            runs += 1
-        self._rewarmup += runs
 
     def _judge(self) -> None:
         n = len(self._samples)

@@ -9,7 +9,7 @@ import msgspec
 
 from edgekit.benchmarks.clock import Clock, monotonic_clock
 
-__all__ = ["Run", "Steady", "WarmUp", "warm_up"]
+__all__ = ["Run", "Steady", "WarmUp", "idle_runs", "warm_up"]
 
 Run = Callable[[], None]
 
@@ -81,6 +81,26 @@ def warm_up(run: Run, rule: Steady | None = None, clock: Clock = monotonic_clock
             return WarmUp(
                 samples=samples, steady=False, medians_ns=tuple(medians), elapsed_ns=end - began
             )
+
+
+def idle_runs(run: Run, clock: Clock, *, seconds: float, runs: int) -> int:
+    """Run for a short while; the runs are no samples.
+
+    Args:
+        run: One inference.
+        clock: Nanoseconds.
+        seconds: At least so long,
+        runs: and at least so often.
+
+    Returns:
+        Runs spent.
+    """
+    deadline = clock() + round(seconds * 1e9)
+    done = 0
+    while done < runs or clock() < deadline:
+        run()
+        done += 1
+    return done
 
 
 def _agree(medians: list[float], rule: Steady) -> bool:

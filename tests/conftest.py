@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,19 @@ class Browser:
     def complaints(self):
         """What the page wrote onto the console: script errors, refused styles, all of it."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def violations(self):
+        """What axe finds (WCAG 2.1 A and AA), every part of the page unfolded."""
+        pytest.importorskip("axe_core_python")
+        self.run("for (const one of document.querySelectorAll('details')) one.open = true")
+        self.run((resources.files("axe_core_python") / "axe.min.js").read_text())
+        return self.driver.execute_async_script(
+            """
+            const done = arguments[arguments.length - 1];
+            axe.run(document, {resultTypes: ["violations"]}).then(found => done(found.violations
+                .map(one => [one.id, one.impact, one.nodes.map(node => node.html)])));
+            """
+        )
 
     def requests(self):
         """Addresses that were asked for since the page was opened, data: ones left out."""

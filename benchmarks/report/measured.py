@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -21,16 +18,13 @@ from edgekit.benchmarks.report.measured_charts import (
     sweep_chart,
     time_chart,
 )
-from edgekit.benchmarks.report.page import load_libraries
 from edgekit.benchmarks.report.tables import environment_lines
+from edgekit.benchmarks.report.template import fill, load_libraries
 from edgekit.benchmarks.report.views import Chart
 from edgekit.core.documents import BenchDocument, BenchEntry, CompareDocument
-from edgekit.core.version import __version__
 
 __all__ = ["Compared", "Measured", "render_measured"]
 
-_HERE = Path(__file__).parent
-_MARGIN = 0.03
 _AXES = ("batch", "threads", "streams", "concurrency")
 _STRIPS = 16
 
@@ -80,27 +74,14 @@ def render_measured(subjects: Sequence[Measured | Compared]) -> str:
         MissingLibrary: A library of the extra "report" is not installed.
     """
     load_libraries()
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
-    style = (_HERE / "page.css").read_text(encoding="utf-8")
-    script = (_HERE / "page.js").read_text(encoding="utf-8")
-    templates = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    templates.filters["clean"] = words.clean
     views = [
         _measured_view(one, place) if isinstance(one, Measured) else _compared_view(one, place)
         for place, one in enumerate(subjects)
     ]
-    return templates.get_template("measured.html.j2").render(
+    return fill(
+        "measured.html.j2",
         title=", ".join(one.name for one in subjects),
         views=views,
-        style=Markup(style),  # noqa: S704
-        script=Markup(script),  # noqa: S704
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        version=__version__,
     )
 
 
@@ -154,13 +135,14 @@ def _compared_view(subject: Compared, place: int) -> dict[str, object]:
         "kind": "compare",
         "name": subject.name,
         "about": f"{document.new} against {document.base}",
+        "margin": f"{100 * document.margin:g} %",
         "verdict": document.verdict,
         "headline": _headline(document),
         "differences": list(document.differences),
         "missing": list(document.missing),
         "ratios": _chart(
             lambda width: ratio_chart(
-                bars, _MARGIN, width=width, name=f"ratio-{place}-{width}", title=title
+                bars, document.margin, width=width, name=f"ratio-{place}-{width}", title=title
             )
         )
         if bars
@@ -199,7 +181,7 @@ def _headline(document: CompareDocument) -> str:
     return {
         "FASTER": f"The new one is faster: it {said}.",
         "SLOWER": f"The new one is slower: it {said}.",
-        "SAME": f"Both take the same time within {100 * _MARGIN:.0f} %: the new one {said}.",
+        "SAME": f"Both take the same time within {100 * document.margin:g} %: the new one {said}.",
         "UNCLEAR": f"Nothing is proven: the new one {said}, which may be the machine's noise.",
     }[document.verdict]
 

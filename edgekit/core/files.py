@@ -10,6 +10,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from edgekit.core.errors import BadInput, Unwritable
 
@@ -30,6 +33,7 @@ _WRITING_FAILED = {
 __all__ = [
     "atomic_folder",
     "atomic_path",
+    "pretty_json",
     "refuse_unwritable",
     "refuse_used_folder",
     "replace_folder",
@@ -140,6 +144,11 @@ def replace_folder(new: Path, path: Path) -> None:
     path.replace(aside / path.name)
     new.replace(path)
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def pretty_json(content: Any) -> bytes:
+    """Return a record, or plain data, as indented JSON that ends with a line break."""
+    return msgspec.json.format(msgspec.json.encode(content)) + b"\n"
 
 
 def write_bytes(path: Path, content: bytes) -> None:

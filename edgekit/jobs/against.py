@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from edgekit.benchmarks.duel import DuelSide, DuelSummary
 from edgekit.benchmarks.ratio import RatioRule, judge
 from edgekit.core.documents import ComparedEntry, CompareDocument
 from edgekit.core.errors import BadInput, EdgekitError
-from edgekit.core.files import refuse_unwritable, write_bytes
+from edgekit.core.files import pretty_json, refuse_unwritable, write_bytes
 from edgekit.core.progress import Progress
 from edgekit.jobs.bundles.bundle import entry_name
 from edgekit.jobs.measuring.cells import Cell
 from edgekit.jobs.measuring.prepare import Prepared, Preparer
-from edgekit.jobs.results.deciding import deciding
+from edgekit.jobs.results.deciding import compare_document, side_name
 from edgekit.jobs.results.raw import RawSamples
 from edgekit.jobs.results.writing import write_samples
 from edgekit.jobs.running.child import Child
@@ -88,6 +87,13 @@ def run(
     ]
     progress.stage("measurement")
     entries: list[ComparedEntry] = []
+    differences = _differences(pairs)
+
+    def document() -> CompareDocument:
+        return compare_document(
+            against, model, entries, margin=margin, differences=differences, samples=samples
+        )
+
     failures: list[EdgekitError] = []
     samples: str | None = None
     for number, (base, new) in enumerate(pairs):
@@ -106,40 +112,14 @@ def run(
                     write_samples(output / "samples" / f"{name}-{side}.npz", _raw(found))
         if output is not None:
             # After every pair: an interruption costs the pairs that are still to come.
-            _write(output, _document(against, model, pairs, entries, samples))
+            write_bytes(output / RESULT, pretty_json(document()))
         if interrupted:
             where = f"in {output}" if output is not None else "nowhere: -o DIR keeps them"
             progress.note(f"Interrupted: {len(entries)} of {len(pairs)} pairs are kept {where}.")
             raise KeyboardInterrupt
     if len(failures) == len(pairs):
         raise failures[0]
-    return _document(against, model, pairs, entries, samples)
-
-
-def _document(
-    against: str,
-    model: str,
-    pairs: Sequence[tuple[Prepared, Prepared]],
-    entries: Sequence[ComparedEntry],
-    samples: str | None,
-) -> CompareDocument:
-    decides = deciding(entries)
-    return CompareDocument(
-        base=against,
-        new=model,
-        verdict=decides.verdict,
-        ratio=decides.ratio,
-        ratio_low=decides.ratio_low,
-        ratio_high=decides.ratio_high,
-        differences=_differences(pairs),
-        entries=tuple(entries),
-        samples=samples,
-    )
-
-
-def _write(output: Path, document: CompareDocument) -> None:
-    content = msgspec.json.format(msgspec.json.encode(document))
-    write_bytes(output / RESULT, content + b"\n")
+    return document()
 
 
 def _measured(
@@ -220,7 +200,7 @@ def _milliseconds(side: DuelSide) -> float | None:
 
 def _name(side: Prepared) -> str:
     cell = side.cell
-    return f"{side.variant} on {cell.target} in {cell.compute}, batch {cell.batch}"
+    return side_name(side.variant, cell.target, cell.compute, cell.batch)
 
 
 def _differences(pairs: Sequence[tuple[Prepared, Prepared]]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from edgekit.benchmarks.stored_ratio import Figure, figure_of, stated_figure, st
 from edgekit.core.documents import BenchEntry, ComparedEntry, CompareDocument
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress
-from edgekit.jobs.results.deciding import deciding
+from edgekit.jobs.results.deciding import compare_document, side_name
 from edgekit.jobs.results.raw import RawSamples, StoredResult
 from edgekit.jobs.results.reading import read_result
 
@@ -65,17 +65,13 @@ def run(
         _entry(one, other, places, drift=drift, margin=margin, confidence=confidence)
         for places in pairs
     ]
-    decides = deciding(entries)
-    return CompareDocument(
-        base=base,
-        new=new,
-        verdict=decides.verdict,
-        ratio=decides.ratio,
-        ratio_low=decides.ratio_low,
-        ratio_high=decides.ratio_high,
+    return compare_document(
+        base,
+        new,
+        entries,
+        margin=margin,
         differences=(*unknown, *differing, *([] if unknown else _observed(one, other))),
-        entries=tuple(entries),
-        missing=tuple(missing),
+        missing=missing,
     )
 
 
@@ -234,7 +230,7 @@ def _key(entry: BenchEntry) -> tuple[object, ...]:
 
 
 def _name(entry: BenchEntry) -> str:
-    return f"{entry.variant} on {entry.target} in {entry.compute}, batch {entry.batch}"
+    return side_name(entry.variant, entry.target, entry.compute, entry.batch)
 
 
 def _names(result: StoredResult) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.benchmarks.recommend import Candidate, best, recommend
-from edgekit.benchmarks.report.page import load_libraries
+from edgekit.benchmarks.report.template import load_libraries
 from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Verdict, worst
 from edgekit.core.documents import DeployDocument, DeployEntry, Recommendation

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgekit.benchmarks.report.measured import Compared, Measured, render_measured
-from edgekit.benchmarks.report.page import load_libraries, render
+from edgekit.benchmarks.report.page import render
 from edgekit.benchmarks.report.records import Subject
 from edgekit.benchmarks.report.summary import lead
+from edgekit.benchmarks.report.template import load_libraries
 from edgekit.core.documents import ReportChoice, ReportDocument
 from edgekit.core.errors import BadInput
 from edgekit.core.files import write_text

@@ -63,6 +63,7 @@ class CompareDocument(Document, frozen=True, kw_only=True):
         new: As it was given.
         verdict: Of the entry that decides: SLOWER before UNCLEAR before SAME before FASTER.
         ratio: Of that entry; see ComparedEntry.
+        margin: SAME means that the whole interval lies between 1 / (1 + margin) and 1 + margin.
         differences: What differs between the two besides the figures, "key: base's, new's".
         entries: Every pair.
         missing: Entries that only one side has, each a sentence.
@@ -80,3 +81,4 @@ class CompareDocument(Document, frozen=True, kw_only=True):
     entries: tuple[ComparedEntry, ...] = ()
     missing: tuple[str, ...] = ()
     samples: str | None = None
+    margin: float = 0.03

@@ -18,7 +18,7 @@ from edgekit.core.certificate import Certificate
 from edgekit.core.details import Details, DifferingImage, EntryDetails
 from edgekit.core.documents import DeployDocument, DeployEntry
 from edgekit.core.errors import BadInput
-from edgekit.core.files import sha256_file, write_bytes, write_text
+from edgekit.core.files import pretty_json, sha256_file, write_bytes, write_text
 from edgekit.core.manifest import Engine, Manifest
 from edgekit.core.source import Source
 from edgekit.core.variant import Variant
@@ -108,7 +108,7 @@ def write_bundle(folder: Path, contents: Contents) -> None:
     for one in contents.made:
         if one.certificate is not None:
             name = _name(one.plan)
-            write_bytes(folder / "certificates" / f"{name}.json", _json(one.certificate))
+            write_bytes(folder / "certificates" / f"{name}.json", pretty_json(one.certificate))
             for role, engine in one.engines.items():
                 place = folder / _engine_folder(one.plan, role)
                 shutil.copytree(engine.folder, place, ignore=shutil.ignore_patterns(RECORD))
@@ -116,9 +116,9 @@ def write_bundle(folder: Path, contents: Contents) -> None:
         if isinstance(figures, Measured):
             write_samples(folder / "measurements" / f"{_name(one.plan)}.npz", raw_samples(figures))
     write_recipe(folder / "recipe.yaml", contents.request)
-    write_bytes(folder / "deploy.json", _json(contents.document))
+    write_bytes(folder / "deploy.json", pretty_json(contents.document))
     details = _details(contents.made)
-    write_bytes(folder / DETAILS, _json(details))
+    write_bytes(folder / DETAILS, pretty_json(details))
     manifest = _manifest(folder, contents, card)
     if contents.reported:
         subject = _subject(folder, contents, card, manifest, details)
@@ -276,7 +276,3 @@ def _engine_folder(plan: Plan, role: str) -> str:
 
 def _graph(variant: str, role: str) -> str:
     return f"variants/{variant}/{role}.onnx"
-
-
-def _json(record: object) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(record)) + b"\n"

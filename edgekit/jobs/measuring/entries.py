@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 
 from edgekit.benchmarks.offline import BOUNDARY as OFFLINE
@@ -19,7 +20,6 @@ __all__ = ["bench_entry", "failed_entry", "raw_samples", "samples_name"]
 def bench_entry(prepared: Prepared, measured: Measured) -> BenchEntry:
     """Lay the figures of one cell into the document."""
     cell, stream = prepared.cell, measured.stream
-    latency = stream.latency
 
     def inputs(inferences: float | None) -> float | None:
         return None if inferences is None else inferences * cell.batch
@@ -30,17 +30,10 @@ def bench_entry(prepared: Prepared, measured: Measured) -> BenchEntry:
         compute=cell.compute,
         executed_precision=prepared.executed_precision,
         scenario=stream.scenario,
-        boundary=latency.boundary,
-        valid=stream.valid,
-        reasons=stream.reasons,
-        n=latency.n,
-        p50_ms=latency.p50_ms,
-        p50_low_ms=latency.p50_low_ms,
-        p50_high_ms=latency.p50_high_ms,
-        p90_ms=latency.p90_ms,
-        p95_ms=latency.p95_ms,
-        p99_ms=latency.p99_ms,
-        p999_ms=latency.p999_ms,
+        # Boundary, n and percentiles have the same names in both.
+        **msgspec.structs.asdict(stream.latency),
+        valid=stream.valid and not prepared.fell_back,
+        reasons=(*([prepared.fell_back] if prepared.fell_back else []), *stream.reasons),
         throughput_per_s=inputs(stream.throughput_per_s),
         throughput_low_per_s=inputs(stream.throughput_low_per_s),
         throughput_high_per_s=inputs(stream.throughput_high_per_s),

@@ -11,11 +11,12 @@ from edgekit.benchmarks.environment import differences
 from edgekit.benchmarks.offline import BOUNDARY as OFFLINE
 from edgekit.core.documents import BenchDocument, BenchEntry
 from edgekit.core.errors import BadInput, Unwritable
-from edgekit.core.files import write_bytes
+from edgekit.core.files import pretty_json, write_bytes
 from edgekit.core.progress import Progress
 from edgekit.jobs.measuring.cells import Cell
 from edgekit.jobs.measuring.entries import raw_samples, samples_name
 from edgekit.jobs.measuring.prepare import Prepared
+from edgekit.jobs.results.raw import RawSamples
 from edgekit.jobs.results.store import ResultStore
 from edgekit.jobs.results.writing import write_samples
 from edgekit.jobs.running.worker import Measured
@@ -70,13 +71,14 @@ class Keeper:
             Unwritable: It cannot be written; what was written before stays as it was, and the entry
                 is told to the progress.
         """
-        stored = self._stored(entry, measured)
+        samples = raw_samples(measured) if measured is not None else None
+        stored = self._stored(entry, samples)
         if self._folder is None:
             entry = stored
         try:
-            if self._folder is not None and prepared is not None and measured is not None:
+            if self._folder is not None and prepared is not None and samples is not None:
                 place = self._folder / "samples" / f"{samples_name(prepared)}.npz"
-                write_samples(place, raw_samples(measured))
+                write_samples(place, samples)
                 entry = msgspec.structs.replace(entry, samples=str(place))
             self._entries[cell] = entry
             self.write()
@@ -90,11 +92,10 @@ class Keeper:
         """Keep an entry that an earlier run measured, and stored."""
         self._entries[cell] = entry
 
-    def _stored(self, entry: BenchEntry, measured: Measured | None) -> BenchEntry:
+    def _stored(self, entry: BenchEntry, samples: RawSamples | None) -> BenchEntry:
         """Put an entry into the store; a store that cannot be written loses no measurement."""
         if self._store is None:
             return entry
-        samples = raw_samples(measured) if measured is not None else None
         try:
             if self._document.run is None:
                 run = self._store.begin(self._document, progress=self._progress)
@@ -109,8 +110,7 @@ class Keeper:
     def write(self) -> None:
         """Write the result as it stands."""
         if self._folder is not None:
-            content = msgspec.json.format(msgspec.json.encode(self.document))
-            write_bytes(self._folder / RESULT, content + b"\n")
+            write_bytes(self._folder / RESULT, pretty_json(self.document))
 
 
 def finished_before(

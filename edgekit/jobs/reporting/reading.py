@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,6 @@ from edgekit.core.card import card_from_dict
 from edgekit.core.certificate import Metric
 from edgekit.core.details import Details
 from edgekit.core.documents import (
-    BenchDocument,
     BenchEntry,
     DeployDocument,
     DeployEntry,
@@ -29,6 +27,8 @@ from edgekit.core.manifest import Manifest
 from edgekit.core.measurement import Latency
 from edgekit.jobs.bundles.bundle import damage, refuse_changed
 from edgekit.jobs.reporting.subjects import deployed
+from edgekit.jobs.results.raw import RawSamples, read_samples
+from edgekit.jobs.results.reading import read_result
 from edgekit.jobs.serving.certified import Certified
 
 __all__ = ["DETAILS", "names", "read_subject"]
@@ -129,30 +129,27 @@ def _document(path: Path, name: str) -> Subject:
     if schema == "edgekit.deploy/1":
         return deployed(_decoded(path, content, DeployDocument), name=name, bundle=None)
     if schema == "edgekit.bench/1":
-        return _benched(_decoded(path, content, BenchDocument), path, name)
+        return _benched(path, name)
     if schema == "edgekit.eval/1":
         return _evaluated(_decoded(path, content, EvalDocument), name)
     kind = repr(schema) if isinstance(schema, str) else "not told"
     raise BadInput(f"{path} cannot be shown: its schema is {kind}.", hint=_TAKEN)
 
 
-def _benched(document: BenchDocument, path: Path, name: str) -> Subject:
+def _benched(path: Path, name: str) -> Subject:
+    result = read_result(str(path))
+    document = result.document
     entries = [_timed(entry) for entry in document.entries]
-    samples: dict[str, npt.NDArray[np.int64]] = {}
-    for entry, made in zip(document.entries, entries, strict=True):
-        # A document may come from anyone: samples are looked for beside it and nowhere else.
-        place = path.parent / "samples" / f"{name_of(made)}.npz"
-        inside = "/" not in name_of(made) and "\\" not in name_of(made)
-        found = _samples(place) if entry.samples and inside else None
-        if found is not None:
-            samples[name_of(made)] = found
+    drawable = {place: _drawable(raw) for place, raw in result.samples.items()}
     return Subject(
         name=name,
         kind="bench",
         model=document.model,
         entries=entries,
         environment=document.environment,
-        samples=samples,
+        samples={
+            name_of(entries[place]): found for place, found in drawable.items() if found is not None
+        },
     )
 
 
@@ -231,14 +228,13 @@ def _decoded(path: Path, content: bytes, kind: type[T]) -> T:
 
 def _samples(path: Path) -> npt.NDArray[np.int64] | None:
     """Raw latencies, ns, above 0; None where the file holds none."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            found = np.asarray(file["samples_ns"]).reshape(-1)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    return _drawable(read_samples(path))
+
+
+def _drawable(raw: RawSamples | None) -> npt.NDArray[np.int64] | None:
+    if raw is None or int(raw.samples_ns.min()) <= 0:
         return None
-    if found.dtype.kind not in "iu" or not found.size or int(found.min()) <= 0:
-        return None
-    return found.astype(np.int64)
+    return raw.samples_ns
 
 
 def names(paths: Sequence[Path]) -> list[str]:

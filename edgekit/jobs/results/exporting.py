@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from edgekit.core.documents import BenchDocument, BenchEntry
+from edgekit.core.files import pretty_json
 
 __all__ = ["FORMATS", "export_text"]
 
@@ -40,7 +41,7 @@ def export_text(documents: Sequence[BenchDocument], form: str) -> str:
     if form == "google-benchmark":
         return _google_benchmark(documents)
     content: Any = documents[0] if len(documents) == 1 else list(documents)
-    return msgspec.json.format(msgspec.json.encode(content)).decode() + "\n"
+    return pretty_json(content).decode()
 
 
 def _csv(documents: Sequence[BenchDocument]) -> str:
@@ -151,4 +152,4 @@ def _google_benchmark(documents: Sequence[BenchDocument]) -> str:
                 one |= {"error_occurred": True, "error_message": " ".join(entry.reasons)}
             benchmarks.append(one)
     content = {"context": context, "benchmarks": benchmarks}
-    return msgspec.json.format(msgspec.json.encode(content)).decode() + "\n"
+    return pretty_json(content).decode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -78,18 +79,11 @@ def _entry(
         compute="",
         executed_precision="",
         scenario="single-stream",
-        boundary=boundary,
+        # Boundary, n and percentiles have the same names in both.
+        **msgspec.structs.asdict(latency),
         # Nothing is known of warm-up, steadiness and the machine's load.
         valid=False,
         reasons=("Measured by trtexec, under conditions that its file does not say.", *reasons),
-        n=latency.n,
-        p50_ms=latency.p50_ms,
-        p50_low_ms=latency.p50_low_ms,
-        p50_high_ms=latency.p50_high_ms,
-        p90_ms=latency.p90_ms,
-        p95_ms=latency.p95_ms,
-        p99_ms=latency.p99_ms,
-        p999_ms=latency.p999_ms,
         throughput_per_s=rate.value,
         missing=missing,
         half_width=half_width(latency.p50_ms, latency.p50_low_ms, latency.p50_high_ms),

@@ -10,6 +10,7 @@ from edgekit.benchmarks.duel import Duel, DuelSummary, quads_per_opening
 from edgekit.benchmarks.ratio import RatioRule
 from edgekit.benchmarks.steady import Run
 from edgekit.core.runtime import Binding, Feeds, Session
+from edgekit.jobs.running.gauge import quickest
 
 __all__ = ["DuelFigures", "DuelWorker", "Duellist"]
 
@@ -62,12 +63,8 @@ class _Opened:
 
     @property
     def run(self) -> Run:
-        """One inference without a loop around it where there is one graph only."""
-        return self._bindings[0].run if len(self._bindings) == 1 else self._all
-
-    def _all(self) -> None:
-        for binding in self._bindings:
-            binding.run()
+        """One inference, as short as it can be called."""
+        return quickest(self._bindings)
 
 
 class DuelWorker:

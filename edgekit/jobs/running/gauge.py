@@ -24,6 +24,7 @@ __all__ = [
     "ImageInput",
     "Scenario",
     "open_gauge",
+    "quickest",
 ]
 
 Scenario = Literal["single-stream", "offline"]
@@ -41,14 +42,12 @@ class Conditions:
         boundary: Of single-stream's latencies.
         concurrency: Requests in flight in offline; None means the engine's own choice.
         seconds: Time of sampling at most.
-        batch: Inputs of one inference; for the record alone, the feeds have it already.
     """
 
     scenario: Scenario = "single-stream"
     boundary: Boundary = "latency.host"
     concurrency: int | None = None
     seconds: float = 10.0
-    batch: int = 1
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def open_gauge(
     rule = SingleStreamRule(seconds=conditions.seconds)
     if conditions.boundary == "latency.e2e":
         return _end_to_end(bindings, rule, images)
-    run = _quickest(bindings)
+    run = quickest(bindings)
     first_ns = _timed(run)
     if conditions.boundary == "latency.device":
         told = bindings[0]
@@ -135,7 +134,7 @@ def open_gauge(
     else:
         stream = SingleStream(rule)
     # The first run may have bound outputs anew; what is quickest is known only now.
-    return _streaming(first_ns, _quickest(bindings), stream)
+    return _streaming(first_ns, quickest(bindings), stream)
 
 
 def _streaming(first_ns: int, run: Callable[[], None], stream: SingleStream) -> Gauge:
@@ -192,7 +191,7 @@ def _timed(run: Callable[[], None]) -> int:
     return time.perf_counter_ns() - start
 
 
-def _quickest(bindings: Sequence[Binding]) -> Callable[[], None]:
+def quickest(bindings: Sequence[Binding]) -> Callable[[], None]:
     """One inference without a loop around it where there is one graph only."""
     if len(bindings) == 1:
         return bindings[0].run
