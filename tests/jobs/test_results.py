@@ -205,6 +205,13 @@ def test_a_value_of_another_kind_is_damage_and_no_traceback(store):
     assert "run 2" in " ".join(listing.damage)
 
 
+def test_a_file_in_the_place_of_the_store_is_said_and_is_no_empty_store(tmp_path, monkeypatch):
+    (tmp_path / "store").write_text("a file")
+    monkeypatch.setenv("EDGEKIT_RESULTS", str(tmp_path / "store"))
+    with pytest.raises(BadInput, match="is a file, and results lie in a folder"):
+        api.results_list()
+
+
 def test_a_cut_file_is_read_as_far_as_it_goes(store):
     filled(store, runs=40)
     path = store.folder / "results.sqlite"

@@ -275,7 +275,16 @@ class ResultStore:
         return self._begun[number]
 
     def _databases(self) -> list[Database]:
-        """Every database, oldest first."""
+        """Every database, oldest first.
+
+        Raises:
+            BadInput: There is a file in the folder's place.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise BadInput(
+                f"{self.folder} is a file, and results lie in a folder.",
+                hint="Set EDGEKIT_RESULTS to another path.",
+            )
         numbers = []
         for path in self.folder.glob("results*.sqlite"):
             match = re.fullmatch(r"results(?:-(\d+))?\.sqlite", path.name)
