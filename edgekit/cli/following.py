@@ -11,6 +11,7 @@ from typing import Any
 from edgekit.core.certificate import CHECKS, Check
 from edgekit.core.documents import (
     BenchDocument,
+    CompareDocument,
     CompileDocument,
     DataDocument,
     DeployDocument,
@@ -67,13 +68,14 @@ def _commands(
                 given = [*_given("--data", options), *_given("--calibration", options)]
                 yield from _deploy_onnx(document.model, given, [document.target])
         case BenchDocument():
-            if options.get("output") is not None:
-                folder = str(options["output"])
-                page = _free(f"{Path(folder).name}.html")
-                yield ["edgekit", "report", folder, "-o", page]
+            yield from _page(options)
             targets = list(dict.fromkeys(entry.target for entry in document.entries))
             if {entry.variant for entry in document.entries} == {"fp32"}:
                 yield from _deploy_onnx(document.model, [], targets)
+        case CompareDocument():
+            if document.verdict == "UNCLEAR" and "--against" in arguments:
+                yield from _longer(arguments)
+            yield from _page(options)
         case PlanDocument():
             yield ["edgekit", *(word for word in arguments if word != "--dry-run")]
         case DeployDocument():
@@ -86,6 +88,19 @@ def _commands(
             yield ["edgekit", "verify", document.model.partition("@")[0]]
         case _:
             pass
+
+
+def _page(options: Mapping[str, Any]) -> Iterator[Sequence[str]]:
+    """The page of what was written to a folder."""
+    if options.get("output") is not None:
+        folder = str(options["output"])
+        yield ["edgekit", "report", folder, "-o", _free(f"{Path(folder).name}.html")]
+
+
+def _longer(arguments: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The same comparison with more time, where the user left the time to the tool."""
+    if not any(word.partition("=")[0] in ("--time", "-o", "--output-path") for word in arguments):
+        yield ["edgekit", *arguments, "--time", "60"]
 
 
 def _after_doctor(document: DoctorDocument) -> Iterator[Sequence[str]]:

@@ -82,6 +82,20 @@ def test_what_comes_next(samples, kind, options, expected):
     assert following(samples[kind], options) == expected
 
 
+def test_an_unclear_comparison_is_given_more_time(samples, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    unclear = replace(samples["compare"], verdict="UNCLEAR")
+    line = ["bench", "new.onnx", "--against", "old.onnx", "--target", "ort"]
+    again = "edgekit bench new.onnx --against old.onnx --target ort --time 60"
+    assert following(unclear, {}, line) == [again]
+    assert following(unclear, {}, [*line, "--time=5"]) == []
+    assert following(unclear, {}, ["compare", "monday", "tuesday"]) == []
+    clear = replace(unclear, verdict="SAME")
+    assert following(clear, {"output": Path("found")}, [*line, "-o", "found"]) == [
+        "edgekit report found -o found.html"
+    ]
+
+
 def test_an_export_goes_on_to_int8_and_to_a_bundle(samples, monkeypatch):
     monkeypatch.setattr(module, "_engines", lambda: ["openvino:cpu"])
     given = {"output": Path("model.onnx"), "data": Path("images")}

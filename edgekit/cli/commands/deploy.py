@@ -49,7 +49,7 @@ __all__ = ["command"]
 @options.opset
 @options.bake
 @options.threads
-@options.time
+@options.time(help="Longest measurement of each entry.")
 @click.option(
     "--remeasure",
     is_flag=True,
