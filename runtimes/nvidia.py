@@ -7,16 +7,18 @@ package, a driver that hangs costs a child process and not ours, and no device i
 from __future__ import annotations
 
 import csv
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from edgekit.core.documents import Gpu
-from edgekit.runtimes.jetson import CHIPS, board_model, memory, tegra_chip
+from edgekit.core.documents import UNTRIED, Gpu, NvidiaFacts
+from edgekit.runtimes.cuda_libraries import cuda_libraries
+from edgekit.runtimes.jetson import board_model, chip_sm, memory, tegra_chip
 from edgekit.runtimes.system_files import read_text
 from edgekit.runtimes.vendor_tools import Answer, Run, ask
 
-__all__ = ["Gpu", "driver_version", "gpus", "mig_instances", "nvidia_error"]
+__all__ = ["Gpu", "driver_version", "gpus", "nvidia"]
 
 _FIELDS = (
     "index",
@@ -55,7 +57,7 @@ def gpus(root: Path = Path("/"), run: Run = ask) -> tuple[Gpu, ...]:
         Gpu(
             index=one.index,
             name=one.name,
-            sm=one.sm or CHIPS.get(chip),
+            sm=one.sm or chip_sm(chip),
             memory_bytes=one.memory_bytes or shared.total_bytes,
             free_bytes=one.free_bytes or shared.available_bytes,
             driver=one.driver or driver_version(root),
@@ -63,6 +65,36 @@ def gpus(root: Path = Path("/"), run: Run = ask) -> tuple[Gpu, ...]:
         )
         for one in found
     )
+
+
+def nvidia(
+    root: Path = Path("/"),
+    run: Run = ask,
+    sites: Sequence[Path] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> NvidiaFacts | None:
+    """Return NVIDIA's side of this machine; None where there is neither a GPU nor a library.
+
+    Args:
+        root: Where proc, sys, etc, lib and usr lie; for tests.
+        run: Asks nvidia-smi.
+        sites: Folders that Python imports from; None means this Python's.
+        environ: For LD_LIBRARY_PATH.
+    """
+    found = gpus(root, run)
+    libraries = cuda_libraries(root, sites, environ)
+    listed = run(["nvidia-smi", "-L"]) if not found or any(one.mig for one in found) else None
+    driver = driver_version(root) or next((one.driver for one in found), "")
+    facts = NvidiaFacts(
+        driver=driver,
+        gpus=found,
+        libraries=libraries,
+        instances=_instances(listed),
+        error=_complaint(listed),
+        on_bus=_on_bus(root),
+        note=UNTRIED if found or driver else "",
+    )
+    return None if facts == NvidiaFacts() else facts
 
 
 def driver_version(root: Path = Path("/")) -> str:
@@ -74,19 +106,24 @@ def driver_version(root: Path = Path("/")) -> str:
     return ""
 
 
-def mig_instances(run: Run = ask) -> tuple[str, ...]:
-    """Return the profiles of all MIG instances, "1g.10gb", in nvidia-smi's order."""
-    answer = run(["nvidia-smi", "-L"])
-    return tuple(_INSTANCE.findall(answer.text)) if answer and answer.status == 0 else ()
+def _instances(listed: Answer | None) -> tuple[str, ...]:
+    return tuple(_INSTANCE.findall(listed.text)) if listed and listed.status == 0 else ()
 
 
-def nvidia_error(run: Run = ask) -> str:
-    """Return the first sentence of nvidia-smi where it is there and fails; else nothing."""
-    answer = run(["nvidia-smi", "-L"])
-    if answer is None or answer.status == 0:
+def _complaint(listed: Answer | None) -> str:
+    """What nvidia-smi said where it is there and fails, in its first line."""
+    if listed is None or listed.status == 0:
         return ""
-    lines = [line.strip() for line in answer.text.splitlines() if line.strip()]
-    return lines[0] if lines else f"It ended with status {answer.status}."
+    lines = [line.strip() for line in listed.text.splitlines() if line.strip()]
+    return lines[0] if lines else f"It ended with status {listed.status}."
+
+
+def _on_bus(root: Path) -> int:
+    """Display controllers of NVIDIA on the PCI bus, with or without a driver."""
+    return sum(
+        read_text(device / "vendor") == "0x10de" and read_text(device / "class").startswith("0x03")
+        for device in (root / "sys/bus/pci/devices").glob("*")
+    )
 
 
 def _query(run: Run) -> Answer | None:

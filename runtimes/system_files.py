@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["read_text"]
+__all__ = ["read_number", "read_text"]
 
 # No file that is read here is larger; what pretends to be one is not read to its end.
 _LIMIT_BYTES = 32 << 20
@@ -21,3 +21,9 @@ def read_text(path: Path) -> str:
             return file.read(_LIMIT_BYTES).decode(errors="replace").strip("\0 \n")
     except (OSError, ValueError):
         return ""
+
+
+def read_number(path: Path) -> int | None:
+    """Return the whole number that a file holds; None where it holds none."""
+    text = read_text(path)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
-__all__ = ["CudaLibrary", "Gpu", "JetsonFacts", "NvidiaFacts"]
+__all__ = ["UNTRIED", "CudaLibrary", "Gpu", "JetsonFacts", "NvidiaFacts"]
+
+# No such machine was at hand. Whoever reads one for the first time takes this out.
+UNTRIED = "read from documented formats, never tried on this hardware"
 
 
 class Gpu(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,14 +41,14 @@ class CudaLibrary(msgspec.Struct, frozen=True, kw_only=True):
         name: "libcublas".
         version: What follows ".so.": "12", or "12.6.4.1" where the file says more.
         path: Where it lies.
-        loader: Whether the system's loader finds it by itself; False in a Python package, from
-            where an engine has to load it.
+        place: "loader" where the system's loader finds it by itself, "package" in a Python package,
+            from where an engine has to load it, "elsewhere" in a folder where nothing looks.
     """
 
     name: str
     version: str
     path: str
-    loader: bool
+    place: Literal["loader", "package", "elsewhere"]
 
 
 class NvidiaFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +60,8 @@ class NvidiaFacts(msgspec.Struct, frozen=True, kw_only=True):
         libraries: CUDA's, cuDNN's and TensorRT's.
         instances: Names of MIG instances.
         error: What nvidia-smi said where it failed.
-        tried: Whether reading such a machine was ever tried on a real one.
+        on_bus: NVIDIA's display controllers on the PCI bus, whether or not a driver has them.
+        note: How far what is said here can be trusted.
     """
 
     driver: str = ""
@@ -63,7 +69,8 @@ class NvidiaFacts(msgspec.Struct, frozen=True, kw_only=True):
     libraries: tuple[CudaLibrary, ...] = ()
     instances: tuple[str, ...] = ()
     error: str = ""
-    tried: bool = False
+    on_bus: int = 0
+    note: str = ""
 
 
 class JetsonFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,13 +83,13 @@ class JetsonFacts(msgspec.Struct, frozen=True, kw_only=True):
         jetpack: Version of the package nvidia-jetpack, else what L4T implies: "6.2" or "6".
         power_mode: Name of nvpmodel's mode, "MAXN".
         power_mode_id: Its number.
-        power_mode_max: Number of the mode without a power budget, by nvpmodel's own table.
+        power_mode_max_id: Number of the mode with the largest power budget, by nvpmodel's table.
         clocks_locked: Whether jetson_clocks holds the clocks at their maximum.
         memory_bytes: Shared by CPU and GPU.
         available_bytes: What programs could still get.
-        swap_bytes: All swap, zram included.
+        swap_bytes: Swap on disk. zram is left out: it is the same memory, compressed.
         swap_free_bytes: What is left of it.
-        tried: Whether reading such a board was ever tried on a real one.
+        note: How far what is said here can be trusted.
     """
 
     model: str = ""
@@ -91,10 +98,10 @@ class JetsonFacts(msgspec.Struct, frozen=True, kw_only=True):
     jetpack: str = ""
     power_mode: str = ""
     power_mode_id: int | None = None
-    power_mode_max: int | None = None
+    power_mode_max_id: int | None = None
     clocks_locked: bool | None = None
     memory_bytes: int | None = None
     available_bytes: int | None = None
     swap_bytes: int | None = None
     swap_free_bytes: int | None = None
-    tried: bool = False
+    note: str = ""
