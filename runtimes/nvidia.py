@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from edgekit.core.documents import UNTRIED, Gpu, NvidiaFacts
+from edgekit.core.documents import Gpu, NvidiaFacts
 from edgekit.runtimes.cuda_libraries import cuda_libraries
 from edgekit.runtimes.jetson import board_model, chip_sm, memory, tegra_chip
 from edgekit.runtimes.system_files import read_text
 from edgekit.runtimes.vendor_tools import Answer, Run, ask
+from edgekit.runtimes.words import UNTRIED
 
 __all__ = ["Gpu", "driver_version", "gpus", "nvidia"]
 

@@ -11,7 +11,6 @@ from edgekit import api
 from edgekit.cli.main import run
 from edgekit.core.certificate import Check, Metric
 from edgekit.core.documents import (
-    UNTRIED,
     AxisFacts,
     BenchDocument,
     BenchEntry,
@@ -72,6 +71,7 @@ from edgekit.core.documents import (
     WeightChange,
 )
 from edgekit.core.measurement import Latency
+from edgekit.runtimes.words import UNTRIED
 
 ENVIRONMENT = Environment(identity={"cpu": "A CPU at 2 GHz", "threads": 2}, observed={})
 METRIC = Metric(name="mAP50-95", value=0.3415, low=0.3, high=0.38, n=64)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgekit.core.documents import UNTRIED
 from edgekit.runtimes.jetson import jetson
+from edgekit.runtimes.words import UNTRIED
 
 
 def test_an_orin_with_jetpack_6(tmp_path):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
+import time
 
 import machines
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgekit.core.documents import UNTRIED
 from edgekit.runtimes import vendor_tools
 from edgekit.runtimes.nvidia import driver_version, gpus, nvidia
 from edgekit.runtimes.vendor_tools import Answer, ask
+from edgekit.runtimes.words import UNTRIED
 
 MIB = 1 << 20
 
@@ -163,8 +163,11 @@ def test_a_program_is_asked_in_a_process_of_its_own(tmp_path, monkeypatch):
 
 
 def test_a_program_that_hangs_is_left(tmp_path, monkeypatch):
-    def hang(*_, timeout, **__):
-        raise subprocess.TimeoutExpired("nvidia-smi", timeout)
-
-    monkeypatch.setattr(vendor_tools.subprocess, "run", hang)
-    assert ask([sys.executable]) is None
+    program = tmp_path / "nvidia-smi"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(vendor_tools, "_TIMEOUT_S", 0.2)
+    program.write_text(f"#!{sys.executable}\nimport time\ntime.sleep(600)\n")
+    program.chmod(0o755)
+    start = time.perf_counter()
+    assert ask(["nvidia-smi"]) is None
+    assert time.perf_counter() - start < 60
