@@ -17,7 +17,8 @@ from edgekit.runtimes.catalogue import (
     parse_target,
     targets,
 )
-from edgekit.runtimes.probes import probe_all, problems
+from edgekit.runtimes.probes import probe_all
+from edgekit.runtimes.problems import installation_problems
 
 
 @pytest.mark.parametrize(
@@ -91,24 +92,30 @@ def test_targets_lists_devices_and_hides_the_null_runtime() -> None:
 def test_probing_imports_no_engine() -> None:
     script = """
 import sys
-from edgekit.runtimes.probes import probe_all, problems
-assert probe_all() and problems() is not None
-heavy = {"onnx", "onnxruntime", "openvino", "torch", "nncf"} & set(sys.modules)
+from edgekit.benchmarks.environment import environment
+from edgekit.runtimes.jetson import jetson
+from edgekit.runtimes.nvidia import nvidia
+from edgekit.runtimes.probes import probe_all
+from edgekit.runtimes.problems import problems
+assert probe_all() and problems(environment(None), nvidia(), jetson()) is not None
+heavy = {
+    "onnx", "onnxruntime", "openvino", "torch", "torchvision", "nncf", "tensorrt", "tensorrt_rtx"
+} & set(sys.modules)
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
 def test_two_flavours_of_onnxruntime_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgekit.runtimes import probes
+    from edgekit.runtimes import problems
 
     versions = {"onnxruntime": "1.31.1", "onnxruntime-gpu": "1.31.1", "openvino": "2023.3.0"}
     monkeypatch.setattr(
-        probes,
+        problems,
         "installed",
         lambda names: {name: versions[name] for name in names if name in versions},
     )
-    told = " ".join(problems())
+    told = " ".join(installation_problems())
     assert "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu" in told
     assert "openvino 2023.3.0 is older than 2024.4" in told
 
@@ -152,7 +159,7 @@ def test_a_broken_third_party_takes_nothing_down(
 ) -> None:
     distribution(tmp_path, monkeypatch, "gone = no_such_module:ENTRY\nodd = json:dumps")
     assert set(broken_entries()) == {"gone", "odd"}
-    assert any("'gone'" in problem for problem in problems())
+    assert any("'gone'" in problem for problem in installation_problems())
     assert parse_target("ort").runtime == "onnxruntime"
     with pytest.raises(BadInput, match="no runtime 'gone'"):
         parse_target("gone")
