@@ -169,6 +169,7 @@ def quantize(
     *,
     data: Path | None = None,
     calibration: Path | None = None,
+    decisions: Sequence[Path] = (),
     precision: str = "int8",
     dialect: str = "u8s8",
     card: Path | None = None,
@@ -184,8 +185,10 @@ def quantize(
         output: The file (or folder) to write; None puts NAME.int8-u8s8.onnx beside the model.
         data: Labelled or plain images; its calibration part is used.
         calibration: A folder used for calibration alone.
+        decisions: For int8: quantization.json files of an earlier calibration, which is then not
+            done again and needs no images; each is for the graph whose sha256 it holds.
         precision: "int8" or "fp16".
-        dialect: For int8: "u8s8" (CPU engines).
+        dialect: For int8: "u8s8" (CPU engines) or "s8s8" (TensorRT).
         card: Card file; None takes the one in the graph or beside it.
         options: Keys of the card to values as YAML would give them, put over it.
         seed: Of the split and of generated inputs.
@@ -199,6 +202,7 @@ def quantize(
         output,
         data=data,
         calibration=calibration,
+        written=decisions,
         precision=precision,
         dialect=dialect,
         card=card,
