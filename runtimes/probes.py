@@ -1,28 +1,14 @@
-"""What `doctor` asks: every target of this machine, and what is wrong with the installation.
+"""What `doctor` asks every target of this machine: is it usable, and if not, why.
 
 Reads metadata and device files only; no engine is imported.
 """
 
 from __future__ import annotations
 
-import sys
-
 from edgekit.core.runtime import Probe
-from edgekit.runtimes.catalogue import broken_entries, load_runtime, targets
-from edgekit.runtimes.installed import installed, older_than
+from edgekit.runtimes.catalogue import load_runtime, targets
 
-__all__ = ["probe_all", "problems"]
-
-_OPENVINO_MINIMUM = "2024.4"
-_ONNXRUNTIME_MINIMUM = "1.18"
-# All of these install into the one folder "onnxruntime", the last one over the others.
-_ONNXRUNTIME = (
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "onnxruntime-openvino",
-    "onnxruntime-directml",
-    "onnxruntime-qnn",
-)
+__all__ = ["probe_all"]
 
 
 def probe_all() -> list[Probe]:
@@ -41,35 +27,3 @@ def probe_all() -> list[Probe]:
                 )
             )
     return probes
-
-
-def problems() -> list[str]:
-    """What is wrong with the installation as a whole, each with its remedy, in sentences."""
-    found = []
-    flavours = installed(_ONNXRUNTIME)
-    if len(flavours) > 1:
-        keep = "onnxruntime-gpu" if "onnxruntime-gpu" in flavours else next(iter(flavours))
-        found.append(
-            f"{' and '.join(flavours)} are installed together and overwrite each other's files. "
-            f"Run: pip uninstall -y {' '.join(flavours)} && pip install {keep}"
-        )
-    for name, version in flavours.items():
-        if older_than(version, _ONNXRUNTIME_MINIMUM):
-            found.append(
-                f"{name} {version} is older than {_ONNXRUNTIME_MINIMUM}. "
-                f"Run: pip install --upgrade {name}"
-            )
-    for name, version in installed(["openvino"]).items():
-        if older_than(version, _OPENVINO_MINIMUM):
-            found.append(
-                f"{name} {version} is older than {_OPENVINO_MINIMUM}. "
-                f"Run: pip install --upgrade {name}"
-            )
-    if not flavours and sys.version_info < (3, 11):
-        found.append(
-            "onnxruntime stopped making wheels for Python 3.10 with 1.24. "
-            "Run: pip install 'onnxruntime<1.24'"
-        )
-    for name, reason in broken_entries().items():
-        found.append(f"The runtime {name!r} of another distribution does not load: {reason}.")
-    return found

@@ -16,7 +16,10 @@ from edgekit.core.runtime import CompileOptions, Probe
 from edgekit.export.builtin.known_answer import EXPECTED, FEED, write_known_answer
 from edgekit.jobs.running.child import run_in_child
 from edgekit.runtimes.catalogue import load_runtime, parse_target
-from edgekit.runtimes.probes import probe_all, problems
+from edgekit.runtimes.jetson import jetson
+from edgekit.runtimes.nvidia import nvidia
+from edgekit.runtimes.probes import probe_all
+from edgekit.runtimes.problems import problems
 
 __all__ = ["known_answer", "run"]
 
@@ -28,6 +31,7 @@ def run(*, deep: bool, progress: Progress) -> DoctorDocument:
         for number, probe in enumerate(probes):
             progress.stage(f"opening {probe.target}", Position(number + 1, len(probes)))
             probes[number] = _opened(probe)
+    here, cards, board = environment(None), nvidia(), jetson()
     return DoctorDocument(
         targets=tuple(
             DoctorTarget(
@@ -42,8 +46,10 @@ def run(*, deep: bool, progress: Progress) -> DoctorDocument:
             )
             for probe in probes
         ),
-        problems=tuple(problems()),
-        environment=environment(None),
+        problems=tuple(problems(here, cards, board)),
+        environment=here,
+        nvidia=cards,
+        jetson=board,
     )
 
 

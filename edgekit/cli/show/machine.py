@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from edgekit.cli.show.layout import padded
+from edgekit.cli.show.nvidia import show_jetson, show_nvidia
 from edgekit.cli.show.text import facts, line, path, sentence
 from edgekit.core.documents import DataDocument, DoctorDocument
 
@@ -43,6 +44,10 @@ def show_doctor(document: DoctorDocument, console: Console) -> None:
         if isinstance(value, str | int | float)
     }
     facts(console, [(key, str(value)) for key, value in shown.items()])
+    if document.nvidia is not None:
+        show_nvidia(document.nvidia, console)
+    if document.jetson is not None:
+        show_jetson(document.jetson, console)
 
 
 def show_data(document: DataDocument, console: Console) -> None:

@@ -70,6 +70,7 @@ from edgekit.core.documents.measuring import (
     Outliers,
     StageLatency,
 )
+from edgekit.core.documents.nvidia import UNTRIED, CudaLibrary, Gpu, JetsonFacts, NvidiaFacts
 from edgekit.core.documents.ratio import ComparedEntry, CompareDocument
 from edgekit.core.documents.reporting import ReportChoice, ReportDocument
 from edgekit.core.documents.results import (
@@ -81,6 +82,7 @@ from edgekit.core.documents.results import (
 
 __all__ = [
     "DOCUMENTS",
+    "UNTRIED",
     "AxisFacts",
     "BenchDocument",
     "BenchEntry",
@@ -91,6 +93,7 @@ __all__ = [
     "CompareDocument",
     "ComparedEntry",
     "CompileDocument",
+    "CudaLibrary",
     "DataDocument",
     "DebugParityDocument",
     "DeployDocument",
@@ -107,12 +110,15 @@ __all__ = [
     "EvalDocument",
     "ExportDocument",
     "ExportedDocument",
+    "Gpu",
     "GraphDiff",
     "GraphFacts",
     "InspectDocument",
     "InstructionSets",
+    "JetsonFacts",
     "NodeChange",
     "NodeWork",
+    "NvidiaFacts",
     "OperatorWork",
     "Outliers",
     "OutputParity",

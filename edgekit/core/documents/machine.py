@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from edgekit.core.documents.document import Document, Environment
+from edgekit.core.documents.nvidia import JetsonFacts, NvidiaFacts
 
 __all__ = ["CacheDocument", "CacheEntry", "DataDocument", "DoctorDocument", "DoctorTarget"]
 
@@ -25,12 +26,19 @@ class DoctorTarget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DoctorDocument(Document, frozen=True, kw_only=True):
-    """What works here, what does not, why, and the fix."""
+    """What works here, what does not, why, and the fix.
+
+    Attributes:
+        nvidia: None where the machine has neither a GPU nor a library of NVIDIA's.
+        jetson: None where it is no Jetson.
+    """
 
     schema: Literal["edgekit.doctor/1"] = "edgekit.doctor/1"
     targets: tuple[DoctorTarget, ...]
     problems: tuple[str, ...]
     environment: Environment
+    nvidia: NvidiaFacts | None = None
+    jetson: JetsonFacts | None = None
 
 
 class DataDocument(Document, frozen=True, kw_only=True):

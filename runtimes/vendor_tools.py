@@ -1,0 +1,67 @@
+"""Asking a vendor's program, in a process of its own: a driver that hangs does not hang us."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Answer", "Run", "ask"]
+
+# A GPU without persistence mode wakes for every question, seconds each on a server of eight.
+_TIMEOUT_S = 20.0
+# Where Windows puts nvidia-smi for WSL, and where root's programs lie, which no user's PATH names.
+_MORE_FOLDERS = ("/usr/lib/wsl/lib", "/usr/sbin", "/sbin")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a program said.
+
+    Attributes:
+        status: Its exit status.
+        text: Standard output, and what it complained of where it failed.
+    """
+
+    status: int
+    text: str
+
+
+# Takes a command; None where there is no such program, or it does not answer.
+Run = Callable[[Sequence[str]], "Answer | None"]
+
+
+def ask(command: Sequence[str]) -> Answer | None:
+    """Run a vendor's program; None where it is not there or does not answer in time.
+
+    Args:
+        command: Name of the program and its arguments.
+    """
+    program = shutil.which(command[0]) or next(
+        (
+            str(path)
+            for path in (Path(folder, command[0]) for folder in _MORE_FOLDERS)
+            if os.access(path, os.X_OK) and path.is_file()
+        ),
+        None,
+    )
+    if program is None:
+        return None
+    try:
+        ended = subprocess.run(
+            [program, *command[1:]],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            # Its answers are read by their words.
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    said = ended.stdout.decode(errors="replace")
+    if ended.returncode != 0:
+        said = f"{said}\n{ended.stderr.decode(errors='replace')}".strip()
+    return Answer(ended.returncode, said)
