@@ -52,7 +52,7 @@ def fused_activations(
 
     def needed(tensor: str, reader: onnx.NodeProto) -> bool:
         if reader.output[0] in weighted:
-            return reader.input[0] == tensor
+            return bool(reader.input[0] == tensor)
         if reader.op_type == "MatMul":
             return True
         if reader.op_type in _RESIDUAL:
@@ -88,4 +88,4 @@ def _residual(addition: onnx.NodeProto, grouped: set[str], place: Mapping[str, i
     if not fused or len(set(addition.input)) != 2:
         return None
     last = max(fused, key=lambda name: place[name])
-    return next(name for name in addition.input if name != last)
+    return next(str(name) for name in addition.input if name != last)
