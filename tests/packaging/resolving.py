@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-__all__ = ["resolve", "version"]
+__all__ = ["resolve", "skip_without_index", "version"]
 
 # pip takes wheels for the machine that it is told, and still judges markers
 # (`python_version < "3.11"`) by the one that it runs on. So it is told those as well.
@@ -48,15 +49,19 @@ def resolve(wheel, extras, folder, *, machine="", python="", glibc=0):
         for minor in range(17, glibc + 1):
             options += ["--platform", f"manylinux_2_{minor}_{machine}"]
     ended = _pip(folder, f"{wheel}[{extras}]", *options, markers=markers)
-    if ended.returncode and _pip(folder, "click", "--no-deps", "--retries=0").returncode:
-        pytest.skip("the package index cannot be reached")
+    skip_without_index(ended.returncode, folder)
     assert ended.returncode == 0, ended.stderr
+    items = json.loads(ended.stdout)["install"]
     return {
-        item["metadata"]["name"].lower().replace("_", "-"): item["download_info"]["url"].rpartition(
-            "/"
-        )[2]
-        for item in json.loads(ended.stdout)["install"]
+        item["metadata"]["name"].lower().replace("_", "-"): Path(item["download_info"]["url"]).name
+        for item in items
     }
+
+
+def skip_without_index(status, folder):
+    """Skip the test where pip failed for want of an index and not for what it was asked."""
+    if status and _pip(folder, "click", "--no-deps", "--retries=0").returncode:
+        pytest.skip("the package index cannot be reached")
 
 
 def version(file):
