@@ -1,6 +1,7 @@
 # Needs Python 3.10 or later and make; everything else goes into .venv.
 #   make run      deploys the built-in detector on both CPU engines
 #   make test     passes the tests
+#   make jetson   sets up a Jetson, beside JetPack's TensorRT; WHEEL=FILE for a wheel of edgekit
 # A different Python: make PYTHON=python3.12 run
 
 PYTHON ?= python3
@@ -20,7 +21,7 @@ PIP := $(BIN)/python -m pip install --quiet
 PIP_KEEP_TORCH := $(PIP) --constraint $(VENV)/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow check docs docs-links bench-fidelity bench-cli bench-errors schemas clean
+.PHONY: help run jetson test test-slow check docs docs-links bench-fidelity bench-cli bench-errors schemas clean
 
 help: ## Show these lines
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,6 +30,9 @@ run: $(VENV)/run.stamp ## Deploy the built-in detector on both CPU engines
 	$(BIN)/edgekit data shapes --output-path bundles/shapes-data --force
 	$(BIN)/edgekit deploy edgekit:shapes --data bundles/shapes-data --report-images \
 		--target onnxruntime:cpu --target openvino:cpu --output-path bundles/shapes --force
+
+jetson: ## Set up a Jetson beside JetPack's TensorRT; WHEEL=FILE installs that wheel
+	@$(PYTHON) tools/jetson.py --venv $(VENV) $(if $(WHEEL),--wheel $(WHEEL))
 
 test: $(VENV)/dev.stamp ## Run the tests, without the slow ones
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile

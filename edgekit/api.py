@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from edgekit.core.certificate import Limits
 from edgekit.core.documents import (
@@ -169,6 +170,7 @@ def quantize(
     *,
     data: Path | None = None,
     calibration: Path | None = None,
+    decisions: Sequence[Path] = (),
     precision: str = "int8",
     dialect: str = "u8s8",
     card: Path | None = None,
@@ -184,8 +186,10 @@ def quantize(
         output: The file (or folder) to write; None puts NAME.int8-u8s8.onnx beside the model.
         data: Labelled or plain images; its calibration part is used.
         calibration: A folder used for calibration alone.
+        decisions: For int8: quantization.json files of an earlier calibration, which is then not
+            done again and needs no images; each is for the graph whose sha256 it holds.
         precision: "int8" or "fp16".
-        dialect: For int8: "u8s8" (CPU engines).
+        dialect: For int8: "u8s8" (CPU engines) or "s8s8" (TensorRT).
         card: Card file; None takes the one in the graph or beside it.
         options: Keys of the card to values as YAML would give them, put over it.
         seed: Of the split and of generated inputs.
@@ -199,6 +203,7 @@ def quantize(
         output,
         data=data,
         calibration=calibration,
+        written=decisions,
         precision=precision,
         dialect=dialect,
         card=card,
@@ -211,11 +216,17 @@ def quantize(
 
 def compile(  # noqa: A001  (the command's own name)
     model: str,
+    output: Path | None = None,
     *,
     target: str,
     compute: str = "fp32",
     threads: int | None = None,
     allow_fallback: bool = False,
+    sm: Sequence[int] = (),
+    shapes: Sequence[Mapping[str, str]] = (),
+    workspace: str | None = None,
+    portable: Sequence[Literal["version", "hardware"]] = (),
+    mend_qdq: bool = False,
     force: bool = False,
     progress: Progress | None = None,
 ) -> CompileDocument:
@@ -223,21 +234,35 @@ def compile(  # noqa: A001  (the command's own name)
 
     Args:
         model: An ONNX file, a folder of graphs, a bundle, or BUNDLE@VARIANT.
+        output: A folder to put the engines into, with their card; None leaves them in the cache.
         target: "openvino:cpu".
         compute: Float precision the engine may compute in.
         threads: Threads of a CPU engine; None means all physical cores.
         allow_fallback: Whether nodes may run on another device.
-        force: Compile again although it is cached.
+        sm: GPU architectures to build for without that GPU, 89 for compute capability 8.9; for
+            targets that can (tensorrt-rtx).
+        shapes: Optimization profiles: each maps input names to "MIN:TYPICAL:MAX", sizes with an x
+            between; empty takes the ranges of the card.
+        workspace: Memory that the build may use for scratch, "1GB"; None leaves it to the engine.
+        portable: "version" (runs on newer versions of the library), "hardware" (on newer GPUs).
+        mend_qdq: Compile a copy whose Q/DQ TensorRT takes: biases in float, symmetric int8.
+        force: Compile again although it is cached, and replace `output`.
         progress: Receives what is being done.
     """
     from edgekit.jobs import compile as job
 
     return job.run(
         model,
+        output,
         target=target,
         compute=compute,
         threads=threads,
         allow_fallback=allow_fallback,
+        sm=sm,
+        shapes=shapes,
+        workspace=workspace,
+        portable=portable,
+        mend_qdq=mend_qdq,
         force=force,
         progress=progress or Silent(),
     )

@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 
 from edgekit.core.documents import Change, GraphDiff, GraphFacts, NodeChange, WeightChange
+from edgekit.core.onnx_keys import CARD_KEY
 from edgekit.export.facts import facts_of
-from edgekit.export.metadata import CARD_KEY
 from edgekit.export.onnx_file import read_onnx
 from edgekit.export.work import node_name
 

@@ -20,14 +20,12 @@ from edgekit.core.card import (
     card_to_dict,
 )
 from edgekit.core.errors import BadInput
+from edgekit.core.onnx_keys import CARD_KEY, ROLE_KEY
 from edgekit.core.requires import requires
 from edgekit.export.onnx_file import read_onnx, write_onnx
 from edgekit.export.signature import match_names, merge_tensors
 
-__all__ = ["CARD_KEY", "card_of", "graph_card", "put_card", "read_card", "with_card", "write_card"]
-
-CARD_KEY = "edgekit.card"
-_ROLE_KEY = "edgekit.role"
+__all__ = ["card_of", "graph_card", "put_card", "read_card", "with_card", "write_card"]
 
 
 def read_card(path: Path) -> ModelCard | None:
@@ -75,7 +73,7 @@ def put_card(model: Any, card: ModelCard, role: str = "main") -> None:
     """Put the card into a model's metadata, in place of one that is there."""
     values = {
         CARD_KEY: msgspec.json.encode(card_to_dict(card)).decode(),
-        _ROLE_KEY: role,
+        ROLE_KEY: role,
     }
     kept = [entry for entry in model.metadata_props if entry.key not in values]
     others = {entry.key: entry.value for entry in kept}

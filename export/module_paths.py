@@ -13,12 +13,12 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from edgekit.core.onnx_keys import MODULE_KEY
+
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["MODULE_KEY", "module_paths", "put_module_paths"]
-
-MODULE_KEY = "edgekit.module"
+__all__ = ["module_paths", "put_module_paths"]
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
 _RULE = "pkg.onnxscript.rewriter.rule_name"

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgekit.core.errors import BadInput
 from edgekit.export.decisions import Activation, Decisions, QuantizedNode
+from edgekit.export.fusing import fused_activations
 from edgekit.export.graph import constants
 
 if TYPE_CHECKING:
@@ -37,11 +38,13 @@ class Dialect:
         name: "u8s8" or "s8s8".
         symmetric_activations: int8 with zero point 0, instead of uint8 with a free zero point.
         quantized_bias: Biases as int32 with a DequantizeLinear; TensorRT's parser refuses those.
+        fused: Round only what TensorRT does not fuse over; see edgekit.export.fusing.
     """
 
     name: str
     symmetric_activations: bool
     quantized_bias: bool
+    fused: bool
 
 
 # u8s8: on x86 without VNNI (before Cascade Lake) vpmaddubsw adds two u8*s8 products in a
@@ -49,8 +52,8 @@ class Dialect:
 DIALECTS = {
     dialect.name: dialect
     for dialect in (
-        Dialect("u8s8", symmetric_activations=False, quantized_bias=True),
-        Dialect("s8s8", symmetric_activations=True, quantized_bias=False),
+        Dialect("u8s8", symmetric_activations=False, quantized_bias=True, fused=False),
+        Dialect("s8s8", symmetric_activations=True, quantized_bias=False, fused=True),
     )
 }
 
@@ -69,7 +72,10 @@ def write_qdq(model: onnx.ModelProto, decisions: Decisions, dialect: Dialect) ->
     Raises:
         BadInput: The decisions name a tensor or weight that the model does not have.
     """
-    return _written(model, decisions.activations, decisions.nodes, dialect)
+    activations: Sequence[Activation] = decisions.activations
+    if dialect.fused:
+        activations = fused_activations(model, activations, decisions.nodes)
+    return _written(model, activations, decisions.nodes, dialect)
 
 
 def write_activations(

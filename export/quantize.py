@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-__all__ = ["SQNR_LIMIT_DB", "calibrate", "write_int8"]
+__all__ = ["SQNR_LIMIT_DB", "calibrate", "calibrated_graph", "write_int8"]
 
 # QuantizeLinear has an axis from opset 13 on.
 OPSET = 13
@@ -189,6 +189,11 @@ def write_int8(model: Path, decisions: Decisions, dialect: str, output: Path) ->
         )
     quantized = write_qdq(prepared, decisions, DIALECTS[dialect])
     write_bytes(output, quantized.SerializeToString(deterministic=True))
+
+
+def calibrated_graph(path: Path) -> str:
+    """Return the sha256 by which decisions name the graph that they were made for."""
+    return graph_sha256(_prepared(path))
 
 
 def _prepared(path: Path) -> onnx.ModelProto:

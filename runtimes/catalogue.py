@@ -72,19 +72,29 @@ CATALOGUE: dict[str, Entry] = {
         summary="OpenVINO",
         indexed=("gpu",),
     ),
+    "tensorrt": Entry(
+        module="edgekit.runtimes.trt",
+        aliases=("trt", "engine"),
+        devices=("cuda",),
+        distributions=("tensorrt", "tensorrt-cu13", "tensorrt-cu12"),
+        extra="tensorrt",
+        summary="NVIDIA TensorRT",
+        indexed=("cuda",),
+    ),
+    "tensorrt-rtx": Entry(
+        module="edgekit.runtimes.trt",
+        aliases=("trt-rtx", "rtx"),
+        devices=("cuda",),
+        distributions=("tensorrt-rtx-cu13", "tensorrt-rtx-cu12", "tensorrt-rtx"),
+        extra="tensorrt-rtx",
+        summary="NVIDIA TensorRT for RTX",
+        indexed=("cuda",),
+    ),
     "null": Entry(
         module="edgekit.runtimes.null",
         summary="answers zeros; for tests and for measuring edgekit itself",
         listed=False,
     ),
-}
-
-# Names that users will try, by alias. They come later.
-_PLANNED = {
-    "tensorrt": "tensorrt",
-    "trt": "tensorrt",
-    "engine": "tensorrt",
-    "tensorrt-rtx": "tensorrt-rtx",
 }
 
 
@@ -95,7 +105,6 @@ def parse_target(text: str) -> Target:
 
     Raises:
         BadInput: Names the part that is wrong and the closest match.
-        Unavailable: A runtime that this version does not support yet.
     """
     name, _, rest = text.strip().partition(":")
     runtime = _full_name(name, text)
@@ -174,17 +183,12 @@ def _full_name(name: str, text: str) -> str:
     known = {alias: full for full, entry in CATALOGUE.items() for alias in (full, *entry.aliases)}
     if name in known:
         return known[name]
-    if name in _PLANNED:
-        raise Unavailable(
-            f"Target {text!r}: {_PLANNED[name]} is not supported by this version.",
-            hint=f"Supported: {', '.join(CATALOGUE)}.",
-        )
     for full, entry in _third_parties().items():
         known.update(dict.fromkeys((full, *entry.aliases), full))
     if name in known:
         return known[name]
     raise BadInput(
-        f"Target {text!r}: there is no runtime {name!r}.", hint=closest(name, [*known, *_PLANNED])
+        f"Target {text!r}: there is no runtime {name!r}.", hint=closest(name, list(known))
     )
 
 

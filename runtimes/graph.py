@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.core.errors import BadInput
+from edgekit.core.onnx_keys import MODULE_KEY
 from edgekit.core.requires import requires
 from edgekit.core.runtime import TensorInfo
 
@@ -30,6 +31,7 @@ class Graph:
         outputs: Outputs, in order.
         nodes: Name and operator of every node of the main graph, in order.
         metadata: The file's `metadata_props`.
+        modules: Node name to the path of its module in the PyTorch model, where the file says it.
         external: Files beside it that hold weights.
     """
 
@@ -38,6 +40,7 @@ class Graph:
     outputs: tuple[TensorInfo, ...]
     nodes: tuple[tuple[str, str], ...]
     metadata: dict[str, str]
+    modules: dict[str, str]
     external: tuple[Path, ...]
 
 
@@ -77,6 +80,12 @@ def read_graph(path: Path, *, why: str) -> Graph:
         outputs=tuple(_tensor(value, "Output", path) for value in graph.output),
         nodes=tuple((node.name or node.output[0], node.op_type) for node in graph.node),
         metadata={entry.key: entry.value for entry in model.metadata_props},
+        modules={
+            node.name or node.output[0]: entry.value
+            for node in graph.node
+            for entry in node.metadata_props
+            if entry.key == MODULE_KEY
+        },
         external=external,
     )
 

@@ -61,7 +61,7 @@ def _commands(
             yield from _after_export(str(options["output"]), options)
         case QuantizeDocument():
             yield from _after_quantize(document, options)
-        case CompileDocument():
+        case CompileDocument() if not document.sm:
             yield _on("bench", document.model, document.target, document.compute)
         case EvalDocument():
             if document.variant == "fp32":

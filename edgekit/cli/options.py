@@ -68,7 +68,7 @@ Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 
 _PATH = click.Path(path_type=Path)
-_COMPUTE = click.Choice(["fp32", "bf16", "fp16"])
+_COMPUTE = click.Choice(["fp32", "tf32", "bf16", "fp16"])
 _TARGET_HELP = "RUNTIME:DEVICE[:INDEX], for instance openvino:cpu"
 
 

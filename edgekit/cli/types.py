@@ -119,6 +119,39 @@ def named_numbers(
     return found
 
 
+def named_profiles(
+    _ctx: click.Context, _parameter: click.Parameter, values: Sequence[str]
+) -> tuple[dict[str, str], ...]:
+    """Gather NAME=SHAPES into profiles, as an option's callback: a name's second goes to another.
+
+    Raises:
+        click.BadParameter: One holds no "=".
+    """
+    profiles: list[dict[str, str]] = []
+    for value in values:
+        ((name, shapes),) = _named([value.rpartition("=")], "NAME=MIN:TYPICAL:MAX").items()
+        free = next((one for one in profiles if name not in one), None)
+        if free is None:
+            profiles.append({})
+            free = profiles[-1]
+        free[name] = shapes
+    return tuple(profiles)
+
+
+def whole_numbers(
+    _ctx: click.Context, _parameter: click.Parameter, values: Sequence[str]
+) -> tuple[int, ...]:
+    """Split every N,N into whole numbers, as an option's callback.
+
+    Raises:
+        click.BadParameter: Something in it is none.
+    """
+    words = [word.strip() for value in values for word in value.split(",")]
+    if not all(word.isascii() and word.isdigit() for word in words):
+        raise click.BadParameter(f"{','.join(values)!r} is not of the form 86,89.")
+    return tuple(int(word) for word in words)
+
+
 def _named(pairs: Iterable[tuple[str, str, str]], form: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, equals, value in pairs:

@@ -10,7 +10,7 @@ __all__ = ["SQNR_LIMIT_DB", "ParityMeter", "TensorParity"]
 
 # Starting limits by precision (docs/certificate.md argues them). SQNR = 10 log10(signal / error),
 # in decibels; an error of one part in 10^4 in every value is 80 dB.
-SQNR_LIMIT_DB = {"fp32": 80.0, "fp16": 30.0, "bf16": 20.0, "int8": 10.0}
+SQNR_LIMIT_DB = {"fp32": 80.0, "tf32": 30.0, "fp16": 30.0, "bf16": 20.0, "int8": 10.0}
 
 # Above this a longer figure means nothing in float32; it also stands for "bitwise equal".
 _SQNR_CEILING_DB = 300.0

@@ -15,11 +15,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.core.progress import Progress
 from edgekit.core.target import Target
 
 __all__ = [
     "Array",
     "Binding",
+    "Building",
     "CompileOptions",
     "Compiled",
     "DeviceTimed",
@@ -31,11 +33,14 @@ __all__ = [
     "Queueing",
     "Runtime",
     "Session",
+    "ShapeProfile",
     "TensorInfo",
 ]
 
 Array = npt.NDArray[Any]
 Feeds = Mapping[str, Array]
+# Input name to its smallest, typical and largest shape, which an engine is built for.
+ShapeProfile = dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]
 
 
 class TensorInfo(msgspec.Struct, frozen=True):
@@ -76,6 +81,8 @@ class Probe(msgspec.Struct, frozen=True):
         precisions: Variant precisions worth running here, most faithful first: ("fp32", "int8").
         computes: Float precisions the engine can compute in: ("fp32", "bf16").
         int8_computes: Those worth trying beside int8; empty means all of `computes`.
+        typed: Whether the types in the graph decide what is computed in, so that an fp16 graph
+            computes in fp16 and no other does.
         dialect: The dialect of int8 graphs that this engine wants: "u8s8" or "s8s8".
     """
 
@@ -88,6 +95,7 @@ class Probe(msgspec.Struct, frozen=True):
     precisions: tuple[str, ...] = ()
     computes: tuple[str, ...] = ()
     int8_computes: tuple[str, ...] = ()
+    typed: bool = False
     dialect: str = ""
 
 
@@ -102,6 +110,13 @@ class CompileOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             None means one under "latency" and the engine's own choice under "throughput".
         optimize: False switches graph optimizations off, for the reference.
         allow_fallback: Whether nodes may run on another device than asked for.
+        profiles: Optimization profiles, for an engine that is built for ranges of shapes; empty
+            means one, from the ranges that the graph's card gives.
+        sm: GPU architectures to build for where that GPU is not here: 89 is compute capability
+            8.9; empty means the GPU of the target.
+        workspace_bytes: Memory that a build may use for scratch; None leaves it to the engine.
+        portable: What an engine shall run on beyond its own: "version" (newer versions of the
+            library), "hardware" (newer GPU architectures); both cost speed.
     """
 
     compute: str = "fp32"
@@ -110,6 +125,10 @@ class CompileOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     streams: int | None = None
     optimize: bool = True
     allow_fallback: bool = False
+    profiles: tuple[ShapeProfile, ...] = ()
+    sm: tuple[int, ...] = ()
+    workspace_bytes: int | None = None
+    portable: tuple[Literal["version", "hardware"], ...] = ()
 
 
 class Compiled(msgspec.Struct, frozen=True):
@@ -124,6 +143,11 @@ class Compiled(msgspec.Struct, frozen=True):
         device: Name and instruction set (or architecture) of the device it was compiled for.
         options: How it was compiled.
         compile_ns: Time taken, nanoseconds.
+        planned: Share of the products (convolutions, matrix products) by the precision that the
+            build plans them in, for an engine that cannot be opened where it is built.
+        memory: "weights_bytes", "activations_bytes", "scratch_bytes": what the engine takes on its
+            device with the largest shapes, where the build told.
+        notes: What the build told beyond that, each a sentence.
     """
 
     target: str
@@ -134,6 +158,9 @@ class Compiled(msgspec.Struct, frozen=True):
     device: str
     options: CompileOptions
     compile_ns: int
+    planned: dict[str, float] = {}
+    memory: dict[str, int] = {}
+    notes: tuple[str, ...] = ()
 
 
 class NodePlacement(msgspec.Struct, frozen=True):
@@ -242,6 +269,45 @@ class DeviceTimed(Protocol):
 
     def device_ns(self) -> int:
         """Nanoseconds that the last run took on the device, by the engine's own clock."""
+        ...
+
+
+@runtime_checkable
+class Building(Protocol):
+    """What a runtime offers beside Runtime where an engine is built for minutes, or for elsewhere.
+
+    Its engines know optimization profiles, and it may build for GPUs that are not here.
+    """
+
+    def probe_build(self, target: Target, sm: tuple[int, ...]) -> Probe:
+        """What can be built here for GPUs of these architectures; never raises.
+
+        Args:
+            target: What the engine is for.
+            sm: Compute capabilities, 89 for 8.9; one or more.
+        """
+        ...
+
+    def build(
+        self,
+        graph: Path,
+        target: Target,
+        options: CompileOptions,
+        folder: Path,
+        *,
+        progress: Progress,
+        kept: Path,
+    ) -> Compiled:
+        """Do what `Runtime.compile` does and tell of it.
+
+        Args:
+            graph: See Runtime.compile; likewise the next three.
+            target: Where it runs.
+            options: How.
+            folder: Exists and is empty.
+            progress: Told how far the build is, and of every attempt.
+            kept: A folder that stays between builds, for measured timings; it may not exist yet.
+        """
         ...
 
 

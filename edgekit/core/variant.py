@@ -38,7 +38,7 @@ class Entry(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True)
     Attributes:
         target: As text, "openvino:cpu".
         variant: The variant's id.
-        compute: The float precision the engine may compute in: "fp32", "bf16" or "fp16".
+        compute: The float precision the engine may compute in: "fp32", "tf32", "bf16" or "fp16".
     """
 
     target: str

@@ -16,13 +16,13 @@ from filelock import FileLock, Timeout
 from edgekit.core.documents import CacheDocument, CacheEntry
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress
+from edgekit.core.sizes import parse_size
 from edgekit.jobs.caching.lease import keys_in_use
 from edgekit.jobs.caching.store import RECORD, cache_root, records
 
-__all__ = ["keep_within_limit", "list_cache", "parse_size", "prune"]
+__all__ = ["keep_within_limit", "list_cache", "prune"]
 
 _LIMIT = "10GB"
-_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 @dataclass(frozen=True)
@@ -76,23 +76,6 @@ def keep_within_limit(progress: Progress) -> None:
             f"The cache exceeded its limit: {len(removed)} stages ({size / 1e6:.0f} MB) that were "
             "used longest ago were removed."
         )
-
-
-def parse_size(text: str) -> int:
-    """Return bytes of a size like "500MB" or "10 GB" (powers of ten).
-
-    Raises:
-        BadInput: It is no size.
-    """
-    word = text.strip().upper().replace(" ", "")
-    number = word.rstrip("BKMGT")
-    try:
-        size = float(number) * _UNITS[word[len(number) :] or "B"]
-    except (ValueError, KeyError) as error:
-        raise BadInput(f"{text!r} is not a size.", hint="For instance 500MB or 10GB.") from error
-    if not 0 <= size < float("inf"):
-        raise BadInput(f"A size is 0 or more, not {text!r}.", hint="For instance 10GB.")
-    return int(size)
 
 
 def _limit() -> int:

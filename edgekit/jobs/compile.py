@@ -2,56 +2,178 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
 from edgekit.core.documents import CompileDocument
+from edgekit.core.errors import BadInput
+from edgekit.core.files import refuse_used_folder
+from edgekit.core.names import closest
 from edgekit.core.progress import Progress
-from edgekit.core.runtime import CompileOptions
+from edgekit.core.runtime import CompileOptions, Placement, ShapeProfile
+from edgekit.core.sizes import parse_size
+from edgekit.export import mend_qdq as mending
+from edgekit.jobs.running.carried import carry_engines
 from edgekit.jobs.running.certify import whole_placement
-from edgekit.jobs.running.child import Child
-from edgekit.jobs.running.engines import compile_graphs, opener, usable
-from edgekit.jobs.running.models import resolve_model
+from edgekit.jobs.running.child import Child, run_in_child
+from edgekit.jobs.running.engines import (
+    CachedEngine,
+    buildable,
+    compile_graphs,
+    opener,
+    usable,
+)
+from edgekit.jobs.running.models import Model, resolve_model
 from edgekit.jobs.running.worker import Worker
 
 __all__ = ["run"]
 
+_NOT_RUN = (
+    "It was built for another machine and not run here: what it answers is proven by "
+    "`edgekit eval` on onnxruntime:cpu, and by `edgekit verify` on the device."
+)
+
 
 def run(
     model: str,
+    output: Path | None = None,
     *,
     target: str,
     compute: str,
     threads: int | None,
     allow_fallback: bool,
+    sm: Sequence[int] = (),
+    shapes: Sequence[Mapping[str, str]] = (),
+    workspace: str | None = None,
+    mend_qdq: bool = False,
+    portable: Sequence[Literal["version", "hardware"]] = (),
     force: bool,
     progress: Progress,
 ) -> CompileDocument:
     """See edgekit.api.compile."""
-    where, probe = usable(target)
+    if output is not None:
+        refuse_used_folder(output, force=force)
+    where, probe = buildable(target, tuple(sm)) if sm else usable(target)
     resolved = resolve_model(model, probe=probe)
-    options = CompileOptions(compute=compute, threads=threads, allow_fallback=allow_fallback)
-    engines = compile_graphs(
-        resolved.variant.paths, where, probe, options, force=force, progress=progress
+    options = CompileOptions(
+        compute=compute,
+        threads=threads,
+        allow_fallback=allow_fallback,
+        profiles=tuple(_profile(resolved, one) for one in shapes),
+        sm=tuple(sorted(set(sm))),
+        workspace_bytes=None if workspace is None else parse_size(workspace),
+        portable=tuple(sorted(set(portable))),
     )
+    with tempfile.TemporaryDirectory(prefix="edgekit-mend-") as scratch:
+        graphs, mended = resolved.variant.paths, list[str]()
+        if mend_qdq:
+            graphs, mended = _mended(graphs, Path(scratch))
+        engines = compile_graphs(graphs, where, probe, options, force=force, progress=progress)
+    opened = None if sm else _placement(resolved, engines, str(where), progress)
     folders = {role: engine.folder for role, engine in engines.items()}
-    with Child(
-        Worker,
-        opener(engines),
-        resolved.card,
-        resolved.folder,
-        False,
-        what=f"{resolved.name} on {where}",
-        progress=progress,
-    ) as child:
-        whole = whole_placement(child.call("placement"))
+    if output is not None:
+        folders = carry_engines(
+            folders,
+            resolved.card,
+            output,
+            model=model,
+            variant=resolved.variant.id,
+            precision=resolved.variant.precision,
+            target=str(where),
+            force=force,
+        )
     return CompileDocument(
         model=model,
         target=str(where),
         compute=compute,
+        sm=options.sm,
         engines={role: str(folder) for role, folder in folders.items()},
         cached=all(engine.hit for engine in engines.values()),
         compile_ms=sum(engine.compiled.compile_ns for engine in engines.values()) / 1e6,
         size_bytes=sum(
             file.stat().st_size for folder in folders.values() for file in folder.iterdir()
         ),
-        executed_precision=whole.executed_precision,
-        placement=whole.share_by_precision(),
+        executed_precision=opened.executed_precision if opened else None,
+        placement=opened.share_by_precision() if opened else _planned(engines),
+        memory=_memory(engines),
+        notes=(
+            *mended,
+            *(note for engine in engines.values() for note in engine.compiled.notes),
+            *(() if opened else (_NOT_RUN,)),
+        ),
     )
+
+
+def _mended(graphs: Mapping[str, Path], folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """Copies whose Q/DQ TensorRT takes, and what was changed in them."""
+    written: dict[str, Path] = {}
+    said: list[str] = []
+    for role, path in graphs.items():
+        written[role] = folder / f"{role}.onnx"
+        said += run_in_child(mending.mend_qdq, path, written[role], what=f"mending {role}")
+    return written, said
+
+
+def _profile(model: Model, shapes: Mapping[str, str]) -> ShapeProfile:
+    """Parse NAME=MIN:TYPICAL:MAX, each sizes with an x between; one shape stands for all three.
+
+    Raises:
+        BadInput: No such input, or no such form.
+    """
+    inputs = {**model.card.inputs}
+    for graph in model.card.graphs.values():
+        inputs.update(graph.inputs)
+    profile: ShapeProfile = {}
+    for name, text in shapes.items():
+        if name not in inputs:
+            raise BadInput(f"{model.text} has no input {name!r}.", closest(name, list(inputs)))
+        parts = text.split(":")
+        sizes = [part.replace(",", "x").split("x") for part in parts]
+        if len(parts) not in (1, 3) or not all(
+            size.isascii() and size.isdigit() for part in sizes for size in part
+        ):
+            raise BadInput(
+                f"--shapes {name}={text} is not of the form MIN:TYPICAL:MAX.",
+                hint=f"For instance: --shapes {name}=1x3x640x640:1x3x640x640:8x3x640x640.",
+            )
+        three = sizes * 3 if len(sizes) == 1 else sizes
+        low, typical, high = (tuple(int(size) for size in part) for part in three)
+        profile[name] = (low, typical, high)
+    return profile
+
+
+def _placement(
+    model: Model, engines: Mapping[str, CachedEngine], where: str, progress: Progress
+) -> Placement:
+    """Open the engines and ask them what they run in."""
+    with Child(
+        Worker,
+        opener(engines),
+        model.card,
+        model.folder,
+        False,
+        what=f"{model.name} on {where}",
+        progress=progress,
+    ) as child:
+        return whole_placement(child.call("placement"))
+
+
+def _planned(engines: Mapping[str, CachedEngine]) -> dict[str, float]:
+    """Share of the products by planned precision, every graph counting alike; largest first."""
+    shares: dict[str, float] = {}
+    told = [engine.compiled.planned for engine in engines.values() if engine.compiled.planned]
+    for planned in told:
+        for precision, share in planned.items():
+            shares[precision] = shares.get(precision, 0.0) + share / len(told)
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+
+def _memory(engines: Mapping[str, CachedEngine]) -> dict[str, int]:
+    """What the engines take on their device together, as far as their builds told."""
+    total: dict[str, int] = {}
+    for engine in engines.values():
+        for name, size in engine.compiled.memory.items():
+            total[name] = total.get(name, 0) + size
+    return total

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from edgekit.export.decisions import Decisions, read_decisions, write_decisions
 from edgekit.export.facts import graph_facts
 from edgekit.export.fp16 import write_fp16
 from edgekit.export.metadata import write_card
-from edgekit.export.quantize import calibrate, write_int8
+from edgekit.export.quantize import calibrate, calibrated_graph, write_int8
 from edgekit.jobs.delivery import deliver_graphs, refuse_existing
 from edgekit.jobs.export import output_parity
 from edgekit.jobs.running.child import run_in_child
@@ -31,11 +31,12 @@ from edgekit.jobs.running.plain import run_plain
 
 __all__ = ["DIALECTS", "Quantized", "calibrate_graphs", "run", "write_variant"]
 
-DIALECTS = ("u8s8",)
+DIALECTS = ("u8s8", "s8s8")
 
 # Calibration images: more changes the ranges of convolutional models little and costs time.
 _CALIBRATION_IMAGES = 100
 _PARITY_IMAGES = 4
+_ELSEWHERE = "Parity was checked on ONNX Runtime, for TensorRT runs on its own device only."
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def run(
     *,
     data: Path | None,
     calibration: Path | None,
+    written: Sequence[Path] = (),
     precision: str,
     dialect: str,
     card: Path | None,
@@ -81,6 +83,11 @@ def run(
     if data is not None or calibration is not None:
         images = open_data(data, resolved.card, calibration=calibration, seed=seed)
     before = resolved.variant
+    if written and (precision != "int8" or calibration is not None):
+        raise BadInput(
+            "What --from names was calibrated already and is int8.",
+            hint="Leave --calibration and --precision out.",
+        )
     identifier = "fp16" if precision == "fp16" else f"int8-{dialect}"
     destination = output or _beside(before, identifier)
     refuse_existing(destination, force=force)
@@ -89,11 +96,14 @@ def run(
         decisions: dict[str, Path] = {}
         stayed: list[str] = []
         count = 0
-        if precision == "int8":
+        if written:
+            decisions = _given(before, written)
+            count = max(read_decisions(path).calibration.samples for path in written)
+        elif precision == "int8":
             if images is None:
                 raise BadInput(
                     "int8 needs real inputs to calibrate on, and none were given.",
-                    hint="Give --data or --calibration.",
+                    hint="Give --data or --calibration, or --from a quantization.json.",
                 )
             progress.stage("calibrate")
             quantized = calibrate_graphs(before, resolved.card, images, work, seed, progress)
@@ -108,20 +118,23 @@ def run(
         facts = [graph_facts(Path(path), role) for role, path in variant.graphs.items()]
         flops = sum(fact.flops for fact in facts)
         share = sum(fact.quantized_share * fact.flops for fact in facts) / flops if flops else 0.0
-        written = deliver_graphs(variant.paths, destination, force=force)
+        graphs = deliver_graphs(variant.paths, destination, force=force)
         kept = {}
         for role, path in decisions.items():
+            if written:
+                kept[role] = path
+                continue
             kept[role] = destination.parent / f"{destination.stem}.{path.name}"
             with atomic_path(kept[role]) as temporary:
                 shutil.copyfile(path, temporary)
     return QuantizeDocument(
         model=model,
         variant=identifier,
-        graphs={role: str(path) for role, path in written.items()},
+        graphs={role: str(path) for role, path in graphs.items()},
         decisions={role: str(path) for role, path in kept.items()},
         verdict=verdict,
         parity=parity,
-        size_bytes=sum(path.stat().st_size for path in written.values()),
+        size_bytes=sum(path.stat().st_size for path in graphs.values()),
         size_bytes_before=sum(Path(path).stat().st_size for path in before.graphs.values()),
         quantized_share=share if precision == "int8" else None,
         images=count,
@@ -205,6 +218,29 @@ def write_variant(
     return made, notes
 
 
+def _given(variant: Variant, written: Sequence[Path]) -> dict[str, Path]:
+    """Find out which graph each quantization.json was made for.
+
+    Raises:
+        BadInput: One of them was made for none of the graphs, or for one that another names too.
+    """
+    roles = {calibrated_graph(path): role for role, path in variant.paths.items()}
+    found: dict[str, Path] = {}
+    for path in written:
+        role = roles.get(read_decisions(path).graph_sha256)
+        if role is None:
+            raise BadInput(
+                f"{path} was made for another graph than {', '.join(variant.graphs.values())}.",
+                hint="Name the fp32 graph that was calibrated, as it was then.",
+            )
+        if role in found:
+            raise BadInput(
+                f"{found[role]} and {path} are for one and the same graph.", hint="Give one."
+            )
+        found[role] = path
+    return found
+
+
 def _calibrate(
     model: Path, role: str, data: Data, task: str, seed: int, progress: Progress
 ) -> tuple[int, Decisions]:
@@ -229,7 +265,8 @@ def _checked(
         return (), "UNVERIFIED", [f"Parity was not checked: {error.message}"]
     parity = output_parity(reference, got)
     limit = SQNR_LIMIT_DB[after.precision]
-    return parity, worst("PASS" if one.sqnr_db >= limit else "FAIL" for one in parity), []
+    said = [_ELSEWHERE] if after.id == "int8-s8s8" else []
+    return parity, worst("PASS" if one.sqnr_db >= limit else "FAIL" for one in parity), said
 
 
 def _beside(variant: Variant, identifier: str) -> Path:

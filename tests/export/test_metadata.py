@@ -7,7 +7,8 @@ import pytest
 
 from edgekit.core.card import Axis, GraphCard, ModelCard, Postprocess, Preprocess, TensorCard
 from edgekit.core.errors import BadInput
-from edgekit.export.metadata import CARD_KEY, graph_card, read_card, with_card, write_card
+from edgekit.core.onnx_keys import CARD_KEY
+from edgekit.export.metadata import graph_card, read_card, with_card, write_card
 
 CARD = ModelCard(
     task="classification",

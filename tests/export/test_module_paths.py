@@ -9,12 +9,13 @@ from onnx import helper
 from torch import nn
 
 from edgekit.core.card import Axis, ModelCard, TensorCard
+from edgekit.core.onnx_keys import MODULE_KEY
 from edgekit.core.source import Source
 from edgekit.export.calibrate import weight_maximum
 from edgekit.export.decisions import Activation, QuantizedNode
 from edgekit.export.fp16 import write_fp16
 from edgekit.export.graph import constants, load, producers
-from edgekit.export.module_paths import MODULE_KEY, module_paths, put_module_paths
+from edgekit.export.module_paths import module_paths, put_module_paths
 from edgekit.export.qdq import DIALECTS, _written
 from edgekit.export.worker import ExportRequest, export_model
 

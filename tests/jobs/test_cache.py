@@ -13,7 +13,8 @@ import pytest
 from edgekit import api
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Silent
-from edgekit.jobs.cache import keep_within_limit, parse_size
+from edgekit.core.sizes import parse_size
+from edgekit.jobs.cache import keep_within_limit
 from edgekit.jobs.caching.store import RECORD, fetch
 
 SIZE = 1000

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
 SOURCES = ("edgekit", "export", "runtimes", "benchmarks", "docs")
 LINKS = ("export", "runtimes", "benchmarks")
 

@@ -21,13 +21,22 @@ __all__ = ["command"]
     "quantize",
     epilog=examples(
         "edgekit quantize model.onnx --data images",
+        "edgekit quantize model.onnx --from model.main.quantization.json --dialect s8s8",
         "edgekit quantize model.onnx --precision fp16 -o model.fp16.onnx",
     ),
 )
 @options.model
-@options.output(help="File to write; default: NAME.int8-u8s8.onnx beside the model.")
+@options.output(help="File to write; default: NAME.int8-DIALECT.onnx beside the model.")
 @options.data(help="Labelled or plain images; their calibration part is used.")
 @options.calibration
+@click.option(
+    "--from",
+    "decisions",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="quantization.json of an earlier calibration: no images are needed; repeatable.",
+)
 @click.option(
     "--precision",
     type=click.Choice(["int8", "fp16"]),
@@ -37,10 +46,10 @@ __all__ = ["command"]
 )
 @click.option(
     "--dialect",
-    type=click.Choice(["u8s8"]),
+    type=click.Choice(["u8s8", "s8s8"]),
     default="u8s8",
     show_default=True,
-    help="For int8: how Q/DQ is written, u8s8 for CPU engines.",
+    help="For int8: how Q/DQ is written, u8s8 for CPU engines, s8s8 for TensorRT.",
 )
 @options.card
 @options.card_options

@@ -27,6 +27,9 @@ from edgekit.core.documents import (
     QuantizeDocument,
 )
 
+# What an engine takes on its device as long as it is open; scratch is a part of the activations.
+_RESIDENT = ("weights_bytes", "activations_bytes")
+
 __all__ = ["show_compile", "show_eval", "show_export", "show_quantize"]
 
 
@@ -68,16 +71,26 @@ def show_quantize(document: QuantizeDocument, console: Console) -> None:
 def show_compile(document: CompileDocument, console: Console) -> None:
     """Print where the engines are and what they run in."""
     state = "already cached" if document.cached else f"in {milliseconds(document.compile_ms)} ms"
+    runs = (
+        ("runs in", f"{document.executed_precision}: {shares(document.placement)}")
+        if document.executed_precision
+        else ("planned in", shares(document.placement))
+    )
+    built_for = ", ".join(f"SM {sm // 10}.{sm % 10}" for sm in document.sm)
+    needed = sum(document.memory.get(name, 0) for name in _RESIDENT)
     facts(
         console,
         [
             ("target", f"{document.target} in {document.compute}"),
+            *([("built for", built_for)] if built_for else []),
             ("compiled", state),
-            ("runs in", f"{document.executed_precision}: {shares(document.placement)}"),
+            runs,
             ("size", size(document.size_bytes)),
+            *([("on the GPU", f"{size(needed)} with the largest shapes")] if needed else []),
             *((role, path(folder)) for role, folder in document.engines.items()),
         ],
     )
+    _show_notes(document.notes, console)
 
 
 def show_eval(document: EvalDocument, console: Console) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from edgekit.core.certificate import Verdict
 from edgekit.core.documents.document import Document, OutputParity
 
@@ -62,17 +64,29 @@ class CompileDocument(Document, frozen=True, kw_only=True):
     """Engines compiled for one target.
 
     Attributes:
-        engines: Role to the engine's folder in the cache.
+        sm: GPU architectures that they were built for without that GPU, 89 for SM 8.9; empty where
+            they are for this machine.
+        engines: Role to the engine's folder: in the cache, or where -o put it.
         cached: Whether all of them were in the cache already.
+        executed_precision: What most of the arithmetic runs in, by the engine itself; None where
+            it cannot be opened here.
+        placement: Share of the work by precision; where the engine cannot be opened here, share of
+            the products (convolutions, matrix products) by the precision planned for them.
+        memory: "weights_bytes", "activations_bytes", "scratch_bytes" on the device, with the
+            largest shapes; as far as the build told.
+        notes: What the build told, and what was not proven, each a sentence.
     """
 
     schema: Literal["edgekit.compile/1"] = "edgekit.compile/1"
     model: str
     target: str
     compute: str
+    sm: tuple[int, ...] = ()
     engines: dict[str, str]
     cached: bool
     compile_ms: float
     size_bytes: int
-    executed_precision: str
+    executed_precision: str | None
     placement: dict[str, float]
+    memory: dict[str, int] = msgspec.field(default_factory=dict)
+    notes: tuple[str, ...] = ()

@@ -46,6 +46,8 @@ __all__ = [
 
 RECORD = "stage.json"
 _WAIT_SECONDS = 0.05
+# Parts whose values are words and not sums.
+_TOLD = ("runtime", "device", "target")
 _HINT = "Free some space with `edgekit cache prune`, or set EDGEKIT_CACHE to another folder."
 # A disk that does not take so little is full, whatever a library says of it.
 _LITTLE_BYTES = 1 << 16
@@ -283,7 +285,13 @@ def _why(stage: str, subject: str, key: str, parts: Mapping[str, str]) -> str:
         for name in parts.keys() | nearest.parts.keys()
         if parts.get(name) != nearest.parts.get(name)
     )
-    return f"made again, because {_listed(names)} changed since {nearest.created}"
+    said = [_changed(name, nearest.parts.get(name, ""), parts.get(name, "")) for name in names]
+    return f"made again, because {_listed(said)} changed since {nearest.created}"
+
+
+def _changed(name: str, before: str, now: str) -> str:
+    """Name a part, with both values where they say something to a reader."""
+    return f"{name} ({before}, now {now})" if name in _TOLD and before and now else name
 
 
 def _listed(names: list[str]) -> str:

@@ -17,7 +17,7 @@ from edgekit.jobs.caching.fingerprints import files_digest
 from edgekit.jobs.measuring.cells import Cell
 from edgekit.jobs.running.certify import whole_placement
 from edgekit.jobs.running.child import Child
-from edgekit.jobs.running.engines import compile_graphs, opener, usable
+from edgekit.jobs.running.engines import compile_graphs, fitted, opener, usable
 from edgekit.jobs.running.feeds import generated_feeds, open_data, roles
 from edgekit.jobs.running.gauge import Conditions
 from edgekit.jobs.running.golden import generated_pictures
@@ -101,6 +101,7 @@ class Preparer:
             allow_fallback=self.allow_fallback,
             hint="throughput" if cell.scenario == "offline" else "latency",
             streams=cell.streams,
+            profiles=tuple(fitted(target, resolved.card, feeds)),
         )
         graphs = resolved.variant.paths
         engines = compile_graphs(

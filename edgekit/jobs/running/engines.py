@@ -9,23 +9,34 @@ from pathlib import Path
 
 import msgspec
 
+from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput, Unavailable
 from edgekit.core.files import write_bytes
 from edgekit.core.progress import Progress
-from edgekit.core.runtime import Compiled, CompileOptions, Probe, Session
+from edgekit.core.runtime import (
+    Building,
+    Compiled,
+    CompileOptions,
+    Feeds,
+    Probe,
+    Session,
+    ShapeProfile,
+)
 from edgekit.core.target import Target
 from edgekit.export.onnx_file import external_files
-from edgekit.jobs.caching.fingerprints import files_digest, tools
-from edgekit.jobs.caching.store import Stored, fetch
+from edgekit.jobs.caching.fingerprints import digest, files_digest, tools
+from edgekit.jobs.caching.store import Stored, cache_root, fetch
 from edgekit.jobs.running.child import run_in_child
 from edgekit.runtimes.catalogue import load_runtime, parse_target
 
 __all__ = [
     "CachedEngine",
     "EngineStage",
+    "buildable",
     "compile_graph",
     "compile_graphs",
     "engine_stage",
+    "fitted",
     "open_engines",
     "opener",
     "usable",
@@ -74,6 +85,53 @@ def usable(text: str) -> tuple[Target, Probe]:
             f"{target} cannot be used here: {_sentence(probe.reason)}", hint=probe.fix
         )
     return target, probe
+
+
+def buildable(text: str, sm: tuple[int, ...]) -> tuple[Target, Probe]:
+    """Parse a target and make sure that engines for other GPUs than this machine's can be built.
+
+    Args:
+        text: The target.
+        sm: GPU architectures, 89 for compute capability 8.9.
+
+    Raises:
+        BadInput: No such target, or one that builds for this machine only.
+        Unavailable: The engine's library is not here.
+    """
+    target = parse_target(text)
+    runtime = load_runtime(target.runtime)
+    if not isinstance(runtime, Building):
+        raise BadInput(
+            f"{target} is compiled on the machine that runs it, so it takes no --sm.",
+            hint="Leave --sm out, or choose --target tensorrt-rtx.",
+        )
+    probe = runtime.probe_build(target, sm)
+    if not probe.usable:
+        raise Unavailable(
+            f"{target} cannot be built here: {_sentence(probe.reason)}", hint=probe.fix
+        )
+    return target, probe
+
+
+def fitted(target: Target, card: ModelCard, feeds: Mapping[str, Feeds]) -> list[ShapeProfile]:
+    """Return the one profile that these feeds take, for an engine that is built for shapes.
+
+    Empty where the target's engines take any shape.
+
+    Args:
+        target: Where the engine will run.
+        card: Of the model.
+        feeds: By role.
+    """
+    if not isinstance(load_runtime(target.runtime), Building):
+        return []
+    profile: ShapeProfile = {}
+    for role, arrays in feeds.items():
+        for name, tensor in card.graph(role).inputs.items():
+            if not all(isinstance(size, int) for size in tensor.shape):
+                shape = tuple(arrays[name].shape)
+                profile[name] = (shape, shape, shape)
+    return [profile] if profile else []
 
 
 def compile_graphs(
@@ -158,9 +216,29 @@ def engine_stage(
     )
 
 
-def compile_graph(graph: Path, target: Target, options: CompileOptions, folder: Path) -> Compiled:
-    """Compile one graph into a folder and record it there; runs in a child process."""
-    compiled = load_runtime(target.runtime).compile(graph, target, options, folder)
+def compile_graph(
+    graph: Path,
+    target: Target,
+    options: CompileOptions,
+    folder: Path,
+    kept: Path,
+    progress: Progress,
+) -> Compiled:
+    """Compile one graph into a folder and record it there; runs in a child process.
+
+    Args:
+        graph: See Runtime.compile; likewise the next three.
+        target: Where it runs.
+        options: How.
+        folder: Exists and is empty.
+        kept: See Building.build.
+        progress: Told how far a build is.
+    """
+    runtime = load_runtime(target.runtime)
+    if isinstance(runtime, Building):
+        compiled = runtime.build(graph, target, options, folder, progress=progress, kept=kept)
+    else:
+        compiled = runtime.compile(graph, target, options, folder)
     write_bytes(folder / "compiled.json", msgspec.json.format(msgspec.json.encode(compiled)))
     return compiled
 
@@ -194,6 +272,7 @@ def _cached(
             stage.target,
             stage.options,
             folder,
+            _kept(stage),
             what=f"compiling {stage.subject}",
             progress=progress,
             seconds=timeout,
@@ -211,6 +290,12 @@ def _cached(
         needs_bytes=2 * sum(file.stat().st_size for file in graph),
     )
     return CachedEngine(stored, _read(stored.folder))
+
+
+def _kept(stage: EngineStage) -> Path:
+    """Where measured timings of one library on one device stay; they are no part of an engine."""
+    parts = [stage.parts[name] for name in ("target", "runtime", "device")]
+    return cache_root() / "timings" / digest(parts)[:16]
 
 
 def _read(folder: Path) -> Compiled:

@@ -13,7 +13,7 @@ from edgekit.core.target import Target
 __all__ = ["COMPUTES", "PRECISIONS", "Plan", "plan_entries", "variants_needed"]
 
 PRECISIONS = ("fp32", "fp16", "int8")
-COMPUTES = ("fp32", "bf16", "fp16")
+COMPUTES = ("fp32", "tf32", "bf16", "fp16")
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,9 @@ def _computes(precision: str, probe: Probe, asked: Sequence[str], target: str) -
                 hint=f"It offers: {', '.join(probe.computes)}.",
             )
     offered = [word for word in probe.computes if not asked or word in asked]
+    if probe.typed and precision == "fp32":
+        # tf32 is fp32 by its types.
+        return [word for word in offered if word in ("fp32", "tf32")]
     if precision == "fp16":
         # Weights of fp16 in an engine that computes in anything else only lose accuracy.
         return [word for word in offered if word == "fp16"]

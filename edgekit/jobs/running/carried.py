@@ -1,0 +1,116 @@
+"""Engines in a folder of their own, with their card: what `compile -o` writes and others take.
+
+engines.json      schema, the model, its card, and the folder of each role
+ROLE/             compiled.json (with the engine's checksum), tensors.json, the engine
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from edgekit.core.card import ModelCard, card_from_dict, card_to_dict
+from edgekit.core.errors import BadInput
+from edgekit.core.files import atomic_folder, pretty_json, write_bytes
+
+__all__ = ["Carried", "carry_engines", "is_carried", "read_carried"]
+
+_FILE = "engines.json"
+
+
+class Carried(msgspec.Struct, frozen=True, kw_only=True):
+    """What `engines.json` says.
+
+    Attributes:
+        model: As it was typed where the engines were compiled.
+        variant: Id of the variant.
+        precision: Of the variant.
+        target: As text.
+        card: Of the model.
+        engines: Role to its folder's name.
+    """
+
+    schema: Literal["edgekit.engines/1"] = "edgekit.engines/1"
+    model: str
+    variant: str
+    precision: str
+    target: str
+    card: dict[str, Any]
+    engines: dict[str, str]
+
+
+def carry_engines(
+    folders: Mapping[str, Path],
+    card: ModelCard,
+    output: Path,
+    *,
+    model: str,
+    variant: str,
+    precision: str,
+    target: str,
+    force: bool,
+) -> dict[str, Path]:
+    """Copy engines out of the cache into a folder, whole or not at all.
+
+    Args:
+        folders: Role to the engine's folder in the cache.
+        card: Of the model.
+        output: The folder to make.
+        model: See Carried; likewise the next three.
+        variant: Id.
+        precision: Of the variant.
+        target: As text.
+        force: Replace what is there.
+
+    Returns:
+        Role to the folder written.
+    """
+    with atomic_folder(output, force=force) as temporary:
+        for role, folder in folders.items():
+            (temporary / role).mkdir()
+            for file in folder.iterdir():
+                # The cache's own record of how the engine was found says nothing elsewhere.
+                if file.name != "stage.json":
+                    shutil.copyfile(file, temporary / role / file.name)
+        said = Carried(
+            model=model,
+            variant=variant,
+            precision=precision,
+            target=target,
+            card=card_to_dict(card),
+            engines={role: role for role in folders},
+        )
+        write_bytes(temporary / _FILE, pretty_json(said))
+    return {role: output / role for role in folders}
+
+
+def is_carried(path: Path) -> bool:
+    """Whether a path is a folder that `carry_engines` wrote."""
+    return (path / _FILE).is_file()
+
+
+def read_carried(path: Path) -> tuple[Carried, ModelCard, dict[str, Path]]:
+    """Read a folder of engines: what it says, the card, and role to folder.
+
+    Raises:
+        BadInput: It is damaged, or a folder is missing or lies elsewhere.
+    """
+    file = path / _FILE
+    try:
+        said = msgspec.json.decode(file.read_bytes(), type=Carried)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"{file} is damaged: {error}.", hint="Copy the folder again, or compile it again."
+        ) from error
+    folders = {}
+    for role, name in said.engines.items():
+        if Path(name).name != name or not (path / name / "compiled.json").is_file():
+            raise BadInput(
+                f"{path} holds no engine {name!r}.", hint="Copy the folder again, whole."
+            )
+        folders[role] = path / name
+    return said, card_from_dict(said.card, str(file)), folders

@@ -1,0 +1,269 @@
+"""NVIDIA's two engines: tensorrt:cuda[:INDEX] (TensorRT 10 and 11) and tensorrt-rtx:cuda[:INDEX].
+
+Networks are strongly typed: the types in the graph decide what is computed in, so fp16 and int8 are
+variants and no option of the engine.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from pathlib import Path
+
+import msgspec
+
+from edgekit.core.documents import Gpu
+from edgekit.core.errors import BadInput, Unavailable
+from edgekit.core.files import atomic_path
+from edgekit.core.progress import Progress, Silent
+from edgekit.core.runtime import Compiled, CompileOptions, Probe
+from edgekit.core.target import Target
+from edgekit.runtimes.catalogue import parse_target
+from edgekit.runtimes.compatibility import dotted, tensorrt_row
+from edgekit.runtimes.cuda import Cuda
+from edgekit.runtimes.engines import finish, read_tensors
+from edgekit.runtimes.graph import read_graph
+from edgekit.runtimes.installed import older_than
+from edgekit.runtimes.jetson import jetson
+from edgekit.runtimes.nvidia import gpus
+from edgekit.runtimes.trt_build import build_plan
+from edgekit.runtimes.trt_engine import (
+    check_engine,
+    engine_device,
+    planned,
+    read_record,
+    write_record,
+)
+from edgekit.runtimes.trt_library import ENGINES, Library, load_library
+from edgekit.runtimes.trt_profiles import profiles_of
+from edgekit.runtimes.trt_session import TensorRtSession
+from edgekit.runtimes.trt_words import BuildLog, log_of, said_last
+
+__all__ = ["RUNTIME", "TensorRt"]
+
+_OLDEST = "10.0"
+_PRECISIONS = ("fp32", "fp16", "int8")
+# tf32 is fp32 whose products round their inputs to 10 bits of mantissa: TensorRT's own default.
+_COMPUTES = ("fp32", "tf32", "fp16")
+_ENGINE = "engine.plan"
+
+
+class TensorRt:
+    """The runtime; see edgekit.core.runtime.Runtime and Building."""
+
+    def probe(self, target: Target) -> Probe:
+        """What this machine offers, from metadata, nvidia-smi and device files; never raises."""
+        engine = ENGINES[target.runtime]
+        version = engine.version()
+        gpu = _gpu(target)
+        reason, fix = _why_not(target, version, gpu)
+        return Probe(
+            target=str(target),
+            usable=not reason,
+            reason=reason,
+            fix=fix,
+            version=version,
+            device=_identity(gpu),
+            precisions=_PRECISIONS,
+            computes=_COMPUTES,
+            int8_computes=("fp32",),
+            typed=True,
+            dialect="s8s8",
+        )
+
+    def probe_build(self, target: Target, sm: tuple[int, ...]) -> Probe:
+        """What can be built here for GPUs of these architectures; never raises."""
+        engine = ENGINES[target.runtime]
+        version = engine.version()
+        reason, fix = _library_missing(target, version)
+        return Probe(
+            target=str(target),
+            usable=not reason,
+            reason=reason,
+            fix=fix,
+            version=version,
+            device=engine_device(sm),
+            precisions=_PRECISIONS,
+            computes=_COMPUTES,
+            int8_computes=("fp32",),
+            typed=True,
+            dialect="s8s8",
+        )
+
+    def compile(
+        self, graph: Path, target: Target, options: CompileOptions, folder: Path
+    ) -> Compiled:
+        """Build an engine; see edgekit.core.runtime.Runtime."""
+        return self._build(graph, target, options, folder, progress=Silent(), timings=None)
+
+    def build(
+        self,
+        graph: Path,
+        target: Target,
+        options: CompileOptions,
+        folder: Path,
+        *,
+        progress: Progress,
+        kept: Path,
+    ) -> Compiled:
+        """Build an engine and tell of it; see edgekit.core.runtime.Building."""
+        # Timings are measured on the GPU; without it there is nothing to keep.
+        timings = None if options.sm else kept / "timing.cache"
+        return self._build(graph, target, options, folder, progress=progress, timings=timings)
+
+    def open(self, compiled: Compiled, folder: Path) -> TensorRtSession:
+        """Open what `compile` wrote; see edgekit.core.runtime.Runtime."""
+        target = parse_target(compiled.target)
+        probe = _require(self.probe(target), target)
+        gpu = _gpu(target)
+        assert gpu is not None
+        record = read_record(folder)
+        path = check_engine(compiled, folder, record, version=probe.version, gpu=gpu)
+        library = load_library(target.runtime, f"to run on {target}")
+        cuda = Cuda(gpu.index, ENGINES[target.runtime].extra)
+        log = BuildLog()
+        logger = log_of(library.module, log)
+        runtime = library.module.Runtime(logger)
+        if "version" in compiled.options.portable:
+            # Its lean runtime is code inside the file; ours by its checksum.
+            runtime.engine_host_code_allowed = True
+        engine = runtime.deserialize_cuda_engine(path.read_bytes())
+        if engine is None:
+            raise BadInput(
+                f"{_title(library)} does not read {path}: {said_last(log)}",
+                hint=f"Compile it again for {compiled.target}.",
+            )
+        tensors = read_tensors(folder)
+        return TensorRtSession(
+            engine,
+            cuda,
+            tensors.inputs,
+            tensors.outputs,
+            profiles=record.profiles,
+            module=library.module,
+            log=log,
+            keep=(runtime, logger),
+        )
+
+    def _build(
+        self,
+        graph: Path,
+        target: Target,
+        options: CompileOptions,
+        folder: Path,
+        *,
+        progress: Progress,
+        timings: Path | None,
+    ) -> Compiled:
+        elsewhere = bool(options.sm)
+        probe = self.probe_build(target, options.sm) if elsewhere else self.probe(target)
+        probe = _require(probe, target)
+        if not options.optimize:
+            raise BadInput(
+                "TensorRT cannot switch its graph optimizations off.",
+                hint="Use onnxruntime:cpu for a graph as it is written.",
+            )
+        library = load_library(target.runtime, f"to compile for {target}")
+        facts = read_graph(graph, why=f"to compile for {target}")
+        profiles = profiles_of(facts, options.profiles)
+        if not elsewhere:
+            Cuda(target.index or 0, ENGINES[target.runtime].extra).use()
+        began = time.perf_counter_ns()
+        built = build_plan(library, facts, options, profiles, timings=timings, progress=progress)
+        engine = folder / _ENGINE
+        with atomic_path(engine) as temporary:
+            temporary.write_bytes(built.plan)
+        write_record(folder, built, title=_title(library))
+        compiled = finish(
+            engine,
+            facts,
+            target=target,
+            version=probe.version,
+            device=probe.device,
+            options=options,
+            began_ns=began,
+        )
+        return msgspec.structs.replace(
+            compiled, planned=planned(built), memory=built.sizes, notes=built.attempts
+        )
+
+
+RUNTIME = TensorRt()
+
+
+@functools.cache
+def _gpus() -> tuple[Gpu, ...]:
+    # CUDA counts as nvidia-smi does with this; it has to be set before CUDA is first called.
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    return gpus()
+
+
+def _gpu(target: Target) -> Gpu | None:
+    """The GPU that a target means; None where it is not there."""
+    return next((one for one in _gpus() if one.index == (target.index or 0)), None)
+
+
+def _identity(gpu: Gpu | None) -> str:
+    """Name, driver (or JetPack) and architecture: what an engine is built for."""
+    if gpu is None:
+        return ""
+    board = jetson()
+    driver = f"L4T {board.l4t}" if board is not None and board.l4t else f"driver {gpu.driver}"
+    return f"{gpu.name} | {driver} | sm{gpu.sm or '?'}"
+
+
+def _library_missing(target: Target, version: str) -> tuple[str, str]:
+    """Reason and fix where the library is not installed or too old; else two empty strings."""
+    engine = ENGINES[target.runtime]
+    if not version or not engine.present():
+        return f"{engine.title} is not installed.", engine.install
+    if target.runtime == "tensorrt" and older_than(version, _OLDEST):
+        return (
+            f"TensorRT {version} is older than {_OLDEST}.",
+            "Install a newer one; on a Jetson that takes JetPack 6.1 or newer.",
+        )
+    return "", ""
+
+
+def _why_not(target: Target, version: str, gpu: Gpu | None) -> tuple[str, str]:
+    """Reason and fix where a target cannot be used; two empty strings where it can."""
+    reason, fix = _library_missing(target, version)
+    if reason:
+        return reason, fix
+    title = ENGINES[target.runtime].title
+    if gpu is None:
+        count = len(_gpus())
+        if count:
+            return (
+                f"There is no GPU {target.index or 0}: this machine has {count}.",
+                f"Choose one of {', '.join(str(one.index) for one in _gpus())}.",
+            )
+        return (
+            "This machine has no NVIDIA GPU (or its driver does not answer).",
+            f"Run it on a machine with one; engines of {title} are built without one with "
+            "edgekit compile --sm."
+            if target.runtime == "tensorrt-rtx"
+            else "Run it on a machine with one.",
+        )
+    row = tensorrt_row(target.runtime, version)
+    if row is not None and gpu.sm is not None and not row.takes(gpu.sm):
+        capability = f"compute capability {dotted(gpu.sm)} of {gpu.name}"
+        return (
+            f"{title} {version} does not support the {capability}.",
+            "Use tensorrt:cuda." if target.runtime == "tensorrt-rtx" else "Use onnxruntime:cuda.",
+        )
+    return "", ""
+
+
+def _require(probe: Probe, target: Target) -> Probe:
+    if not probe.usable:
+        # Without the library, opening says the same as every other optional library.
+        if not probe.version:
+            load_library(target.runtime, f"to run on {target}")
+        raise Unavailable(f"{target} is not available: {probe.reason}", hint=probe.fix)
+    return probe
+
+
+def _title(library: Library) -> str:
+    return f"{library.engine.title} {library.version}"

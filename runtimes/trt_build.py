@@ -1,0 +1,244 @@
+"""Builds an engine from an ONNX graph: network, profiles, limits, and the attempts of a build."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekit.core.errors import BadInput, Unavailable
+from edgekit.core.files import write_bytes
+from edgekit.core.progress import Progress
+from edgekit.core.runtime import CompileOptions, ShapeProfile
+from edgekit.runtimes.graph import Graph
+from edgekit.runtimes.trt_library import Library, architectures
+from edgekit.runtimes.trt_progress import monitor_of
+from edgekit.runtimes.trt_words import (
+    BuildLog,
+    log_of,
+    out_of_memory,
+    parser_refusal,
+    refuse,
+    said_last,
+)
+
+__all__ = ["PRODUCTS", "Built", "BuiltLayer", "build_plan"]
+
+# What each further attempt of a build that ran out of memory may use of the memory of the one
+# before, and how many there are.
+_LESS = 4
+_ATTEMPTS = 4
+# The engine's own limit where the user gives none is all the memory of the GPU; the ladder then
+# starts here.
+_FIRST_BYTES = 1 << 30
+# Kinds of layers that hold nearly all of a network's operations.
+PRODUCTS = ("CONVOLUTION", "DECONVOLUTION", "MATRIX_MULTIPLY")
+
+
+@dataclass(frozen=True)
+class BuiltLayer:
+    """One layer of the network as the builder reads the graph, before it fuses.
+
+    Attributes:
+        name: The ONNX node's.
+        kind: TensorRT's kind of layer, "CONVOLUTION".
+        precision: Of what it makes: "fp32", "fp16", "int8", …; in a strongly typed network that is
+            what it computes in. Of a product between Q/DQ: what it is fused to, "int8".
+    """
+
+    name: str
+    kind: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class Built:
+    """A serialized engine and what the builder told of it.
+
+    Attributes:
+        plan: The engine.
+        layers: Of the network, in order.
+        profiles: Optimization profiles it has.
+        sizes: "activations_bytes", "weights_bytes", "scratch_bytes" where the builder told them.
+        attempts: One sentence for each attempt that failed before.
+        warnings: Of the builder.
+    """
+
+    plan: bytes
+    layers: tuple[BuiltLayer, ...]
+    profiles: tuple[ShapeProfile, ...]
+    sizes: dict[str, int]
+    attempts: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def build_plan(
+    library: Library,
+    graph: Graph,
+    options: CompileOptions,
+    profiles: Sequence[ShapeProfile],
+    *,
+    timings: Path | None,
+    progress: Progress,
+) -> Built:
+    """Parse a graph and build an engine of it.
+
+    Args:
+        library: TensorRT or TensorRT for RTX.
+        graph: The ONNX file.
+        options: `compute` "tf32" lets fp32 products round their inputs to 10 bits of mantissa;
+            `sm` asks for architectures that are not here.
+        profiles: From `profiles_of`.
+        timings: File of the timing cache: read before, written after; None does without.
+        progress: Told how far the build is.
+
+    Raises:
+        BadInput: The library does not take the graph; names the node, its operator and module.
+        Unavailable: Memory ran out at every attempt.
+    """
+    log = BuildLog()
+    logger = log_of(library.module, log)
+    builder = library.module.Builder(logger)
+    if builder is None:
+        raise Unavailable(
+            f"{library.engine.title} {library.version} makes no builder here: {said_last(log)}",
+            hint="See: edgekit doctor",
+        )
+    network = builder.create_network(library.network_flags)
+    parser = library.module.OnnxParser(network, logger)
+    title = f"{library.engine.title} {library.version}"
+    if not parser.parse_from_file(str(graph.path)):
+        raise refuse(
+            parser_refusal(parser), path=graph.path, title=title, log=log, modules=graph.modules
+        )
+    attempts: list[str] = []
+    limit = options.workspace_bytes
+    for _ in range(_ATTEMPTS):
+        config = _config(library, builder, network, options, profiles, limit)
+        cache = _read_timings(config, timings)
+        config.progress_monitor = monitor_of(library.module, progress)
+        log.errors.clear()
+        plan = builder.build_serialized_network(network, config)
+        if plan is not None:
+            _write_timings(config, cache, timings)
+            return Built(
+                plan=bytes(plan),
+                layers=_layers(network),
+                profiles=tuple(profiles),
+                sizes=dict(log.sizes),
+                attempts=tuple(attempts),
+                warnings=tuple(dict.fromkeys(log.warnings)),
+            )
+        if not out_of_memory(log.errors):
+            raise BadInput(
+                f"{title} builds no engine of {graph.path}: {said_last(log)}",
+                hint="Try it in fp32, or see what differs: edgekit inspect.",
+            )
+        limit = (limit or _FIRST_BYTES * _LESS) // _LESS
+        attempts.append(f"Memory ran out; tried again with a workspace of {limit / 2**20:.0f} MiB.")
+        progress.note(attempts[-1])
+    raise Unavailable(
+        f"{title} ran out of memory building {graph.path}, at last with a workspace of "
+        f"{limit // 2**20 if limit else 0} MiB: {said_last(log)}",
+        hint="Close what else uses the GPU, add swap on a board, or build smaller --shapes.",
+    )
+
+
+def _config(
+    library: Library,
+    builder: Any,
+    network: Any,
+    options: CompileOptions,
+    profiles: Sequence[ShapeProfile],
+    limit: int | None,
+) -> Any:
+    module = library.module
+    config = builder.create_builder_config()
+    # On by default, it lets fp32 products round their inputs to 10 bits: fp32 means fp32.
+    if options.compute == "tf32":
+        config.set_flag(module.BuilderFlag.TF32)
+    else:
+        config.clear_flag(module.BuilderFlag.TF32)
+    config.profiling_verbosity = module.ProfilingVerbosity.DETAILED
+    if limit is not None:
+        config.set_memory_pool_limit(module.MemoryPoolType.WORKSPACE, limit)
+    for profile in profiles:
+        config.add_optimization_profile(_profile(builder, network, profile))
+    if "version" in options.portable:
+        config.set_flag(module.BuilderFlag.VERSION_COMPATIBLE)
+    if "hardware" in options.portable:
+        config.hardware_compatibility_level = module.HardwareCompatibilityLevel.AMPERE_PLUS
+    if options.sm:
+        _set_architectures(library, config, options.sm)
+    return config
+
+
+def _set_architectures(library: Library, config: Any, sm: Sequence[int]) -> None:
+    known = architectures(library)
+    if not known:
+        raise BadInput(
+            f"{library.engine.title} {library.version} builds for the GPU of this machine only.",
+            hint="Build on the device, or cross-compile with --target tensorrt-rtx.",
+        )
+    unknown = [one for one in sm if one not in known]
+    if unknown:
+        raise BadInput(
+            f"{library.engine.title} {library.version} does not know SM {unknown[0]}.",
+            hint=f"It builds for: {', '.join(str(one) for one in known)}.",
+        )
+    config.num_compute_capabilities = len(sm)
+    for place, one in enumerate(sm):
+        config.set_compute_capability(getattr(library.module.ComputeCapability, f"SM{one}"), place)
+
+
+def _profile(builder: Any, network: Any, profile: ShapeProfile) -> Any:
+    made = builder.create_optimization_profile()
+    inputs = {network.get_input(place).name for place in range(network.num_inputs)}
+    for name, (low, typical, high) in profile.items():
+        # The parser drops an input that nothing reads.
+        if name in inputs:
+            made.set_shape(name, low, typical, high)
+    return made
+
+
+def _layers(network: Any) -> tuple[BuiltLayer, ...]:
+    layers = []
+    # What a DequantizeLinear reads, by the name of what it makes.
+    quantized: dict[str, str] = {}
+    for place in range(network.num_layers):
+        layer = network.get_layer(place)
+        kind = str(layer.type.name)
+        read = [layer.get_input(at) for at in range(layer.num_inputs)]
+        made = layer.get_output(0)
+        precision = "" if made is None else _precision(made.dtype)
+        if kind == "DEQUANTIZE":
+            quantized[made.name] = _precision(read[0].dtype)
+        elif kind in PRODUCTS:
+            fused = [quantized.get(one.name, "") for one in read[:2] if one is not None]
+            precision = fused[0] if len(fused) == 2 and all(fused) else precision
+        layers.append(BuiltLayer(layer.name, kind, precision))
+    return tuple(layers)
+
+
+def _precision(dtype: Any) -> str:
+    names = {"FLOAT": "fp32", "HALF": "fp16", "BF16": "bf16", "INT8": "int8", "FP8": "fp8"}
+    return names.get(dtype.name, str(dtype.name).lower())
+
+
+def _read_timings(config: Any, file: Path | None) -> Any:
+    """Give the builder the timings of earlier builds; a damaged file counts as none."""
+    if file is None:
+        return None
+    content = file.read_bytes() if file.is_file() else b""
+    cache = config.create_timing_cache(content) or config.create_timing_cache(b"")
+    if cache is not None:
+        config.set_timing_cache(cache, ignore_mismatch=False)
+    return cache
+
+
+def _write_timings(config: Any, cache: Any, file: Path | None) -> None:
+    if file is None or cache is None:
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(file, bytes(config.get_timing_cache().serialize()))
