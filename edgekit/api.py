@@ -419,7 +419,7 @@ def bench_against(
     batch: int = 1,
     shapes: Mapping[str, str] | None = None,
     threads: int | None = None,
-    time: float = 20.0,
+    time: float = 60.0,
     timeout: float | None = None,
     margin: float = 0.03,
     confidence: float = 0.99,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.core.errors import BadInput, Unavailable
+from edgekit.core.errors import BadInput
 from edgekit.core.target import Target
 from edgekit.runtimes.catalogue import (
     CATALOGUE,
@@ -33,6 +33,11 @@ from edgekit.runtimes.problems import installation_problems
         ("ov", Target("openvino", "cpu")),
         ("openvino:gpu:0", Target("openvino", "gpu", 0)),
         ("ov:npu", Target("openvino", "npu")),
+        ("tensorrt:cuda:0", Target("tensorrt", "cuda", 0)),
+        ("trt", Target("tensorrt", "cuda")),
+        ("engine", Target("tensorrt", "cuda")),
+        ("tensorrt-rtx", Target("tensorrt-rtx", "cuda")),
+        ("rtx:cuda:1", Target("tensorrt-rtx", "cuda", 1)),
         ("null", Target("null", "cpu")),
     ],
 )
@@ -61,12 +66,6 @@ def test_a_target_is_parsed_and_prints_back(text: str, target: Target) -> None:
 )
 def test_a_wrong_target_names_the_part_that_is_wrong(text: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        parse_target(text)
-
-
-@pytest.mark.parametrize("text", ["tensorrt:cuda:0", "trt", "engine", "tensorrt-rtx:cuda"])
-def test_runtimes_to_come_are_not_supported_by_this_version(text: str) -> None:
-    with pytest.raises(Unavailable, match="not supported by this version"):
         parse_target(text)
 
 
