@@ -216,6 +216,7 @@ def compile(  # noqa: A001  (the command's own name)
     compute: str = "fp32",
     threads: int | None = None,
     allow_fallback: bool = False,
+    provider_options: Mapping[str, str] | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> CompileDocument:
@@ -227,6 +228,7 @@ def compile(  # noqa: A001  (the command's own name)
         compute: Float precision the engine may compute in.
         threads: Threads of a CPU engine; None means all physical cores.
         allow_fallback: Whether nodes may run on another device.
+        provider_options: Options of an execution provider ("onnxruntime:ep=QNN"), key to value.
         force: Compile again although it is cached.
         progress: Receives what is being done.
     """
@@ -238,6 +240,7 @@ def compile(  # noqa: A001  (the command's own name)
         compute=compute,
         threads=threads,
         allow_fallback=allow_fallback,
+        provider_options=provider_options,
         force=force,
         progress=progress or Silent(),
     )
@@ -255,6 +258,7 @@ def evaluate(
     threads: int | None = None,
     trust_code: bool = False,
     allow_fallback: bool = False,
+    provider_options: Mapping[str, str] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> EvalDocument:
@@ -272,6 +276,7 @@ def evaluate(
         threads: Threads of a CPU engine; None means all physical cores.
         trust_code: Allow code of the user's (a decoder) to run.
         allow_fallback: Whether nodes may run on another device.
+        provider_options: Options of an execution provider ("onnxruntime:ep=QNN"), key to value.
         seed: Of the split and of the bootstrap.
         progress: Receives what is being done.
 
@@ -292,6 +297,7 @@ def evaluate(
         threads=threads,
         trust_code=trust_code,
         allow_fallback=allow_fallback,
+        provider_options=provider_options,
         seed=seed,
         progress=progress or Silent(),
     )
@@ -314,6 +320,7 @@ def bench(
     time: float = 10.0,
     timeout: float | None = None,
     allow_fallback: bool = False,
+    provider_options: Mapping[str, str] | None = None,
     trust_code: bool = False,
     output: Path | None = None,
     resume: bool = False,
@@ -342,6 +349,7 @@ def bench(
         timeout: Seconds after which an entry that is not done is ended, all included; None means
             ten times `time` and two minutes.
         allow_fallback: Whether nodes may run on another device.
+        provider_options: Options of an execution provider ("onnxruntime:ep=QNN"), key to value.
         trust_code: Whether a decoder that the card names may run, for latency.e2e.
         output: Folder for the result and the raw samples, written after every cell; None writes
             neither.
@@ -373,6 +381,7 @@ def bench(
         time=time,
         timeout=timeout,
         allow_fallback=allow_fallback,
+        provider_options=provider_options,
         trust_code=trust_code,
         output=output,
         resume=resume,
@@ -399,6 +408,7 @@ def bench_against(
     margin: float = 0.03,
     confidence: float = 0.99,
     allow_fallback: bool = False,
+    provider_options: Mapping[str, str] | None = None,
     output: Path | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -425,6 +435,7 @@ def bench_against(
             goes on until the interval's half width is a third of it.
         confidence: Of the interval.
         allow_fallback: Whether nodes may run on another device.
+        provider_options: Options of an execution provider ("onnxruntime:ep=QNN"), key to value.
         output: Folder for the result and the raw samples of both; None writes neither.
         seed: Of generated inputs.
         progress: Receives what is being done.
@@ -447,6 +458,7 @@ def bench_against(
         margin=margin,
         confidence=confidence,
         allow_fallback=allow_fallback,
+        provider_options=provider_options,
         output=output,
         seed=seed,
         progress=progress or Silent(),
@@ -506,6 +518,7 @@ def deploy(
     opset: int | None = None,
     bake: Sequence[str] = (),
     threads: int | None = None,
+    provider_options: Mapping[str, str] | None = None,
     time: float = 10.0,
     remeasure: bool = False,
     golden: Path | None = None,
@@ -539,6 +552,7 @@ def deploy(
         opset: As for `export`.
         bake: "preprocess" and "nms": what becomes part of the graphs.
         threads: Threads of a CPU engine; None means all physical cores.
+        provider_options: Options of the targets that are execution providers, key to value.
         time: Seconds of measurement for each entry, at most.
         remeasure: Measure although a measurement of an equal environment is in the cache.
         golden: Images to keep in the bundle as golden inputs; None generates them.
@@ -574,6 +588,7 @@ def deploy(
         opset=opset,
         bake=bake,
         threads=threads,
+        provider_options=provider_options or {},
         time=time,
         remeasure=remeasure,
         golden=golden,
@@ -947,6 +962,7 @@ def debug_parity(
     against: str | None = None,
     data: Path | None = None,
     threads: int | None = None,
+    provider_options: Mapping[str, str] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> DebugParityDocument:
@@ -963,6 +979,7 @@ def debug_parity(
             itself as it is written, which shows what the engine makes of it.
         data: Images to compare on; None takes the bundle's golden inputs, else generated ones.
         threads: Threads of a CPU engine; None means all physical cores.
+        provider_options: Options of an execution provider ("onnxruntime:ep=QNN"), key to value.
         seed: Of generated inputs.
         progress: Receives what is being done.
 
@@ -980,6 +997,7 @@ def debug_parity(
         against=against,
         data=data,
         threads=threads,
+        provider_options=provider_options,
         seed=seed,
         progress=progress or Silent(),
     )

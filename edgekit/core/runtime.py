@@ -102,6 +102,7 @@ class CompileOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             None means one under "latency" and the engine's own choice under "throughput".
         optimize: False switches graph optimizations off, for the reference.
         allow_fallback: Whether nodes may run on another device than asked for.
+        provider_options: Key and value of every option for the execution provider, sorted.
     """
 
     compute: str = "fp32"
@@ -110,6 +111,7 @@ class CompileOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     streams: int | None = None
     optimize: bool = True
     allow_fallback: bool = False
+    provider_options: tuple[tuple[str, str], ...] = ()
 
 
 class Compiled(msgspec.Struct, frozen=True):

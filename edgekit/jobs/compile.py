@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from edgekit.core.documents import CompileDocument
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions
 from edgekit.jobs.running.certify import whole_placement
 from edgekit.jobs.running.child import Child
-from edgekit.jobs.running.engines import compile_graphs, opener, usable
+from edgekit.jobs.running.engines import (
+    compile_graphs,
+    opener,
+    options_for,
+    refuse_idle_options,
+    usable,
+)
 from edgekit.jobs.running.models import resolve_model
 from edgekit.jobs.running.worker import Worker
 
@@ -21,13 +29,20 @@ def run(
     compute: str,
     threads: int | None,
     allow_fallback: bool,
+    provider_options: Mapping[str, str] | None,
     force: bool,
     progress: Progress,
 ) -> CompileDocument:
     """See edgekit.api.compile."""
     where, probe = usable(target)
+    refuse_idle_options(provider_options, [where])
     resolved = resolve_model(model, probe=probe)
-    options = CompileOptions(compute=compute, threads=threads, allow_fallback=allow_fallback)
+    options = CompileOptions(
+        compute=compute,
+        threads=threads,
+        allow_fallback=allow_fallback,
+        provider_options=options_for(where, provider_options),
+    )
     engines = compile_graphs(
         resolved.variant.paths, where, probe, options, force=force, progress=progress
     )

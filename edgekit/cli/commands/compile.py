@@ -28,6 +28,7 @@ __all__ = ["command"]
 @options.compute
 @options.threads
 @options.allow_fallback
+@options.provider_options
 @click.option("--force", is_flag=True, help="Compile again although it is cached.")
 @reporting
 def command(*, model: str, **rest: Any) -> CompileDocument:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgekit.benchmarks.certificate import fell_back
@@ -17,7 +17,7 @@ from edgekit.jobs.caching.fingerprints import files_digest
 from edgekit.jobs.measuring.cells import Cell
 from edgekit.jobs.running.certify import whole_placement
 from edgekit.jobs.running.child import Child
-from edgekit.jobs.running.engines import compile_graphs, opener, usable
+from edgekit.jobs.running.engines import compile_graphs, opener, options_for, usable
 from edgekit.jobs.running.feeds import generated_feeds, open_data, roles
 from edgekit.jobs.running.gauge import Conditions
 from edgekit.jobs.running.golden import generated_pictures
@@ -70,6 +70,7 @@ class Preparer:
         data: Images for an end-to-end latency; None generates some.
         seed: Of generated inputs.
         progress: Told of every engine that is compiled.
+        provider_options: For the targets that are execution providers.
     """
 
     model: str
@@ -80,6 +81,7 @@ class Preparer:
     data: Path | None
     seed: int
     progress: Progress
+    provider_options: Mapping[str, str] = field(default_factory=dict)
 
     def prepare(self, cell: Cell, *, timeout: float | None = None) -> Prepared:
         """Compile the model for a cell and make its inputs.
@@ -101,6 +103,7 @@ class Preparer:
             allow_fallback=self.allow_fallback,
             hint="throughput" if cell.scenario == "offline" else "latency",
             streams=cell.streams,
+            provider_options=options_for(target, self.provider_options),
         )
         graphs = resolved.variant.paths
         engines = compile_graphs(
