@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.core.errors import BadInput, EdgekitError, Unavailable
+from edgekit.core.errors import BadInput, CheckFailed, EdgekitError, Unavailable
 from edgekit.core.files import atomic_path
 from edgekit.core.requires import requires
 from edgekit.core.runtime import (
@@ -115,10 +115,8 @@ class OnnxRuntime:
             else:
                 # Other providers compile when they open, and what they compile cannot be saved.
                 copy_graph(facts, temporary)
-                try:
-                    _session(library, temporary, target, options, optimize=options.optimize)
-                except Unavailable as error:
-                    raise _with_axes(error, facts.inputs) from error
+                axes = _axes_hint(facts.inputs)
+                _session(library, temporary, target, options, optimize=options.optimize, axes=axes)
         return finish(
             engine,
             facts,
@@ -534,6 +532,7 @@ def _session(
     optimize: bool,
     save: Path | None = None,
     profile: str | None = None,
+    axes: str = "",
 ) -> Any:
     """Open an onnxruntime.InferenceSession on exactly the target asked for.
 
@@ -545,10 +544,12 @@ def _session(
         optimize: Whether ONNX Runtime optimises the graph now.
         save: Where to write the graph as optimised.
         profile: Prefix of the profile to write; profiling slows every run down.
+        axes: What a hint says about dynamic axes, where the provider refuses the graph.
 
     Raises:
         BadInput: ONNX Runtime refuses the graph, or the provider an option.
-        Unavailable: The provider is not there, or does not take the whole graph.
+        CheckFailed: The provider does not take the whole graph, and nothing else was allowed.
+        Unavailable: The provider is not there, or does not start.
     """
     provider = _provider(library, target)
     own = _own_options(provider, target, options)
@@ -578,18 +579,23 @@ def _session(
             ) from error
         if _STRICT_WORDS in str(error):
             loose = _settings(library, options, optimize=optimize)
-            left = _left_over(library, graph, loose, [*providers, _CPU])
-            raise Unavailable(
+            left = _left_over(library, graph, target, loose, [*providers, _CPU])
+            raise CheckFailed(
                 f"{target} does not take the whole graph: {left}.",
-                hint="Use --allow-fallback to let nodes run on the CPU.",
+                hint=f"{axes}Use --allow-fallback to let nodes run on the CPU.",
             ) from error
-        raise _provider_fails(target, error, options) from error
+        raise _provider_fails(target, error, options, axes) from error
+    _require_started(session, provider, target)
+    return session
+
+
+def _require_started(session: Any, provider: str, target: Target) -> None:
+    """Refuse a session without its provider: ONNX Runtime only warns where one does not start."""
     if provider not in session.get_providers():
         raise Unavailable(
             f"{target} is not available: ONNX Runtime could not start {provider}.",
             hint=_start_hint(target),
         )
-    return session
 
 
 def _settings(library: Any, options: CompileOptions, *, optimize: bool) -> Any:
@@ -613,32 +619,46 @@ def _settings(library: Any, options: CompileOptions, *, optimize: bool) -> Any:
     return settings
 
 
-def _left_over(library: Any, graph: Path, settings: Any, providers: list[Any]) -> str:
-    """Say which nodes a provider leaves to the CPU, from a session that lets it."""
+def _left_over(
+    library: Any, graph: Path, target: Target, settings: Any, providers: list[Any]
+) -> str:
+    """Say which nodes a provider leaves to the CPU, from a session that lets it.
+
+    Raises:
+        Unavailable: All of them, for it did not start.
+    """
     settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     try:
         session = library.InferenceSession(
             str(graph), settings, providers=providers, enable_fallback=0
         )
+        _require_started(session, _provider(library, target), target)
         parts = session.get_provider_graph_assignment_info()
         nodes = [(node, part.ep_name) for part in parts for node in part.get_nodes()]
         left = [node for node, provider in nodes if provider == _CPU]
         first = left[0]
+    except Unavailable:
+        raise
     except Exception:  # older versions do not tell; that it was refused is known all the same
         return "nodes are left to the CPU"
     named = f"{first.name!r} ({first.op_type})" if first.name else first.op_type
     return f"{len(left)} of {len(nodes)} nodes are left to the CPU, {named} first"
 
 
-def _provider_fails(target: Target, error: Exception, options: CompileOptions) -> EdgekitError:
+def _provider_fails(
+    target: Target, error: Exception, options: CompileOptions, axes: str
+) -> EdgekitError:
     """What to raise where a provider refuses to open a graph at all."""
     said = _sentence(error)
     if options.provider_options:
         given = ", ".join("=".join(pair) for pair in options.provider_options)
         return BadInput(
-            f"{target} does not open the graph with {given}: {said}", hint=_start_hint(target)
+            f"{target} does not open the graph with {given}: {said}",
+            hint=f"{_start_hint(target)}. {axes}".strip(),
         )
-    return Unavailable(f"{target} does not open the graph: {said}", hint=_start_hint(target))
+    return Unavailable(
+        f"{target} does not open the graph: {said}", hint=f"{axes}{_start_hint(target)}"
+    )
 
 
 def _start_hint(target: Target) -> str:
@@ -649,18 +669,15 @@ def _start_hint(target: Target) -> str:
     return f"Check its driver and --provider-option{page}"
 
 
-def _with_axes(error: Unavailable, inputs: Sequence[TensorInfo]) -> Unavailable:
-    """Add that a provider may want fixed shapes, where the graph has none."""
+def _axes_hint(inputs: Sequence[TensorInfo]) -> str:
+    """Say that a provider may want fixed shapes, where a graph has others; else nothing."""
     axes = [axis for info in inputs for axis in info.shape if isinstance(axis, str)]
     if not axes:
-        return error
+        return ""
     named = ", ".join(dict.fromkeys(axes))
-    return Unavailable(
-        error.message,
-        hint=(
-            f"The graph has dynamic axes ({named}), and many providers take fixed shapes only: "
-            f"export it with numbers in their place. {error.hint}"
-        ),
+    return (
+        f"The graph has dynamic axes ({named}), and many providers take fixed shapes only: export "
+        "it with numbers in their place. "
     )
 
 
@@ -683,5 +700,5 @@ def _sentence(error: Exception) -> str:
     """ONNX Runtime's message as one line, without its status code and source paths."""
     text = " ".join(str(error).split())
     text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
-    text = re.sub(r"/onnxruntime_src/\S+ (?:\w[^()]*\([^)]*\)\s*(?:const\s*)?)?", "", text)
+    text = re.sub(r"/\S+\.(?:cc|cpp|h):\d+ (?:\w[^()]*\([^)]*\)\s*(?:const\s*)?)?", "", text)
     return text if len(text) <= 300 else f"{text[:297]}..."

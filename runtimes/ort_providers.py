@@ -65,7 +65,7 @@ class Provider:
             how = f"pip uninstall -y onnxruntime && pip install {self.flavour}"
         else:
             how = self.where or "Build ONNX Runtime with it."
-        return f"{how}  ({self.page})"
+        return f"{how} ({self.page})"
 
 
 def _page(word: str) -> str:

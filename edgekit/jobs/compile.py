@@ -69,4 +69,5 @@ def run(
         ),
         executed_precision=whole.executed_precision,
         placement=whole.share_by_precision(),
+        devices=whole.share_by_device(),
     )

@@ -74,6 +74,7 @@ def show_compile(document: CompileDocument, console: Console) -> None:
             ("target", f"{document.target} in {document.compute}"),
             ("compiled", state),
             ("runs in", f"{document.executed_precision}: {shares(document.placement)}"),
+            *([("runs on", shares(document.devices))] if document.devices else []),
             ("size", size(document.size_bytes)),
             *((role, path(folder)) for role, folder in document.engines.items()),
         ],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from edgekit.core.certificate import Verdict
 from edgekit.core.documents.document import Document, OutputParity
 
@@ -64,6 +66,8 @@ class CompileDocument(Document, frozen=True, kw_only=True):
     Attributes:
         engines: Role to the engine's folder in the cache.
         cached: Whether all of them were in the cache already.
+        placement: Share of the arithmetic by the precision that it runs in.
+        devices: Share of the arithmetic by the device or provider that runs it.
     """
 
     schema: Literal["edgekit.compile/1"] = "edgekit.compile/1"
@@ -76,3 +80,4 @@ class CompileDocument(Document, frozen=True, kw_only=True):
     size_bytes: int
     executed_precision: str
     placement: dict[str, float]
+    devices: dict[str, float] = msgspec.field(default_factory=dict)
