@@ -79,8 +79,7 @@ class OnnxRuntime:
             fix=fix,
             version=_version(found, name),
             device=_device_identity(target),
-            # An fp16 graph runs on a CPU too, but in fp32 with casts around every node.
-            precisions=("fp32", "int8") if target.device == "cpu" else ("fp32", "fp16"),
+            precisions=_precisions(target),
             computes=("fp32",),
             dialect="u8s8",
         )
@@ -450,6 +449,14 @@ def _device_identity(target: Target) -> str:
     return f"{_device_name(target)} | {target.device}"
 
 
+def _precisions(target: Target) -> tuple[str, ...]:
+    if target.device == "cpu":
+        # An fp16 graph runs on a CPU too, but in fp32 with casts around every node.
+        return "fp32", "int8"
+    # What a provider is good at nobody says: an NPU may take int8 and nothing else.
+    return ("fp32", "fp16", "int8") if _provider_name(target) else ("fp32", "fp16")
+
+
 def _provider_name(target: Target) -> str:
     """Short name of the provider that ep=NAME asks for; empty for the other devices."""
     return target.device[3:] if target.device.startswith("ep=") else ""
@@ -469,8 +476,7 @@ def _not_offered(name: str, found: Mapping[str, str]) -> tuple[str, str]:
     if offered_as(name, offer.providers):
         return "", ""
     if offer.problem:
-        known = provider(name)
-        return offer.problem, known.remedy if known else "Ask the one who made it."
+        return offer.problem, _requirements(name)
     return missing(name, offer.providers, " ".join(next(iter(found.items()))))
 
 
@@ -487,7 +493,10 @@ def _provider(library: Any, target: Target) -> str:
     if full is not None:
         return full
     reason, fix = missing(name, offered, f"onnxruntime {library.__version__}")
-    raise Unavailable(f"{target} is not available: {problem or reason}", hint=fix)
+    raise Unavailable(
+        f"{target} is not available: {problem or reason}",
+        hint=_requirements(name) if problem else fix,
+    )
 
 
 def _own_options(provider: str, target: Target, options: CompileOptions) -> dict[str, str]:
@@ -654,19 +663,23 @@ def _provider_fails(
         given = ", ".join("=".join(pair) for pair in options.provider_options)
         return BadInput(
             f"{target} does not open the graph with {given}: {said}",
-            hint=f"{_start_hint(target)}. {axes}".strip(),
+            hint=f"{_start_hint(target)} {axes}".strip(),
         )
     return Unavailable(
         f"{target} does not open the graph: {said}", hint=f"{axes}{_start_hint(target)}"
     )
 
 
+def _requirements(name: str) -> str:
+    known = provider(name)
+    page = f" of {known.page}" if known else ""
+    return f"Check its driver, and the requirements and options{page} (--provider-option)."
+
+
 def _start_hint(target: Target) -> str:
     if target.device == "cuda":
         return "Check the driver and the CUDA libraries that onnxruntime-gpu needs."
-    known = provider(_provider_name(target))
-    page = f"; its requirements and options: {known.page}" if known else ""
-    return f"Check its driver and --provider-option{page}"
+    return _requirements(_provider_name(target))
 
 
 def _axes_hint(inputs: Sequence[TensorInfo]) -> str:

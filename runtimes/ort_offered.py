@@ -20,7 +20,7 @@ import msgspec
 from edgekit.runtimes.installed import files_present
 from edgekit.runtimes.ort_providers import PROVIDERS, offered_as, provider, short_name
 
-__all__ = ["LIBRARIES", "Offer", "ask", "plugins", "register"]
+__all__ = ["LIBRARIES", "Offer", "ask", "listed", "register"]
 
 # NAME=FILE, several separated as in PATH: plugins that no distribution of the table brings.
 LIBRARIES = "EDGEKIT_PROVIDER_LIBRARIES"
@@ -42,10 +42,16 @@ class Offer(msgspec.Struct, frozen=True):
     problem: str = ""
 
 
-def plugins() -> tuple[str, ...]:
-    """Short names of the providers whose plugin is installed or named in the environment."""
+def listed() -> tuple[str, ...]:
+    """Short names of the providers here, beyond those that have a target of their own.
+
+    Plugins are among them whether or not they find their device: why not is worth telling.
+    """
     installed = [one.name for one in PROVIDERS if one.module and files_present(one.module)]
-    return tuple(dict.fromkeys([*installed, *_libraries()]))
+    plugins = tuple(dict.fromkeys([*installed, *_libraries()]))
+    offered = [short_name(one) for one in ask(plugins).providers]
+    known = {one.name: one.listed for one in PROVIDERS}
+    return tuple(one for one in dict.fromkeys([*offered, *plugins]) if known.get(one, True))
 
 
 def register(library: Any, name: str) -> str:

@@ -8,27 +8,32 @@ from __future__ import annotations
 import sys
 
 from edgekit.core.runtime import Probe
+from edgekit.core.target import Target
 from edgekit.runtimes.catalogue import broken_entries, load_runtime, targets
 from edgekit.runtimes.installed import installed, older_than
+from edgekit.runtimes.ort_offered import listed
+from edgekit.runtimes.ort_providers import FLAVOURS
 
 __all__ = ["probe_all", "problems"]
 
 _OPENVINO_MINIMUM = "2024.4"
 _ONNXRUNTIME_MINIMUM = "1.18"
-# All of these install into the one folder "onnxruntime", the last one over the others.
-_ONNXRUNTIME = (
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "onnxruntime-openvino",
-    "onnxruntime-directml",
-    "onnxruntime-qnn",
-)
+# Older ones bring an onnxruntime of their own, newer ones are a plugin beside it.
+_PLUGIN_SINCE = {"onnxruntime-qnn": "2"}
 
 
-def probe_all() -> list[Probe]:
-    """Probe every target of the catalogue, third parties' too."""
+def probe_all(*, providers: bool = False) -> list[Probe]:
+    """Probe every target of the catalogue, third parties' too.
+
+    Args:
+        providers: The execution providers of the installed onnxruntime as well. Only it can tell
+            them, so it is imported, in a process of its own.
+    """
     probes = []
-    for target in targets():
+    places = targets()
+    if providers and installed(FLAVOURS):
+        places += [Target("onnxruntime", f"ep={name}") for name in listed()]
+    for target in places:
         try:
             probes.append(load_runtime(target.runtime).probe(target))
         except Exception as error:  # a stranger's probe must not take doctor down
@@ -46,7 +51,12 @@ def probe_all() -> list[Probe]:
 def problems() -> list[str]:
     """What is wrong with the installation as a whole, each with its remedy, in sentences."""
     found = []
-    flavours = installed(_ONNXRUNTIME)
+    # All of these install into the one folder "onnxruntime", the last one over the others.
+    flavours = installed(FLAVOURS)
+    for name, since in _PLUGIN_SINCE.items():
+        flavours |= {
+            one: version for one, version in installed([name]).items() if older_than(version, since)
+        }
     if len(flavours) > 1:
         keep = "onnxruntime-gpu" if "onnxruntime-gpu" in flavours else next(iter(flavours))
         found.append(
