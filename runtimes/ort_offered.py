@@ -64,7 +64,7 @@ def register(library: Any, name: str) -> str:
     Returns:
         What went wrong, a sentence; empty where nothing did.
     """
-    if name in _registered or offered_as(name, library.get_available_providers()):
+    if offered_as(name, library.get_available_providers()):
         return ""
     known, own = provider(name), _libraries().get(name.casefold())
     if own is None and (known is None or not known.module or not files_present(known.module)):
@@ -75,7 +75,9 @@ def register(library: Any, name: str) -> str:
     try:
         if own is None and known is not None:
             own = Path(importlib.import_module(known.module).get_library_path())
-        library.register_execution_provider_library(known.full_name if known else name, str(own))
+        if name not in _registered:  # ONNX Runtime takes a name once
+            full = known.full_name if known else name
+            library.register_execution_provider_library(full, str(own))
     except Exception as error:  # a vendor's own code
         return f"{what} does not load: {' '.join(str(error).split())[:300]}"
     _registered.add(name)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
 import yaml
 from null_models import null_graph
 
 from edgekit import api
+from edgekit.core.certificate import Limits
 from edgekit.core.errors import BadInput, CheckFailed
-from edgekit.core.progress import Silent
 from edgekit.core.runtime import CompileOptions, Probe
 from edgekit.core.target import Target
 from edgekit.jobs.deploying.recipe import write_recipe
@@ -89,35 +91,45 @@ def test_the_recipe_repeats_them(tmp_path):
     assert recipe["provider-option"] == ["backend_path=a=b.so", "cores=2"]
 
 
-def test_a_fall_back_is_refused_and_with_leave_it_is_told_and_never_valid(tmp_path, azure):
+def told(folder):
+    """What the provider of every engine below a folder was told."""
+    described = [json.loads(path.read_bytes()) for path in folder.rglob("compiled.json")]
+    return [one["options"]["provider_options"] for one in described if one["target"] == AZURE]
+
+
+def test_a_fall_back_is_refused_and_with_leave_it_is_told_and_never_valid(
+    tmp_path, azure, monkeypatch
+):
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "cache"))
     model = null_graph(tmp_path / "m.onnx")
     with pytest.raises(CheckFailed, match="1 of 1 nodes are left to the CPU, 'add'"):
         api.compile(model, target=AZURE)
-    compiled = api.compile(model, target="ort:ep=azure", allow_fallback=True)
+    options = {"provider_options": {"a": "1"}, "allow_fallback": True}
+    compiled = api.compile(model, target="ort:ep=azure", **options)
     assert (compiled.target, compiled.devices) == (AZURE, {"cpu": 1.0})
-    measured = api.bench(
-        model,
-        targets=(AZURE, "ort:cpu"),
-        provider_options={},
-        allow_fallback=True,
-        time=0.2,
-        store=False,
-        progress=Silent(),
-    )
-    fell_back, own = measured.entries
+    assert told(tmp_path / "cache") == [[["a", "1"]]]
+    options["provider_options"] = {"a": "2"}
+    document = api.bench(model, targets=(AZURE, "ort:cpu"), time=0.2, store=False, **options)
+    fell_back, own = document.entries
+    assert document.provider_options == {"a": "2"}
+    assert [["a", "2"]] in told(tmp_path / "cache")
     assert not fell_back.valid
     assert "It fell back: 100.0% of the arithmetic ran on cpu" in " ".join(fell_back.reasons)
     assert "fell back" not in " ".join(own.reasons)
 
 
-def test_deploy_fails_an_entry_that_falls_back(tmp_path, azure, digits_onnx):
-    bundle = tmp_path / "b"
-    document = api.deploy(str(digits_onnx), bundle, targets=(AZURE,), precision=("fp32",), time=0.2)
+def test_deploy_fails_an_entry_that_falls_back_unless_it_may(tmp_path, azure, digits_onnx):
+    asked = {"targets": (AZURE,), "precision": ("fp32",), "time": 0.2}
+    document = api.deploy(str(digits_onnx), tmp_path / "b", **asked)
     (entry,) = document.entries
     assert entry.verdict == "FAIL"
-    assert "nodes are left to the CPU" in entry.reason
-    (chosen,) = document.recommended
-    assert chosen.variant is None
+    assert "nodes are left to the CPU" in entry.error
+    assert document.recommended[0].variant is None
+    options = {"provider_options": {"a": "1"}, "limits": Limits(allow_fallback=True)}
+    (entry,) = api.deploy(str(digits_onnx), tmp_path / "c", **asked, **options).entries
+    assert entry.checks["placement"].verdict == "PASS"
+    assert "100.0% of the arithmetic ran on cpu" in entry.checks["placement"].reason
+    assert told(tmp_path / "c") == [[["a", "1"]]]
 
 
 def test_a_measurement_does_not_go_on_with_other_options(tmp_path, azure):

@@ -60,6 +60,13 @@ def test_what_has_no_plugin_or_is_built_in_is_left_alone(qnn: None) -> None:
     assert library.registered == []
 
 
+def test_a_plugin_without_its_device_is_registered_once_too(qnn: None) -> None:
+    # ONNX Runtime refuses a name that is taken.
+    library = Library(device=False)
+    assert register(library, "QNN") == register(library, "QNN") != ""
+    assert len(library.registered) == 1
+
+
 def test_a_plugin_without_its_device_says_so(qnn: None) -> None:
     problem = register(Library(device=False), "QNN")
     assert problem == (
