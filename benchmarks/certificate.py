@@ -12,7 +12,7 @@ import numpy as np
 
 from edgekit.benchmarks.agreement import Agreement
 from edgekit.benchmarks.shift import Shift
-from edgekit.core.certificate import CHECKS, Certificate, Check, Limits, Metric
+from edgekit.core.certificate import CHECKS, Certificate, Check, Limits, Metric, Verdict
 from edgekit.core.parity import SQNR_LIMIT_DB, TensorParity
 from edgekit.core.runtime import Array, NodePlacement, Placement
 from edgekit.core.variant import Entry
@@ -47,6 +47,8 @@ _SLACK = 1e-9
 # The tasks whose results can be scored and compared.
 _ANSWERING = ("classification", "detection", "segmentation")
 _FLOATS = ("fp64", "fp32", "fp16", "bf16")
+# A runtime's word for what it cannot see into.
+_UNKNOWN = "unknown"
 _MOST_NODES = 10
 
 
@@ -350,7 +352,8 @@ def check_placement(
     not asked for (fp32 is always welcome); an int8 graph ran at least half of its quantized share
     in int8; and of the float arithmetic at least half ran in `compute`. What only moves data may
     be elsewhere; it is told. The figure and limit are those of the first that fails, else the
-    share on the device.
+    share on the device. Where the engine does not tell the precision of a part ("unknown") and
+    nothing is wrong with the rest, that is UNVERIFIED.
 
     Args:
         placement: Read from the engine's own graph; None where it does not tell.
@@ -380,8 +383,16 @@ def check_placement(
         faults.append((where, on_device, 1.0))
     faults += _precision_faults(by_precision, precision, compute, quantized_share)
     if not faults:
-        moved = f"{len(elsewhere)} nodes that only move data ran elsewhere." if elsewhere else ""
-        return Check(verdict="PASS", value=on_device, limit=1.0, reason=moved, details=details)
+        told = f"{len(elsewhere)} nodes that only move data ran elsewhere." if elsewhere else ""
+        hidden = by_precision.get(_UNKNOWN, 0.0)
+        verdict: Verdict = "PASS"
+        if hidden > _SLACK:
+            verdict = "PASS" if allow_fallback else "UNVERIFIED"
+            told = (
+                f"{hidden:.1%} of the arithmetic ran in parts that the provider compiled itself; "
+                f"it does not tell in which precision. {told}"
+            ).strip()
+        return Check(verdict=verdict, value=on_device, limit=1.0, reason=told, details=details)
     _, value, limit = faults[0]
     reason = "; ".join(fault for fault, _, _ in faults)
     if allow_fallback:
@@ -509,7 +520,9 @@ def _precision_faults(
             )
     if precision == "int8":
         limit = _EXECUTED_PART * (quantized_share or 0.0)
-        if int8 == 0 or int8 < limit - _SLACK:
+        # What a provider compiled itself may be int8.
+        most = int8 + shares.get(_UNKNOWN, 0.0)
+        if most == 0 or most < limit - _SLACK:
             part = "none" if int8 == 0 else f"only {int8:.1%}"
             faults.append((f"{part} of the arithmetic ran in int8", int8, limit))
     total = math.fsum(floats.values())

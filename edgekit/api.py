@@ -227,6 +227,7 @@ def compile(  # noqa: A001  (the command's own name)
     workspace: str | None = None,
     portable: Sequence[Literal["version", "hardware"]] = (),
     mend_qdq: bool = False,
+    provider_options: Mapping[str, str] | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> CompileDocument:
@@ -246,6 +247,7 @@ def compile(  # noqa: A001  (the command's own name)
         workspace: Memory that the build may use for scratch, "1GB"; None leaves it to the engine.
         portable: "version" (runs on newer versions of the library), "hardware" (on newer GPUs).
         mend_qdq: Compile a copy whose Q/DQ TensorRT takes: biases in float, symmetric int8.
+        provider_options: Options of an execution provider ("onnxruntime:ep=QNN"), key to value.
         force: Compile again although it is cached, and replace `output`.
         progress: Receives what is being done.
     """
@@ -263,6 +265,7 @@ def compile(  # noqa: A001  (the command's own name)
         workspace=workspace,
         portable=portable,
         mend_qdq=mend_qdq,
+        provider_options=provider_options,
         force=force,
         progress=progress or Silent(),
     )
@@ -280,6 +283,7 @@ def evaluate(
     threads: int | None = None,
     trust_code: bool = False,
     allow_fallback: bool = False,
+    provider_options: Mapping[str, str] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> EvalDocument:
@@ -297,6 +301,7 @@ def evaluate(
         threads: Threads of a CPU engine; None means all physical cores.
         trust_code: Allow code of the user's (a decoder) to run.
         allow_fallback: Whether nodes may run on another device.
+        provider_options: Options of an execution provider ("onnxruntime:ep=QNN"), key to value.
         seed: Of the split and of the bootstrap.
         progress: Receives what is being done.
 
@@ -317,6 +322,7 @@ def evaluate(
         threads=threads,
         trust_code=trust_code,
         allow_fallback=allow_fallback,
+        provider_options=provider_options,
         seed=seed,
         progress=progress or Silent(),
     )
@@ -339,6 +345,7 @@ def bench(
     time: float = 10.0,
     timeout: float | None = None,
     allow_fallback: bool = False,
+    provider_options: Mapping[str, str] | None = None,
     trust_code: bool = False,
     output: Path | None = None,
     resume: bool = False,
@@ -367,6 +374,7 @@ def bench(
         timeout: Seconds after which an entry that is not done is ended, all included; None means
             ten times `time` and two minutes.
         allow_fallback: Whether nodes may run on another device.
+        provider_options: Options of an execution provider ("onnxruntime:ep=QNN"), key to value.
         trust_code: Whether a decoder that the card names may run, for latency.e2e.
         output: Folder for the result and the raw samples, written after every cell; None writes
             neither.
@@ -398,6 +406,7 @@ def bench(
         time=time,
         timeout=timeout,
         allow_fallback=allow_fallback,
+        provider_options=provider_options,
         trust_code=trust_code,
         output=output,
         resume=resume,
@@ -424,6 +433,7 @@ def bench_against(
     margin: float = 0.03,
     confidence: float = 0.99,
     allow_fallback: bool = False,
+    provider_options: Mapping[str, str] | None = None,
     output: Path | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -450,6 +460,7 @@ def bench_against(
             goes on until the interval's half width is a third of it.
         confidence: Of the interval.
         allow_fallback: Whether nodes may run on another device.
+        provider_options: Options of an execution provider ("onnxruntime:ep=QNN"), key to value.
         output: Folder for the result and the raw samples of both; None writes neither.
         seed: Of generated inputs.
         progress: Receives what is being done.
@@ -472,6 +483,7 @@ def bench_against(
         margin=margin,
         confidence=confidence,
         allow_fallback=allow_fallback,
+        provider_options=provider_options,
         output=output,
         seed=seed,
         progress=progress or Silent(),
@@ -531,6 +543,7 @@ def deploy(
     opset: int | None = None,
     bake: Sequence[str] = (),
     threads: int | None = None,
+    provider_options: Mapping[str, str] | None = None,
     time: float = 10.0,
     remeasure: bool = False,
     golden: Path | None = None,
@@ -565,6 +578,7 @@ def deploy(
         opset: As for `export`.
         bake: "preprocess" and "nms": what becomes part of the graphs.
         threads: Threads of a CPU engine; None means all physical cores.
+        provider_options: Options of the targets that are execution providers, key to value.
         time: Seconds of measurement for each entry, at most.
         remeasure: Measure although a measurement of an equal environment is in the cache.
         golden: Images to keep in the bundle as golden inputs; None generates them.
@@ -600,6 +614,7 @@ def deploy(
         opset=opset,
         bake=bake,
         threads=threads,
+        provider_options=provider_options or {},
         time=time,
         remeasure=remeasure,
         golden=golden,
@@ -973,6 +988,7 @@ def debug_parity(
     against: str | None = None,
     data: Path | None = None,
     threads: int | None = None,
+    provider_options: Mapping[str, str] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> DebugParityDocument:
@@ -989,6 +1005,7 @@ def debug_parity(
             itself as it is written, which shows what the engine makes of it.
         data: Images to compare on; None takes the bundle's golden inputs, else generated ones.
         threads: Threads of a CPU engine; None means all physical cores.
+        provider_options: Options of an execution provider ("onnxruntime:ep=QNN"), key to value.
         seed: Of generated inputs.
         progress: Receives what is being done.
 
@@ -1006,6 +1023,7 @@ def debug_parity(
         against=against,
         data=data,
         threads=threads,
+        provider_options=provider_options,
         seed=seed,
         progress=progress or Silent(),
     )

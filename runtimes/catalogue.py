@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edgekit.core.errors import BadInput, Unavailable
 from edgekit.core.names import closest
 from edgekit.core.target import Target
+from edgekit.runtimes.ort_providers import FLAVOURS, short_name
 
 if TYPE_CHECKING:
     from edgekit.core.runtime import Runtime
@@ -21,6 +22,7 @@ __all__ = [
     "broken_entries",
     "load_runtime",
     "parse_target",
+    "takes_provider_options",
     "targets",
 ]
 
@@ -40,6 +42,7 @@ class Entry:
         extra: The extra of edgekit that installs it; empty where there is none.
         summary: What it is, in a few words.
         indexed: Devices of which there may be several, so that they take an index.
+        configurable: Devices that are execution providers, so that they take --provider-option.
         listed: Whether `doctor` lists it.
     """
 
@@ -50,6 +53,7 @@ class Entry:
     extra: str = ""
     summary: str = ""
     indexed: tuple[str, ...] = ()
+    configurable: tuple[str, ...] = ()
     listed: bool = True
 
 
@@ -58,10 +62,11 @@ CATALOGUE: dict[str, Entry] = {
         module="edgekit.runtimes.ort",
         aliases=("ort",),
         devices=("cpu", "cuda", "ep="),
-        distributions=("onnxruntime", "onnxruntime-gpu"),
+        distributions=FLAVOURS,
         extra="cpu",
         summary="ONNX Runtime",
         indexed=("cuda",),
+        configurable=("cuda", "ep="),
     ),
     "openvino": Entry(
         module="edgekit.runtimes.ov",
@@ -101,7 +106,8 @@ CATALOGUE: dict[str, Entry] = {
 def parse_target(text: str) -> Target:
     """Parse RUNTIME[:DEVICE[:INDEX]]; aliases and a missing device are filled in.
 
-    Examples: "openvino:gpu:1", "ort" (onnxruntime:cpu), "ort:ep=QNN".
+    Examples: "openvino:gpu:1", "ort" (onnxruntime:cpu), "ort:ep=QNN". A provider's name is written
+    in one way only, however it was typed: ep=qnn and ep=QNNExecutionProvider are ep=QNN.
 
     Raises:
         BadInput: Names the part that is wrong and the closest match.
@@ -116,7 +122,7 @@ def parse_target(text: str) -> Target:
             raise BadInput(f"Target {text!r} names no provider.", hint="Write ep=NAME.")
         if index:
             raise BadInput(f"Target {text!r}: ep=NAME takes no index.", hint="Leave it out.")
-        return Target(runtime, device)
+        return Target(runtime, f"ep={short_name(device.removeprefix('ep='))}")
     if device not in entry.devices:
         raise BadInput(
             f"Target {text!r}: {runtime} has no device {device!r}.",
@@ -135,6 +141,12 @@ def parse_target(text: str) -> Target:
             hint=f"Write {runtime}:{device}:0.",
         )
     return Target(runtime, device, int(index))
+
+
+def takes_provider_options(target: Target) -> bool:
+    """Whether a target is an execution provider, which options of its own can be given to."""
+    kind = "ep=" if target.device.startswith("ep=") else target.device
+    return kind in _entries(target.runtime)[target.runtime].configurable
 
 
 def load_runtime(name: str) -> Runtime:

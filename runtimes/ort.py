@@ -7,15 +7,14 @@ import re
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgekit.core.errors import BadInput, Unavailable
+from edgekit.core.errors import BadInput, CheckFailed, EdgekitError, Unavailable
 from edgekit.core.files import atomic_path
-from edgekit.core.names import closest
 from edgekit.core.requires import requires
 from edgekit.core.runtime import (
     Array,
@@ -33,17 +32,24 @@ from edgekit.runtimes.engines import checked_engine, finish, read_tensors
 from edgekit.runtimes.feeds import check_feeds, closed, placeholder_feeds
 from edgekit.runtimes.graph import copy_graph, read_graph
 from edgekit.runtimes.installed import files_present, installed
-from edgekit.runtimes.ort_profile import profiled_nodes
+from edgekit.runtimes.ort_offered import ask, register
+from edgekit.runtimes.ort_profile import COMPILED, count_compiled, profiled_nodes
+from edgekit.runtimes.ort_providers import FLAVOURS, missing, offered_as, provider, short_name
 from edgekit.runtimes.threaded_queue import ThreadedQueue
 
 __all__ = ["DISTRIBUTIONS", "RUNTIME", "OnnxRuntime", "OrtBinding", "OrtSession"]
 
 # All of them install the one package "onnxruntime".
-DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu")
+DISTRIBUTIONS = FLAVOURS
 
 _NVIDIA = Path("/proc/driver/nvidia")
 _JETSON = Path("/dev/nvhost-ctrl-gpu")
 _CPU = "CPUExecutionProvider"
+# What the target itself decides about CUDA. TF32 keeps 10 bits of the mantissa: not what "fp32"
+# says.
+_DECIDED = {"CUDAExecutionProvider": {"device_id": "0", "use_tf32": "0"}}
+# What ONNX Runtime says where the strict switch stops a session.
+_STRICT_WORDS = "fallback to CPU EP has been explicitly disabled"
 
 # Severity 4 lets only fatal messages through: whatever goes wrong is raised, and said once.
 _QUIET = 4
@@ -53,18 +59,27 @@ class OnnxRuntime:
     """The runtime; see edgekit.core.runtime.Runtime."""
 
     def probe(self, target: Target) -> Probe:
-        """What this machine offers, from metadata and device files; never raises."""
+        """What this machine offers, from metadata and device files; never raises.
+
+        Which execution providers there are only onnxruntime can tell: for ep=NAME it is asked, in a
+        process of its own.
+        """
+        return self._probe(target, asked=True)
+
+    def _probe(self, target: Target, *, asked: bool) -> Probe:
         found = installed(DISTRIBUTIONS)
         reason, fix = _why_not(target, found)
+        name = _provider_name(target)
+        if asked and name and not reason:
+            reason, fix = _not_offered(name, found)
         return Probe(
             target=str(target),
             usable=not reason,
             reason=reason,
             fix=fix,
-            version=next(iter(found.values()), ""),
+            version=_version(found, name),
             device=_device_identity(target),
-            # An fp16 graph runs on a CPU too, but in fp32 with casts around every node.
-            precisions=("fp32", "int8") if target.device == "cpu" else ("fp32", "fp16"),
+            precisions=_precisions(target),
             computes=("fp32",),
             dialect="u8s8",
         )
@@ -73,7 +88,7 @@ class OnnxRuntime:
         self, graph: Path, target: Target, options: CompileOptions, folder: Path
     ) -> Compiled:
         """Write the optimised graph as the engine; see edgekit.core.runtime.Runtime."""
-        probe = _require(self.probe(target))
+        probe = _require(self._probe(target, asked=False))
         if options.compute != "fp32":
             raise BadInput(
                 f"{target} computes in fp32 only, not in {options.compute}.",
@@ -99,7 +114,8 @@ class OnnxRuntime:
             else:
                 # Other providers compile when they open, and what they compile cannot be saved.
                 copy_graph(facts, temporary)
-                _session(library, temporary, target, options, optimize=options.optimize)
+                axes = _axes_hint(facts.inputs)
+                _session(library, temporary, target, options, optimize=options.optimize, axes=axes)
         return finish(
             engine,
             facts,
@@ -113,7 +129,7 @@ class OnnxRuntime:
     def open(self, compiled: Compiled, folder: Path) -> OrtSession:
         """Open what `compile` wrote; see edgekit.core.runtime.Runtime."""
         target = parse_target(compiled.target)
-        probe = _require(self.probe(target))
+        probe = _require(self._probe(target, asked=False))
         engine = checked_engine(
             compiled,
             folder,
@@ -310,7 +326,10 @@ class OrtSession:
                 finally:
                     profile = Path(session.end_profiling())
                 ours = {session.get_providers()[0]: self._target.device}
-                return Placement(nodes=profiled_nodes(profile.read_bytes(), ours))
+                nodes = profiled_nodes(profile.read_bytes(), ours)
+                if any(node.precision == COMPILED for node in nodes):
+                    nodes = count_compiled(nodes, self._flops(feeds, f"{prefix}-cpu"))
+                return Placement(nodes=nodes)
         raise BadInput(
             f"{self._engine} does not run on zeros of any size tried, so where its nodes run is "
             f"not known: {problem.message if problem else ''}",
@@ -329,6 +348,24 @@ class OrtSession:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _flops(self, feeds: Feeds, prefix: str) -> int:
+        """Operations of the whole graph, counted on the CPU; 0 where it does not run there."""
+        plain = Target("onnxruntime", "cpu")
+        try:
+            session = _session(
+                _library(plain),
+                self._engine,
+                plain,
+                CompileOptions(),
+                optimize=False,
+                profile=prefix,
+            )
+            _checked(session.run, self._names, dict(feeds))
+        except BadInput:
+            return 0
+        nodes = profiled_nodes(Path(session.end_profiling()).read_bytes(), {})
+        return sum(node.flops for node in nodes)
 
     def _open_session(self) -> Any:
         if self._session is None:
@@ -412,22 +449,78 @@ def _device_identity(target: Target) -> str:
     return f"{_device_name(target)} | {target.device}"
 
 
+def _precisions(target: Target) -> tuple[str, ...]:
+    if target.device == "cpu":
+        # An fp16 graph runs on a CPU too, but in fp32 with casts around every node.
+        return "fp32", "int8"
+    # What a provider is good at nobody says: an NPU may take int8 and nothing else.
+    return ("fp32", "fp16", "int8") if _provider_name(target) else ("fp32", "fp16")
+
+
+def _provider_name(target: Target) -> str:
+    """Short name of the provider that ep=NAME asks for; empty for the other devices."""
+    return target.device[3:] if target.device.startswith("ep=") else ""
+
+
+def _version(found: Mapping[str, str], name: str) -> str:
+    """Full version of onnxruntime and of the plugin that brings a provider, if one does."""
+    version = next(iter(found.values()), "")
+    known = provider(name)
+    plugin = installed([known.plugin]) if known and known.plugin else {}
+    return " + ".join([version, *(f"{one} {text}" for one, text in plugin.items())])
+
+
+def _not_offered(name: str, found: Mapping[str, str]) -> tuple[str, str]:
+    """Reason and fix where onnxruntime, asked apart, has no such provider; else empty strings."""
+    offer = ask((name,))
+    if offered_as(name, offer.providers):
+        return "", ""
+    if offer.problem:
+        return offer.problem, _requirements(name)
+    return missing(name, offer.providers, " ".join(next(iter(found.items()))))
+
+
 def _provider(library: Any, target: Target) -> str:
-    """ONNX Runtime's name of the execution provider of a target.
+    """ONNX Runtime's name of the execution provider of a target, its plugin registered.
 
     Raises:
-        Unavailable: This build of ONNX Runtime does not have it.
+        Unavailable: This ONNX Runtime does not have it.
     """
-    offered: list[str] = library.get_available_providers()
-    name = target.device.removeprefix("ep=")
-    by_name = {provider.removesuffix("ExecutionProvider").lower(): provider for provider in offered}
-    wanted = name.removesuffix("ExecutionProvider").lower()
-    if wanted not in by_name:
-        raise Unavailable(
-            f"{target} is not available: this ONNX Runtime has no execution provider {name!r}.",
-            hint=closest(wanted, by_name),
+    name = _provider_name(target) or short_name(target.device)
+    problem = register(library, name)
+    offered = library.get_available_providers()
+    full = offered_as(name, offered)
+    if full is not None:
+        return full
+    reason, fix = missing(name, offered, f"onnxruntime {library.__version__}")
+    raise Unavailable(
+        f"{target} is not available: {problem or reason}",
+        hint=_requirements(name) if problem else fix,
+    )
+
+
+def _own_options(provider: str, target: Target, options: CompileOptions) -> dict[str, str]:
+    """What a provider is told: what the target decides, and what the user asked for.
+
+    Raises:
+        BadInput: An option that the target decides itself, or a target that takes none.
+    """
+    asked = dict(options.provider_options)
+    if asked and provider == _CPU:
+        raise BadInput(
+            f"{target} takes no provider options, and {next(iter(asked))} was given.",
+            hint="Leave --provider-option out.",
         )
-    return by_name[wanted]
+    decided = dict(_DECIDED.get(provider, {}))
+    for name in decided:
+        if name in asked:
+            raise BadInput(
+                f"{target} sets the provider option {name} itself.",
+                hint="Choose the GPU by its target, onnxruntime:cuda:INDEX; TF32 is not fp32.",
+            )
+    if "device_id" in decided:
+        decided["device_id"] = str(target.index or 0)
+    return decided | asked
 
 
 def _threads(options: CompileOptions) -> int:
@@ -448,6 +541,7 @@ def _session(
     optimize: bool,
     save: Path | None = None,
     profile: str | None = None,
+    axes: str = "",
 ) -> Any:
     """Open an onnxruntime.InferenceSession on exactly the target asked for.
 
@@ -459,11 +553,62 @@ def _session(
         optimize: Whether ONNX Runtime optimises the graph now.
         save: Where to write the graph as optimised.
         profile: Prefix of the profile to write; profiling slows every run down.
+        axes: What a hint says about dynamic axes, where the provider refuses the graph.
 
     Raises:
-        BadInput: ONNX Runtime refuses the graph.
-        Unavailable: The provider is not there, or does not take the whole graph.
+        BadInput: ONNX Runtime refuses the graph, or the provider an option.
+        CheckFailed: The provider does not take the whole graph, and nothing else was allowed.
+        Unavailable: The provider is not there, or does not start.
     """
+    provider = _provider(library, target)
+    own = _own_options(provider, target, options)
+    providers: list[str | tuple[str, dict[str, str]]] = [(provider, own) if own else provider]
+    settings = _settings(library, options, optimize=optimize)
+    if save is not None:
+        settings.optimized_model_filepath = str(save)
+    if profile is not None:
+        settings.enable_profiling = True
+        settings.profile_file_prefix = profile
+        # Packed weights vanish from the profile, and with them the shapes that FLOPs need.
+        settings.add_session_config_entry("session.disable_prepacking", "1")
+    if provider != _CPU:
+        if options.allow_fallback:
+            providers.append(_CPU)
+        else:
+            settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    try:
+        session = library.InferenceSession(
+            str(graph), settings, providers=providers, enable_fallback=0
+        )
+    except Exception as error:
+        if provider == _CPU:
+            raise BadInput(
+                f"ONNX Runtime refuses {graph}: {_sentence(error)}",
+                hint="Export the model again, or with another opset.",
+            ) from error
+        if _STRICT_WORDS in str(error):
+            loose = _settings(library, options, optimize=optimize)
+            left = _left_over(library, graph, target, loose, [*providers, _CPU])
+            raise CheckFailed(
+                f"{target} does not take the whole graph: {left}.",
+                hint=f"{axes}Use --allow-fallback to let nodes run on the CPU.",
+            ) from error
+        raise _provider_fails(target, error, options, axes) from error
+    _require_started(session, provider, target)
+    return session
+
+
+def _require_started(session: Any, provider: str, target: Target) -> None:
+    """Refuse a session without its provider: ONNX Runtime only warns where one does not start."""
+    if provider not in session.get_providers():
+        raise Unavailable(
+            f"{target} is not available: ONNX Runtime could not start {provider}.",
+            hint=_start_hint(target),
+        )
+
+
+def _settings(library: Any, options: CompileOptions, *, optimize: bool) -> Any:
+    """onnxruntime.SessionOptions that every session shares."""
     levels = library.GraphOptimizationLevel
     settings = library.SessionOptions()
     settings.log_severity_level = _QUIET
@@ -480,43 +625,73 @@ def _session(
     # other engine of a comparison, the decoder of a pipeline. Stopping them cost nothing
     # measurable.
     settings.add_session_config_entry("session.force_spinning_stop", "1")
-    if save is not None:
-        settings.optimized_model_filepath = str(save)
-    if profile is not None:
-        settings.enable_profiling = True
-        settings.profile_file_prefix = profile
-        # Packed weights vanish from the profile, and with them the shapes that FLOPs need.
-        settings.add_session_config_entry("session.disable_prepacking", "1")
-    provider = _provider(library, target)
-    providers: list[str | tuple[str, dict[str, str]]] = [provider]
-    if target.device == "cuda":
-        # TF32 keeps 10 bits of the mantissa: not what "fp32" says.
-        providers = [(provider, {"device_id": str(target.index or 0), "use_tf32": "0"})]
-    if provider != _CPU:
-        if options.allow_fallback:
-            providers.append(_CPU)
-        else:
-            settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    return settings
+
+
+def _left_over(
+    library: Any, graph: Path, target: Target, settings: Any, providers: list[Any]
+) -> str:
+    """Say which nodes a provider leaves to the CPU, from a session that lets it.
+
+    Raises:
+        Unavailable: All of them, for it did not start.
+    """
+    settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     try:
         session = library.InferenceSession(
             str(graph), settings, providers=providers, enable_fallback=0
         )
-    except Exception as error:
-        if provider != _CPU:
-            raise Unavailable(
-                f"{target} does not take the whole graph: {_sentence(error)}",
-                hint="Use --allow-fallback to let nodes run on the CPU.",
-            ) from error
-        raise BadInput(
-            f"ONNX Runtime refuses {graph}: {_sentence(error)}",
-            hint="Export the model again, or with another opset.",
-        ) from error
-    if provider not in session.get_providers():
-        raise Unavailable(
-            f"{target} is not available: ONNX Runtime could not start {provider}.",
-            hint="Check the driver and the CUDA libraries that onnxruntime-gpu needs.",
+        _require_started(session, _provider(library, target), target)
+        parts = session.get_provider_graph_assignment_info()
+        nodes = [(node, part.ep_name) for part in parts for node in part.get_nodes()]
+        left = [node for node, provider in nodes if provider == _CPU]
+        first = left[0]
+    except Unavailable:
+        raise
+    except Exception:  # older versions do not tell; that it was refused is known all the same
+        return "nodes are left to the CPU"
+    named = f"{first.name!r} ({first.op_type})" if first.name else first.op_type
+    return f"{len(left)} of {len(nodes)} nodes are left to the CPU, {named} first"
+
+
+def _provider_fails(
+    target: Target, error: Exception, options: CompileOptions, axes: str
+) -> EdgekitError:
+    """What to raise where a provider refuses to open a graph at all."""
+    said = _sentence(error)
+    if options.provider_options:
+        given = ", ".join("=".join(pair) for pair in options.provider_options)
+        return BadInput(
+            f"{target} does not open the graph with {given}: {said}",
+            hint=f"{_start_hint(target)} {axes}".strip(),
         )
-    return session
+    return Unavailable(
+        f"{target} does not open the graph: {said}", hint=f"{axes}{_start_hint(target)}"
+    )
+
+
+def _requirements(name: str) -> str:
+    known = provider(name)
+    page = f" of {known.page}" if known else ""
+    return f"Check its driver, and the requirements and options{page} (--provider-option)."
+
+
+def _start_hint(target: Target) -> str:
+    if target.device == "cuda":
+        return "Check the driver and the CUDA libraries that onnxruntime-gpu needs."
+    return _requirements(_provider_name(target))
+
+
+def _axes_hint(inputs: Sequence[TensorInfo]) -> str:
+    """Say that a provider may want fixed shapes, where a graph has others; else nothing."""
+    axes = [axis for info in inputs for axis in info.shape if isinstance(axis, str)]
+    if not axes:
+        return ""
+    named = ", ".join(dict.fromkeys(axes))
+    return (
+        f"The graph has dynamic axes ({named}), and many providers take fixed shapes only: export "
+        "it with numbers in their place. "
+    )
 
 
 def _checked(call: Callable[..., Any], *arguments: Any) -> Any:
@@ -538,5 +713,5 @@ def _sentence(error: Exception) -> str:
     """ONNX Runtime's message as one line, without its status code and source paths."""
     text = " ".join(str(error).split())
     text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
-    text = re.sub(r"/onnxruntime_src/\S+ (?:\w[^()]*\([^)]*\)\s*(?:const\s*)?)?", "", text)
+    text = re.sub(r"/\S+\.(?:cc|cpp|h):\d+ (?:\w[^()]*\([^)]*\)\s*(?:const\s*)?)?", "", text)
     return text if len(text) <= 300 else f"{text[:297]}..."

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from edgekit.core.runtime import NodePlacement
 from edgekit.runtimes import flops
 
-__all__ = ["profiled_nodes"]
+__all__ = ["COMPILED", "count_compiled", "profiled_nodes"]
+
+# The precision of a part of the graph that its provider compiled itself: ONNX Runtime sees one node
+# and what goes in and out, not what happens inside.
+COMPILED = "unknown"
 
 _PRECISION = {
     "float": "fp32",
@@ -76,11 +80,37 @@ def profiled_nodes(profile: bytes, names: Mapping[str, str]) -> tuple[NodePlacem
             name=event.name.removesuffix(suffix),
             op=event.args.op_name,
             device=names.get(event.args.provider) or _device(event.args.provider),
-            precision=_precision(event.args),
-            flops=_flops(event.args),
+            precision=COMPILED if _compiled(event) else _precision(event.args),
+            flops=0 if _compiled(event) else _flops(event.args),
         )
         for event in sorted(ran, key=lambda event: event.ts)
     )
+
+
+def count_compiled(nodes: Sequence[NodePlacement], flops: int) -> tuple[NodePlacement, ...]:
+    """Give the operations that no visible node does to the parts that a provider compiled.
+
+    Args:
+        nodes: Of one run.
+        flops: Of the whole graph; 0 where they are not known, which leaves all as it is.
+    """
+    hidden = [node for node in nodes if node.precision == COMPILED]
+    rest = max(0, flops - sum(node.flops for node in nodes))
+    # Which part does how much nobody tells; all of them are on one device and of one kind.
+    share, odd = divmod(rest, len(hidden)) if hidden else (0, 0)
+    counts = iter([share + odd, *[share] * len(hidden)])
+    return tuple(
+        msgspec.structs.replace(node, flops=next(counts)) if node.precision == COMPILED else node
+        for node in nodes
+    )
+
+
+def _compiled(event: _Event) -> bool:
+    """Whether a node is a part of the graph that a provider compiled.
+
+    ONNX Runtime names those PROVIDER_OPERATOR_NUMBER, the operator made up by the provider.
+    """
+    return event.name.startswith(f"{event.args.provider}_{event.args.op_name}_")
 
 
 def _device(provider: str) -> str:

@@ -17,18 +17,13 @@ from edgekit.runtimes.host_problems import host_problems
 from edgekit.runtimes.installed import installed, older_than
 from edgekit.runtimes.jetson_problems import jetson_problems
 from edgekit.runtimes.nvidia_problems import nvidia_problems
+from edgekit.runtimes.ort_providers import FLAVOURS
 from edgekit.runtimes.torch_pair import torch_pair_problem
 
 __all__ = ["installation_problems", "problems"]
 
-# All of these install into the one folder "onnxruntime", the last one over the others.
-_ONNXRUNTIME = (
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "onnxruntime-openvino",
-    "onnxruntime-directml",
-    "onnxruntime-qnn",
-)
+# Older ones bring an onnxruntime of their own, newer ones are a plugin beside it.
+_PLUGIN_SINCE = {"onnxruntime-qnn": "2"}
 
 
 def problems(
@@ -58,7 +53,12 @@ def problems(
 def installation_problems() -> list[str]:
     """What is wrong with the installed packages, whatever the machine is."""
     found = []
-    flavours = installed(_ONNXRUNTIME)
+    # All of these install into the one folder "onnxruntime", the last one over the others.
+    flavours = installed(FLAVOURS)
+    for name, since in _PLUGIN_SINCE.items():
+        flavours |= {
+            one: version for one, version in installed([name]).items() if older_than(version, since)
+        }
     if len(flavours) > 1:
         keep = "onnxruntime-gpu" if "onnxruntime-gpu" in flavours else next(iter(flavours))
         found.append(

@@ -43,6 +43,7 @@ __all__ = [
     "model",
     "opset",
     "output",
+    "provider_options",
     "refuse_given",
     "require_valid",
     "require_verified",
@@ -198,6 +199,14 @@ def computes(*, default: str) -> Decorator:
 
 allow_fallback = click.option(
     "--allow-fallback", is_flag=True, help="Allow nodes to run on another device than asked for."
+)
+provider_options = click.option(
+    "--provider-option",
+    "provider_options",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=named_values,
+    help="An option of an execution provider (onnxruntime:ep=NAME); repeatable.",
 )
 threads = click.option(
     "--threads",

@@ -117,6 +117,7 @@ class CompileOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         workspace_bytes: Memory that a build may use for scratch; None leaves it to the engine.
         portable: What an engine shall run on beyond its own: "version" (newer versions of the
             library), "hardware" (newer GPU architectures); both cost speed.
+        provider_options: Key and value of every option for the execution provider, sorted.
     """
 
     compute: str = "fp32"
@@ -129,6 +130,7 @@ class CompileOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sm: tuple[int, ...] = ()
     workspace_bytes: int | None = None
     portable: tuple[Literal["version", "hardware"], ...] = ()
+    provider_options: tuple[tuple[str, str], ...] = ()
 
 
 class Compiled(msgspec.Struct, frozen=True):

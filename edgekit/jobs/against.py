@@ -21,7 +21,7 @@ from edgekit.jobs.results.raw import RawSamples
 from edgekit.jobs.results.writing import write_samples
 from edgekit.jobs.running.child import Child
 from edgekit.jobs.running.duel import DuelFigures, Duellist, DuelWorker
-from edgekit.jobs.running.engines import usable
+from edgekit.jobs.running.engines import refuse_idle_options, usable
 from edgekit.jobs.running.interrupts import deferred_interrupt
 
 __all__ = ["RESULT", "run"]
@@ -52,6 +52,7 @@ def run(
     margin: float,
     confidence: float,
     allow_fallback: bool,
+    provider_options: Mapping[str, str] | None,
     output: Path | None,
     seed: int,
     progress: Progress,
@@ -66,6 +67,8 @@ def run(
         raise BadInput("No target was given.", hint="For instance --target openvino:cpu.")
     if time <= 0 or batch < 1:
         raise BadInput(f"--time and --batch must be above 0, got {time:g} and {batch}.")
+    places = [usable(text)[0] for text in (*targets, *filter(None, [against_target]))]
+    refuse_idle_options(provider_options, places)
     limit = timeout if timeout is not None else _TIMES * time + _SECONDS
     if output is not None:
         refuse_unwritable(output / RESULT)
@@ -73,7 +76,17 @@ def run(
     rule = RatioRule(seconds=2 * time, confidence=confidence, margin=margin, half_width=margin / 3)
 
     def prepared(name: str, target: str, word: str) -> Prepared:
-        preparer = Preparer(name, shapes or {}, time, allow_fallback, False, None, seed, progress)
+        preparer = Preparer(
+            name,
+            shapes or {},
+            time,
+            allow_fallback,
+            False,
+            None,
+            seed,
+            progress,
+            provider_options or {},
+        )
         cell = Cell(str(usable(target)[0]), word, batch=batch, threads=threads)
         return preparer.prepare(cell, timeout=limit)
 

@@ -16,7 +16,7 @@ from edgekit.jobs.measuring.entries import bench_entry, failed_entry
 from edgekit.jobs.measuring.keeping import RESULT, Keeper, finished_before
 from edgekit.jobs.measuring.prepare import Prepared, Preparer
 from edgekit.jobs.results.store import ResultStore
-from edgekit.jobs.running.engines import usable
+from edgekit.jobs.running.engines import refuse_idle_options, usable
 from edgekit.jobs.running.interrupts import deferred_interrupt
 from edgekit.jobs.running.turns import measure_alone, measure_in_turns
 
@@ -44,6 +44,7 @@ def run(
     time: float,
     timeout: float | None,
     allow_fallback: bool,
+    provider_options: Mapping[str, str] | None,
     trust_code: bool,
     output: Path | None,
     resume: bool,
@@ -58,8 +59,10 @@ def run(
         raise BadInput(f"--time must be above 0, got {time:g}.")
     if resume and output is None:
         raise BadInput("--resume needs the folder of the measurement that it goes on with (-o).")
+    places = [usable(text)[0] for text in targets]
+    refuse_idle_options(provider_options, places)
     cells = lay_out(
-        [str(usable(text)[0]) for text in targets],
+        [str(target) for target in places],
         compute or ("fp32",),
         scenario=scenario,
         boundaries=boundary or ("latency.host",),
@@ -75,11 +78,22 @@ def run(
         entries=(),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         sweep={axis: tuple(values) for axis, values in sweep.items()},
+        provider_options=dict(provider_options or {}),
     )
     if output is not None:
         refuse_unwritable(output / RESULT)
     keeper = Keeper(document, cells, output, ResultStore() if store else None, progress)
-    preparer = Preparer(model, shapes or {}, time, allow_fallback, trust_code, data, seed, progress)
+    preparer = Preparer(
+        model,
+        shapes or {},
+        time,
+        allow_fallback,
+        trust_code,
+        data,
+        seed,
+        progress,
+        provider_options or {},
+    )
     before: dict[Cell, BenchEntry] = {}
     if resume and output is not None:
         before = finished_before(output, document, cells, preparer.model_sha256)

@@ -23,6 +23,8 @@ from edgekit.jobs.running.engines import (
     buildable,
     compile_graphs,
     opener,
+    options_for,
+    refuse_idle_options,
     usable,
 )
 from edgekit.jobs.running.models import Model, resolve_model
@@ -49,6 +51,7 @@ def run(
     workspace: str | None = None,
     mend_qdq: bool = False,
     portable: Sequence[Literal["version", "hardware"]] = (),
+    provider_options: Mapping[str, str] | None,
     force: bool,
     progress: Progress,
 ) -> CompileDocument:
@@ -56,6 +59,7 @@ def run(
     if output is not None:
         refuse_used_folder(output, force=force)
     where, probe = buildable(target, tuple(sm)) if sm else usable(target)
+    refuse_idle_options(provider_options, [where])
     resolved = resolve_model(model, probe=probe)
     options = CompileOptions(
         compute=compute,
@@ -65,6 +69,7 @@ def run(
         sm=tuple(sorted(set(sm))),
         workspace_bytes=None if workspace is None else parse_size(workspace),
         portable=tuple(sorted(set(portable))),
+        provider_options=options_for(where, provider_options),
     )
     with tempfile.TemporaryDirectory(prefix="edgekit-mend-") as scratch:
         graphs, mended = resolved.variant.paths, list[str]()
@@ -103,6 +108,7 @@ def run(
             *(note for engine in engines.values() for note in engine.compiled.notes),
             *(() if opened else (_NOT_RUN,)),
         ),
+        devices=opened.share_by_device() if opened else {},
     )
 
 

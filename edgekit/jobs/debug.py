@@ -17,7 +17,7 @@ from edgekit.jobs.bundles.bundle import read_manifest
 from edgekit.jobs.diverging.diverge import find_divergence
 from edgekit.jobs.running.certify import named_parity
 from edgekit.jobs.running.child import run_in_child
-from edgekit.jobs.running.engines import usable
+from edgekit.jobs.running.engines import options_for, refuse_idle_options, usable
 from edgekit.jobs.running.feeds import generated_feeds, open_data
 from edgekit.jobs.running.golden import read_golden
 from edgekit.jobs.running.models import Model, resolve_model
@@ -40,11 +40,14 @@ def run_parity(
     against: str | None,
     data: Path | None,
     threads: int | None,
+    provider_options: Mapping[str, str] | None,
     seed: int,
     progress: Progress,
 ) -> DebugParityDocument:
     """See edgekit.api.debug_parity."""
     where, probe = usable(target)
+    refuse_idle_options(provider_options, [where])
+    own = options_for(where, provider_options)
     suspect = resolve_model(model, probe=probe, sealed=False)
     reference = _reference(suspect, against)
     golden: Golden = {}
@@ -64,7 +67,7 @@ def run_parity(
         suspect.card,
         where,
         probe,
-        CompileOptions(compute=compute, threads=threads),
+        CompileOptions(compute=compute, threads=threads, provider_options=own),
         feeds,
         SQNR_LIMIT_DB[entry_precision(suspect.variant.precision, compute)],
         progress,

@@ -33,7 +33,7 @@ from edgekit.jobs.deploying.stages import Stages
 from edgekit.jobs.export import source_card
 from edgekit.jobs.running.baking import refuse_unbakeable
 from edgekit.jobs.running.certify import Basis, judge_entry
-from edgekit.jobs.running.engines import CachedEngine, usable
+from edgekit.jobs.running.engines import CachedEngine, refuse_idle_options, usable
 from edgekit.jobs.running.entries import Plan, plan_entries, variants_needed
 from edgekit.jobs.running.feeds import Data, generated_feeds, golden_feeds, open_data
 from edgekit.tasks.baked import parse_bake
@@ -85,6 +85,7 @@ def prepare(request: DeployRequest) -> Prepared:
     if not request.targets:
         raise BadInput("No target was given.", hint="For instance --target openvino:cpu.")
     targets = [usable(target) for target in dict.fromkeys(request.targets)]
+    refuse_idle_options(request.provider_options, [target for target, _ in targets])
     plans = plan_entries(targets, request.precision, request.compute)
     card, folder = source_card(source, request.card, request.options)
     data = None

@@ -26,7 +26,7 @@ __all__ = ["known_answer", "run"]
 
 def run(*, deep: bool, progress: Progress) -> DoctorDocument:
     """See edgekit.api.doctor."""
-    probes = probe_all()
+    probes = probe_all(providers=deep)
     if deep:
         for number, probe in enumerate(probes):
             progress.stage(f"opening {probe.target}", Position(number + 1, len(probes)))

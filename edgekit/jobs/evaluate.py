@@ -11,7 +11,13 @@ from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions
 from edgekit.jobs.running.child import Child
-from edgekit.jobs.running.engines import compile_graphs, opener, usable
+from edgekit.jobs.running.engines import (
+    compile_graphs,
+    opener,
+    options_for,
+    refuse_idle_options,
+    usable,
+)
 from edgekit.jobs.running.feeds import Data, open_data
 from edgekit.jobs.running.models import resolve_model
 from edgekit.jobs.running.worker import Evaluation, Worker
@@ -32,11 +38,14 @@ def run(
     threads: int | None,
     trust_code: bool,
     allow_fallback: bool,
+    provider_options: Mapping[str, str] | None,
     seed: int,
     progress: Progress,
 ) -> EvalDocument:
     """See edgekit.api.evaluate."""
     where, probe = usable(target)
+    refuse_idle_options(provider_options, [where])
+    own = options_for(where, provider_options)
     resolved = resolve_model(model, card=card, options=options, probe=probe)
     images = open_data(data, resolved.card, calibration=calibration, seed=seed)
     samples, split = _scored(images, resolved.variant.precision)
@@ -45,7 +54,9 @@ def run(
             f"{data} holds no labelled images to score on.",
             hint="See docs/data.md for the forms of a data set.",
         )
-    how = CompileOptions(compute=compute, threads=threads, allow_fallback=allow_fallback)
+    how = CompileOptions(
+        compute=compute, threads=threads, allow_fallback=allow_fallback, provider_options=own
+    )
     engines = compile_graphs(resolved.variant.paths, where, probe, how, progress=progress)
     progress.stage("evaluate")
     with Child(

@@ -269,6 +269,24 @@ def test_what_only_moves_data_may_be_elsewhere_and_is_told():
     assert found.details["elsewhere"] == ["n1 (Conv) on cpu"]
 
 
+def test_a_precision_that_the_engine_does_not_tell_is_unverified():
+    compiled = nodes(("ep=QNN", "unknown", 9))
+    found = place(compiled, devices=("ep=QNN",))
+    assert (found.verdict, found.value) == ("UNVERIFIED", 1.0)
+    assert "100.0% of the arithmetic ran in parts that the provider compiled" in found.reason
+    # Int8 may be what it runs in: nothing says that it is not.
+    int8 = {"devices": ("ep=QNN",), "precision": "int8", "quantized_share": 1.0}
+    assert place(compiled, **int8).verdict == "UNVERIFIED"
+    assert place(compiled, devices=("ep=QNN",), allow_fallback=True).verdict == "PASS"
+
+
+def test_what_a_provider_leaves_to_the_cpu_is_a_fail_whatever_it_does_not_tell():
+    split = nodes(("ep=QNN", "unknown", 60), ("cpu", "fp32", 40))
+    found = place(split, devices=("ep=QNN",))
+    assert (found.verdict, found.value) == ("FAIL", 0.6)
+    assert "40.0% of the arithmetic ran on cpu" in found.reason
+
+
 def test_a_graph_without_arithmetic_is_judged_by_its_nodes():
     found = place(nodes(("cpu", "fp32", 0), ("gpu", "fp32", 0)))
     assert (found.verdict, found.value) == ("FAIL", 0.5)

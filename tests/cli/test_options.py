@@ -20,7 +20,7 @@ CONTRACT = {
     "--trust-engine", "--require-valid", "--require-verified", "--require-proven", "--config",
     "--threads", "--batch", "--shapes", "--scenario", "--max-drop", "--max-shift",
     "--min-agreement", "--time", "--seed", "--output-path", "-o", "--force", "--json", "--quiet",
-    "--debug",
+    "--debug", "--provider-option",
 }  # fmt: skip
 # The issue asks for the card "by option": --set is that option, beside the contract's own.
 OWN = {
@@ -122,6 +122,7 @@ def test_deploy_passes_everything_on(invoke, answer, samples):
         *("--require-proven", "--allow-fallback", "--arch", "net.py:make", "--card", "c.yaml"),
         *("--set", "confidence=0.4", "--set", "labels=[a=b]"),
         *("--input", "x=batch,3,8,8", "--input", "state=1,4", "--opset", "18", "--threads", "2"),
+        *("--provider-option", "path=a=b", "--provider-option", "cores=2"),
         *("--bake", "preprocess,nms", "--sign", "key.pem", "--dry-run"),
         "--remeasure",
         "--report-images",
@@ -151,6 +152,7 @@ def test_deploy_passes_everything_on(invoke, answer, samples):
         "inputs": {"x": "batch,3,8,8", "state": "1,4"},
         "opset": 18,
         "threads": 2,
+        "provider_options": {"path": "a=b", "cores": "2"},
         "time": 2.5,
         "golden": Path("g"),
         "bake": ("preprocess,nms",),

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from edgekit.core.errors import BadInput
 from edgekit.core.target import Target
+from edgekit.runtimes import probes, problems
 from edgekit.runtimes.catalogue import (
     CATALOGUE,
     broken_entries,
     load_runtime,
     parse_target,
+    takes_provider_options,
     targets,
 )
 from edgekit.runtimes.probes import probe_all
@@ -30,6 +33,9 @@ from edgekit.runtimes.problems import installation_problems
         ("ort:cuda", Target("onnxruntime", "cuda")),
         ("onnxruntime:cuda:1", Target("onnxruntime", "cuda", 1)),
         ("ort:ep=QNN", Target("onnxruntime", "ep=QNN")),
+        ("ort:ep=qnn", Target("onnxruntime", "ep=QNN")),
+        ("ort:ep=QNNExecutionProvider", Target("onnxruntime", "ep=QNN")),
+        ("ort:ep=Acme", Target("onnxruntime", "ep=Acme")),
         ("ov", Target("openvino", "cpu")),
         ("openvino:gpu:0", Target("openvino", "gpu", 0)),
         ("ov:npu", Target("openvino", "npu")),
@@ -162,3 +168,32 @@ def test_a_broken_third_party_takes_nothing_down(
     assert parse_target("ort").runtime == "onnxruntime"
     with pytest.raises(BadInput, match="no runtime 'gone'"):
         parse_target("gone")
+
+
+def test_execution_providers_take_options_and_nothing_else_does() -> None:
+    taking = ("ort:ep=QNN", "ort:cuda:0")
+    others = ("ort:cpu", "ov:cpu", "ov:npu", "null")
+    assert all(takes_provider_options(parse_target(text)) for text in taking)
+    assert not any(takes_provider_options(parse_target(text)) for text in others)
+
+
+def test_a_plugin_beside_onnxruntime_is_no_second_onnxruntime(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    versions = {"onnxruntime": "1.32.0", "onnxruntime-qnn": "2.7.0"}
+
+    def found(names: Sequence[str]) -> dict[str, str]:
+        return {name: versions[name] for name in names if name in versions}
+
+    monkeypatch.setattr(problems, "installed", found)
+    assert not [line for line in problems.installation_problems() if "overwrite" in line]
+    versions["onnxruntime-qnn"] = "1.22.0"
+    assert [line for line in problems.installation_problems() if "overwrite" in line]
+
+
+def test_providers_are_probed_where_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "installed", lambda _: {"onnxruntime": "1.32.0"})
+    monkeypatch.setattr(probes, "listed", lambda: ("Acme",))
+    asked = {probe.target: probe for probe in probe_all(providers=True)}
+    assert not asked["onnxruntime:ep=Acme"].usable
+    assert "onnxruntime:ep=Acme" not in {probe.target for probe in probe_all()}

@@ -12,7 +12,8 @@ import pytest
 from conformance import RuntimeConformance, conv_graph, qdq_graph, random, tensor, write
 from onnx import helper
 
-from edgekit.core.errors import BadInput, MissingLibrary, Unavailable
+from edgekit.benchmarks.certificate import check_placement
+from edgekit.core.errors import BadInput, CheckFailed, MissingLibrary, Unavailable
 from edgekit.core.runtime import CompileOptions
 from edgekit.core.target import Target
 from edgekit.runtimes import ort
@@ -129,18 +130,186 @@ def test_both_flavours_together_rule_cuda_out(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_provider_that_this_build_has_not_is_unavailable(tmp_path: Path) -> None:
     graph = conv_graph(tmp_path / "g.onnx")
-    with pytest.raises(Unavailable, match="no execution provider 'Nowhere'"):
-        RUNTIME.compile(graph, parse_target("ort:ep=Nowhere"), CompileOptions(), tmp_path)
+    target = parse_target("ort:ep=Nowhere")
+    with pytest.raises(Unavailable, match="no execution provider 'Nowhere'") as caught:
+        RUNTIME.compile(graph, target, CompileOptions(), tmp_path)
+    assert caught.value.exit_status == 3
+    assert "no execution provider 'Nowhere'" in RUNTIME.probe(target).reason
+
+
+def test_a_known_provider_that_is_not_here_comes_with_its_distribution() -> None:
+    probe = RUNTIME.probe(parse_target("ort:ep=qnn"))
+    if probe.usable:
+        pytest.skip("this machine has one")
+    assert (probe.target, probe.usable) == ("onnxruntime:ep=QNN", False)
+    assert "onnxruntime-qnn" in probe.reason + probe.fix
 
 
 def test_a_provider_by_name_runs(tmp_path: Path) -> None:
     target = parse_target("ort:ep=CPU")
+    assert RUNTIME.probe(target).usable
     compiled = RUNTIME.compile(
         conv_graph(tmp_path / "g.onnx"), target, CompileOptions(threads=1), tmp_path
     )
     with RUNTIME.open(compiled, tmp_path) as session:
         assert session.run({"x": random(1, 16, 12, 12)})["y"].shape == (1, 32, 12, 12)
         assert session.placement().share_by_device() == {"ep=CPU": 1.0}
+
+
+# The one provider of the ordinary wheel beside the CPU's takes no node of an ordinary graph.
+AZURE = Target("onnxruntime", "ep=Azure")
+
+
+@pytest.fixture
+def azure() -> None:
+    if not RUNTIME.probe(AZURE).usable:
+        pytest.skip("this onnxruntime has no provider that leaves nodes to the CPU")
+
+
+def test_nodes_left_to_the_cpu_are_a_failed_check_that_names_the_first(
+    tmp_path: Path, azure: None
+) -> None:
+    graph = conv_graph(tmp_path / "g.onnx")
+    with pytest.raises(CheckFailed, match="does not take the whole graph") as caught:
+        RUNTIME.compile(graph, AZURE, CompileOptions(threads=1), tmp_path)
+    assert caught.value.exit_status == 1
+    assert "2 of 2 nodes are left to the CPU, 'conv' (Conv) first" in caught.value.message
+    assert "dynamic axes (batch)" in caught.value.hint
+    assert "--allow-fallback" in caught.value.hint
+
+
+def test_a_fall_back_that_is_allowed_runs_and_fails_the_certificate(
+    tmp_path: Path, azure: None
+) -> None:
+    options = CompileOptions(threads=1, allow_fallback=True)
+    compiled = RUNTIME.compile(conv_graph(tmp_path / "g.onnx"), AZURE, options, tmp_path)
+    with RUNTIME.open(compiled, tmp_path) as session:
+        assert session.run({"x": random(1, 16, 12, 12)})["y"].shape == (1, 32, 12, 12)
+        placement = session.placement()
+    assert placement.share_by_device() == {"cpu": 1.0}
+    judge = {"devices": (AZURE.device,), "precision": "fp32", "compute": "fp32"}
+    found = check_placement(placement, **judge)
+    assert (found.verdict, found.value) == ("FAIL", 0.0)
+    assert "100.0% of the arithmetic ran on cpu" in found.reason
+    assert check_placement(placement, **judge, allow_fallback=True).verdict == "PASS"
+
+
+class Sessions:
+    """Stands in for onnxruntime.InferenceSession: notes how it is called, and opens a CPU one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *offered: str) -> None:
+        import onnxruntime
+
+        self.calls: list[dict[str, Any]] = []
+        self.refusal = ""
+        self.starts = True
+        real = onnxruntime.InferenceSession
+
+        def opened(path: str, settings: Any, *, providers: list[Any], **rest: Any) -> Any:
+            strict = settings.get_session_config_entry("session.disable_cpu_ep_fallback")
+            self.calls.append({"providers": providers, "strict": strict, **rest})
+            if self.refusal:
+                raise RuntimeError(self.refusal)
+            if strict == "1" and not self.starts:
+                raise RuntimeError("fallback to CPU EP has been explicitly disabled by the user.")
+            settings.add_session_config_entry("session.disable_cpu_ep_fallback", "0")
+            session = real(path, settings, providers=["CPUExecutionProvider"])
+            if self.starts:
+                names = [one if isinstance(one, str) else one[0] for one in providers]
+                monkeypatch.setattr(session, "get_providers", lambda: names)
+            return session
+
+        def settings() -> Any:
+            made = make()
+            made.add_session_config_entry("session.disable_cpu_ep_fallback", "0")
+            return made
+
+        make = onnxruntime.SessionOptions
+        monkeypatch.setattr(onnxruntime, "SessionOptions", settings)
+        monkeypatch.setattr(onnxruntime, "InferenceSession", opened)
+        names = [*offered, "CPUExecutionProvider"]
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort, "installed", lambda _: {"onnxruntime-gpu": "1.31.1"})
+    monkeypatch.setattr(ort, "_nvidia_gpus", lambda: ["NVIDIA Thing", "NVIDIA Thing"])
+
+
+def test_a_provider_gets_its_options_alone_and_strictly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = Sessions(monkeypatch, "AcmeExecutionProvider")
+    graph, target = conv_graph(tmp_path / "g.onnx"), parse_target("ort:ep=acme")
+    pairs = (("cores", "2"), ("mode", "burst"))
+    options = CompileOptions(threads=1, provider_options=pairs)
+    RUNTIME.compile(graph, target, options, tmp_path)
+    acme = ("AcmeExecutionProvider", {"cores": "2", "mode": "burst"})
+    assert sessions.calls == [{"providers": [acme], "strict": "1", "enable_fallback": 0}]
+    sessions.calls.clear()
+    loose = CompileOptions(threads=1, provider_options=pairs, allow_fallback=True)
+    RUNTIME.compile(graph, target, loose, tmp_path)
+    assert sessions.calls == [
+        {"providers": [acme, "CPUExecutionProvider"], "strict": "0", "enable_fallback": 0}
+    ]
+
+
+def test_cuda_is_as_strict_and_keeps_to_fp32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpu: None
+) -> None:
+    sessions = Sessions(monkeypatch, "CUDAExecutionProvider")
+    options = CompileOptions(threads=1, provider_options=(("cudnn_conv_algo_search", "DEFAULT"),))
+    graph = conv_graph(tmp_path / "g.onnx")
+    RUNTIME.compile(graph, parse_target("ort:cuda:1"), options, tmp_path)
+    told = {"device_id": "1", "use_tf32": "0", "cudnn_conv_algo_search": "DEFAULT"}
+    assert sessions.calls == [
+        {"providers": [("CUDAExecutionProvider", told)], "strict": "1", "enable_fallback": 0}
+    ]
+    tf32 = CompileOptions(provider_options=(("use_tf32", "1"),))
+    for text in ("ort:cuda:1", "ort:ep=CUDA"):
+        with pytest.raises(BadInput, match="sets the provider option use_tf32 itself"):
+            RUNTIME.compile(graph, parse_target(text), tf32, tmp_path)
+
+
+def test_a_provider_that_does_not_start_is_unavailable_and_no_fall_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # ONNX Runtime warns, goes on without the provider, and then finds every node on the CPU.
+    sessions = Sessions(monkeypatch, "AcmeExecutionProvider")
+    sessions.starts = False
+    graph, target = conv_graph(tmp_path / "g.onnx"), parse_target("ort:ep=acme")
+    for options in (CompileOptions(allow_fallback=True), CompileOptions()):
+        with pytest.raises(Unavailable, match="could not start AcmeExecutionProvider"):
+            RUNTIME.compile(graph, target, options, tmp_path)
+
+
+def test_what_a_provider_refuses_is_said_with_the_options_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = Sessions(monkeypatch, "QNNExecutionProvider")
+    # The form in which onnxruntime 1.24.1 reports an option that OpenVINO's provider lacks.
+    sessions.refusal = (
+        "/onnxruntime/onnxruntime/python/onnxruntime_pybind_state.cc:1053 std::shared_ptr<Factory> "
+        "onnxruntime::python::Create(const std::string&, const Options&) Invalid option: cors\n"
+    )
+    graph, target = conv_graph(tmp_path / "g.onnx"), parse_target("ort:ep=QNN")
+    options = CompileOptions(provider_options=(("cors", "2"),))
+    with pytest.raises(BadInput) as caught:
+        RUNTIME.compile(graph, target, options, tmp_path)
+    assert caught.value.message == (
+        "onnxruntime:ep=QNN does not open the graph with cors=2: Invalid option: cors"
+    )
+    with pytest.raises(Unavailable, match="does not open the graph: Invalid") as refused:
+        RUNTIME.compile(graph, target, CompileOptions(), tmp_path)
+    assert "many providers take fixed shapes only" in refused.value.hint
+    assert "QNN-ExecutionProvider.html" in refused.value.hint
+
+
+def test_the_cpu_takes_no_provider_options(tmp_path: Path) -> None:
+    options = CompileOptions(provider_options=(("a", "b"),))
+    with pytest.raises(BadInput, match="takes no provider options, and a was given"):
+        RUNTIME.compile(conv_graph(tmp_path / "g.onnx"), CPU, options, tmp_path)
 
 
 def test_a_missing_library_gives_the_pip_command(

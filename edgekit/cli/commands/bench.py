@@ -20,7 +20,7 @@ _AGAINST = ("against_target", "against_compute", "margin", "fail_on", "confidenc
 # What a measurement against another model takes of the rest.
 _SHARED = (
     "targets", "compute", "scenario", "batch", "shapes", "threads", "time", "timeout",
-    "allow_fallback", "output", "seed", "progress",
+    "allow_fallback", "provider_options", "output", "seed", "progress",
 )  # fmt: skip
 
 
@@ -69,6 +69,7 @@ _SHARED = (
 @options.time(help="Longest measurement of each entry; with --against, 60 of each model.")
 @options.timeout
 @options.allow_fallback
+@options.provider_options
 @options.trust_code
 @options.output(metavar="DIR", help="Folder for the result and the raw samples.")
 @options.resume

@@ -58,6 +58,7 @@ __all__ = ["command"]
     help="Write another tool's Q/DQ as TensorRT takes it: symmetric, biases in float.",
 )
 @options.output(metavar="DIR", help="Folder for the engines and their card.")
+@options.provider_options
 @click.option("--force", is_flag=True, help="Compile again although it is cached.")
 @reporting
 def command(*, model: str, output: Path | None, **rest: Any) -> CompileDocument:

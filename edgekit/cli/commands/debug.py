@@ -47,6 +47,7 @@ def command() -> None:
     help="Images to compare on; default: the bundle's golden inputs, else generated ones."
 )
 @options.threads
+@options.provider_options
 @options.seed
 @reporting
 def parity(*, model: str, **rest: Any) -> DebugParityDocument:

@@ -43,6 +43,7 @@ __all__ = ["command"]
 @options.computes(default="all that the target has")
 @options.limits
 @options.allow_fallback
+@options.provider_options
 @options.arch
 @options.card
 @options.card_options

@@ -33,6 +33,7 @@ __all__ = ["command"]
 @options.threads
 @options.trust_code
 @options.allow_fallback
+@options.provider_options
 @options.seed
 @reporting
 def command(*, model: str, **rest: Any) -> EvalDocument:

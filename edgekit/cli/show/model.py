@@ -85,6 +85,7 @@ def show_compile(document: CompileDocument, console: Console) -> None:
             *([("built for", built_for)] if built_for else []),
             ("compiled", state),
             runs,
+            *([("runs on", shares(document.devices))] if document.devices else []),
             ("size", size(document.size_bytes)),
             *([("on the GPU", f"{size(needed)} with the largest shapes")] if needed else []),
             *((role, path(folder)) for role, folder in document.engines.items()),

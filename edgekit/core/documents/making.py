@@ -75,6 +75,7 @@ class CompileDocument(Document, frozen=True, kw_only=True):
         memory: "weights_bytes", "activations_bytes", "scratch_bytes" on the device, with the
             largest shapes; as far as the build told.
         notes: What the build told, and what was not proven, each a sentence.
+        devices: Share of the arithmetic by the device or provider that runs it.
     """
 
     schema: Literal["edgekit.compile/1"] = "edgekit.compile/1"
@@ -90,3 +91,4 @@ class CompileDocument(Document, frozen=True, kw_only=True):
     placement: dict[str, float]
     memory: dict[str, int] = msgspec.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    devices: dict[str, float] = msgspec.field(default_factory=dict)

@@ -142,6 +142,7 @@ class BenchDocument(Document, frozen=True, kw_only=True):
         created: UTC, ISO 8601.
         sweep: Axis of a sweep ("batch", "threads", …) to its values; empty without one.
         run: Number in the store of results; null where it was not stored.
+        provider_options: What the targets that are execution providers were told.
     """
 
     schema: Literal["edgekit.bench/1"] = "edgekit.bench/1"
@@ -151,3 +152,4 @@ class BenchDocument(Document, frozen=True, kw_only=True):
     created: str = ""
     sweep: dict[str, tuple[int, ...]] = msgspec.field(default_factory=dict)
     run: int | None = None
+    provider_options: dict[str, str] = msgspec.field(default_factory=dict)

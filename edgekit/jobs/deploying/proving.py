@@ -35,7 +35,13 @@ from edgekit.jobs.deploying.stages import Missing, Stages
 from edgekit.jobs.diverging.diverge import first_divergence
 from edgekit.jobs.export import original_graphs
 from edgekit.jobs.running.certify import Basis, Findings, Truths, examine_entry, reference_truths
-from edgekit.jobs.running.engines import CachedEngine, compile_graphs, engine_stage, opener
+from edgekit.jobs.running.engines import (
+    CachedEngine,
+    compile_graphs,
+    engine_stage,
+    opener,
+    options_for,
+)
 from edgekit.jobs.running.entries import Plan
 from edgekit.jobs.running.feeds import Data
 from edgekit.jobs.running.gauge import Conditions
@@ -157,6 +163,7 @@ def compiled(
         compute=plan.compute,
         threads=request.threads,
         allow_fallback=request.limits.allow_fallback,
+        provider_options=options_for(plan.target, request.provider_options),
     )
     name = f"{source.name}, {plan.variant}"
     if stages.dry:

@@ -45,6 +45,7 @@ def write_recipe(path: Path, request: DeployRequest) -> None:
         "opset": request.opset,
         "bake": list(request.bake),
         "threads": request.threads,
+        "provider-option": dict(request.provider_options),
         "time": request.time,
         "golden": request.golden,
         "report-images": request.report_images or None,

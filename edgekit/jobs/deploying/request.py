@@ -40,6 +40,7 @@ class DeployRequest:
     opset: int | None = None
     bake: Sequence[str] = ()
     threads: int | None = None
+    provider_options: Mapping[str, str] = field(default_factory=dict)
     time: float = 10.0
     remeasure: bool = False
     golden: Path | None = None

@@ -149,6 +149,11 @@ def finished_before(
         raise BadInput(
             f"{path} is of {before.model}, not of {document.model}.", hint="Leave --resume out."
         )
+    if before.provider_options != document.provider_options:
+        raise BadInput(
+            f"{path} was measured with other provider options, so its cells cannot be kept.",
+            hint="Leave --resume out.",
+        )
     unlike = differences(before.environment, document.environment)
     if unlike:
         raise BadInput(

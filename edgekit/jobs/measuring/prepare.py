@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgekit.benchmarks.certificate import fell_back
@@ -17,7 +17,13 @@ from edgekit.jobs.caching.fingerprints import files_digest
 from edgekit.jobs.measuring.cells import Cell
 from edgekit.jobs.running.certify import whole_placement
 from edgekit.jobs.running.child import Child
-from edgekit.jobs.running.engines import compile_graphs, fitted, opener, usable
+from edgekit.jobs.running.engines import (
+    compile_graphs,
+    fitted,
+    opener,
+    options_for,
+    usable,
+)
 from edgekit.jobs.running.feeds import generated_feeds, open_data, roles
 from edgekit.jobs.running.gauge import Conditions
 from edgekit.jobs.running.golden import generated_pictures
@@ -70,6 +76,7 @@ class Preparer:
         data: Images for an end-to-end latency; None generates some.
         seed: Of generated inputs.
         progress: Told of every engine that is compiled.
+        provider_options: For the targets that are execution providers.
     """
 
     model: str
@@ -80,6 +87,7 @@ class Preparer:
     data: Path | None
     seed: int
     progress: Progress
+    provider_options: Mapping[str, str] = field(default_factory=dict)
 
     def prepare(self, cell: Cell, *, timeout: float | None = None) -> Prepared:
         """Compile the model for a cell and make its inputs.
@@ -102,6 +110,7 @@ class Preparer:
             hint="throughput" if cell.scenario == "offline" else "latency",
             streams=cell.streams,
             profiles=tuple(fitted(target, resolved.card, feeds)),
+            provider_options=options_for(target, self.provider_options),
         )
         graphs = resolved.variant.paths
         engines = compile_graphs(

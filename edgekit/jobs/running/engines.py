@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from edgekit.export.onnx_file import external_files
 from edgekit.jobs.caching.fingerprints import digest, files_digest, tools
 from edgekit.jobs.caching.store import Stored, cache_root, fetch
 from edgekit.jobs.running.child import run_in_child
-from edgekit.runtimes.catalogue import load_runtime, parse_target
+from edgekit.runtimes.catalogue import load_runtime, parse_target, takes_provider_options
 
 __all__ = [
     "CachedEngine",
@@ -39,6 +39,8 @@ __all__ = [
     "fitted",
     "open_engines",
     "opener",
+    "options_for",
+    "refuse_idle_options",
     "usable",
 ]
 
@@ -134,6 +136,25 @@ def fitted(target: Target, card: ModelCard, feeds: Mapping[str, Feeds]) -> list[
     return [profile] if profile else []
 
 
+def refuse_idle_options(given: Mapping[str, str] | None, targets: Sequence[Target]) -> None:
+    """Refuse options for an execution provider where no target is one.
+
+    Args:
+        given: Option to value.
+        targets: All that a call runs on; beside one that takes them others may have none.
+
+    Raises:
+        BadInput: Options were given, and nothing takes them.
+    """
+    if given and not any(takes_provider_options(target) for target in targets):
+        raise _no_provider(targets[0])
+
+
+def options_for(target: Target, given: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    """Return what was given, sorted, for a target that is an execution provider; else nothing."""
+    return tuple(sorted((given or {}).items())) if takes_provider_options(target) else ()
+
+
 def compile_graphs(
     graphs: Mapping[str, Path],
     target: Target,
@@ -192,8 +213,11 @@ def engine_stage(
     """Lay out what an engine depends on; see compile_graphs.
 
     Raises:
-        BadInput: The target cannot compute in what `options` asks for.
+        BadInput: The target cannot compute in what `options` asks for, or takes no options for a
+            provider.
     """
+    if options.provider_options and not takes_provider_options(target):
+        raise _no_provider(target)
     if options.compute not in probe.computes:
         raise BadInput(
             f"{target} cannot compute in {options.compute} on this machine.",
@@ -306,6 +330,13 @@ def _read(folder: Path) -> Compiled:
         raise BadInput(
             f"{path} does not describe an engine: {error}.", hint="Compile the model again."
         ) from error
+
+
+def _no_provider(target: Target) -> BadInput:
+    return BadInput(
+        f"--provider-option is for execution providers of ONNX Runtime, and {target} is none.",
+        hint="Leave it out, or choose a target such as onnxruntime:ep=QNN.",
+    )
 
 
 def _sentence(reason: str) -> str:
