@@ -86,6 +86,7 @@ def certify(
     precision: str,
     devices: Collection[str],
     quantized_share: float | None = None,
+    simulated: bool = False,
     tolerance: float = 0.0,
 ) -> Certificate:
     """Judge all figures of one entry.
@@ -103,6 +104,7 @@ def certify(
         precision: The variant's: "fp32", "fp16" or "int8".
         devices: The names that the engine gives to the device asked for.
         quantized_share: Share of the graph's FLOPs that is quantized, for an int8 variant.
+        simulated: Whether its Q/DQ are in the dialect of another engine.
         tolerance: Largest difference of two runs on one input; 0 on a CPU.
     """
     checks = {
@@ -117,6 +119,7 @@ def certify(
             precision=precision,
             compute=entry.compute,
             quantized_share=quantized_share,
+            simulated=simulated,
             allow_fallback=limits.allow_fallback,
         ),
         "repeatable": check_repeatable(figures.differing, figures.difference, tolerance=tolerance),
@@ -337,6 +340,12 @@ def check_confidence_shift(shift: Shift | None, max_shift: float) -> Check:
     )
 
 
+_SIMULATED = (
+    "It is in the dialect of another engine: here its rounding was simulated in float, so its "
+    "accuracy is shown and where it runs is not."
+)
+
+
 def check_placement(
     placement: Placement | None,
     *,
@@ -344,6 +353,7 @@ def check_placement(
     precision: str,
     compute: str,
     quantized_share: float | None = None,
+    simulated: bool = False,
     allow_fallback: bool = False,
 ) -> Check:
     """Where and in which precision the arithmetic ran, by share of FLOPs.
@@ -361,6 +371,9 @@ def check_placement(
         precision: The variant's: "fp32", "fp16" or "int8".
         compute: The entry's.
         quantized_share: Share of the graph's FLOPs that is quantized; None where not known.
+        simulated: Whether its Q/DQ are in the dialect of another engine, which is to run it. Then
+            this engine rounds as they say and may compute in float: whether int8 is executed is
+            UNVERIFIED.
         allow_fallback: Whether all of this is allowed; it is told nevertheless.
     """
     if placement is None or not placement.nodes:
@@ -381,7 +394,16 @@ def check_placement(
     faults: list[tuple[str, float, float]] = []
     if where:
         faults.append((where, on_device, 1.0))
-    faults += _precision_faults(by_precision, precision, compute, quantized_share)
+    wrong = _precision_faults(by_precision, precision, compute, quantized_share)
+    if simulated and not faults and wrong:
+        return Check(
+            verdict="UNVERIFIED",
+            value=by_precision.get("int8", 0.0),
+            limit=1.0,
+            reason=_SIMULATED,
+            details=details,
+        )
+    faults += wrong
     if not faults:
         told = f"{len(elsewhere)} nodes that only move data ran elsewhere." if elsewhere else ""
         hidden = by_precision.get(_UNKNOWN, 0.0)

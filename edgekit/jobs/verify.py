@@ -29,7 +29,7 @@ from edgekit.core.target import Target
 from edgekit.jobs.bundles.bundle import damage, read_manifest
 from edgekit.jobs.bundles.signing import check_signature
 from edgekit.jobs.caching.store import CacheUnwritable
-from edgekit.jobs.running.certify import named_parity, whole_placement
+from edgekit.jobs.running.certify import foreign_dialect, named_parity, whole_placement
 from edgekit.jobs.running.child import Child
 from edgekit.jobs.running.engines import compile_graphs, open_engines, usable
 from edgekit.jobs.running.golden import read_golden
@@ -223,6 +223,7 @@ def _checks(arrival: _Arrival, entry: _Entry, folders: dict[str, Path]) -> dict[
             precision=variant.precision,
             compute=first.compute,
             quantized_share=quantized,
+            simulated=foreign_dialect(first.variant, entry.probe),
             allow_fallback=first.compiled.options.allow_fallback,
         ),
         "repeatable": check_repeatable(differing, difference),

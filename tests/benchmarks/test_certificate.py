@@ -334,6 +334,16 @@ def test_an_int8_graph_must_run_at_least_half_of_its_share_in_int8(int8, quantiz
     assert found.details["precisions"].get("int8", 0) == int8 / 100
 
 
+def test_a_dialect_of_another_engine_is_simulated_in_float_and_said_to_be():
+    options = {"precision": "int8", "quantized_share": 0.8, "simulated": True}
+    found = place(nodes(("cpu", "fp32", 100)), **options)
+    assert found.verdict == "UNVERIFIED"
+    assert "dialect of another engine" in found.reason
+    assert place(nodes(("cpu", "int8", 80), ("cpu", "fp32", 20)), **options).verdict == "PASS"
+    # On another device than asked for it is wrong whatever the dialect.
+    assert place(nodes(("gpu", "fp32", 100)), **options).verdict == "FAIL"
+
+
 def test_the_float_remainder_of_an_int8_graph_has_a_compute_too():
     options = {"precision": "int8", "quantized_share": 0.8, "compute": "bf16"}
     assert place(nodes(("cpu", "int8", 80), ("cpu", "bf16", 20)), **options).verdict == "PASS"

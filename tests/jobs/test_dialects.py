@@ -85,3 +85,23 @@ def test_a_damaged_file_of_decisions_is_named(tmp_path, digits_onnx):
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(BadInput, match=r"broken\.json"):
         api.quantize(str(digits_onnx), tmp_path / "m.onnx", decisions=[tmp_path / "broken.json"])
+
+
+def test_a_foreign_dialect_has_a_certificate_that_says_where_it_did_not_run(tmp_path, digits):
+    document = api.deploy(
+        "edgekit:digits",
+        tmp_path / "bundle",
+        data=digits,
+        targets=["onnxruntime:cpu"],
+        precision=["fp32", "int8-s8s8"],
+        time=0.5,
+    )
+    entries = {entry.variant: entry for entry in document.entries}
+    foreign = entries["int8-s8s8"]
+    assert foreign.checks["placement"].verdict == "UNVERIFIED"
+    assert "dialect of another engine" in foreign.checks["placement"].reason
+    others = {name: check.verdict for name, check in foreign.checks.items() if name != "placement"}
+    assert set(others.values()) == {"PASS"}
+    assert foreign.verdict == "UNVERIFIED"
+    assert document.recommended[0].variant == "fp32"
+    assert api.verify(tmp_path / "bundle").verdict != "FAIL"

@@ -20,7 +20,7 @@ from edgekit.core.details import DifferingImage, EntryDetails
 from edgekit.core.errors import CheckFailed
 from edgekit.core.parity import TensorParity
 from edgekit.core.progress import Progress
-from edgekit.core.runtime import Feeds, Placement, Session
+from edgekit.core.runtime import Feeds, Placement, Probe, Session
 from edgekit.core.variant import Entry, Variant
 from edgekit.export.facts import graph_facts
 from edgekit.jobs.running.aligned import aligned_runs
@@ -37,6 +37,7 @@ __all__ = [
     "Findings",
     "Truths",
     "examine_entry",
+    "foreign_dialect",
     "judge_entry",
     "named_parity",
     "reference_truths",
@@ -221,7 +222,19 @@ def judge_entry(plan: Plan, found: Findings, card: ModelCard, limits: Limits) ->
         precision=plan.precision,
         devices=(plan.target.device,),
         quantized_share=found.quantized_share,
+        simulated=foreign_dialect(plan.variant, plan.probe),
     )
+
+
+def foreign_dialect(variant: str, probe: Probe) -> bool:
+    """Whether an int8 variant is written for another engine than a target's.
+
+    Args:
+        variant: Its id, "int8-s8s8".
+        probe: Of the target.
+    """
+    own = f"int8-{probe.dialect}"
+    return bool(probe.dialect) and variant.startswith("int8-") and variant != own
 
 
 def whole_placement(placements: Mapping[str, Placement]) -> Placement:
