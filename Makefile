@@ -21,7 +21,7 @@ PIP := $(BIN)/python -m pip install --quiet
 PIP_KEEP_TORCH := $(PIP) --constraint $(VENV)/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run jetson test test-slow check docs docs-links bench-fidelity bench-cli bench-errors schemas clean
+.PHONY: help run jetson test test-slow check docs docs-links bench-fidelity bench-cli bench-errors bench-gpu schemas clean
 
 help: ## Show these lines
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -59,6 +59,9 @@ bench-fidelity: $(VENV)/run.stamp ## Hold the instrument against bare loops and 
 
 bench-cli: $(VENV)/run.stamp ## Hold the command line against a bare interpreter
 	$(BIN)/python benchmarks/peers/cli.py
+
+bench-gpu: $(VENV)/run.stamp ## Measure this machine's NVIDIA GPUs; MODELS=DIR for graphs made elsewhere
+	$(BIN)/python benchmarks/peers/gpu.py $(if $(MODELS),--models $(MODELS))
 
 bench-errors: $(VENV)/run.stamp ## Replay recorded noise: error rates of A against B
 	$(BIN)/python benchmarks/peers/error_rates.py

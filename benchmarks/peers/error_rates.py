@@ -5,8 +5,8 @@
 Replays the tool's own procedure (edgekit.benchmarks.ratio: the same quads, rounds, interval and
 end) from random starts in the series of benchmarks/noise. One side, drawn by lot, is multiplied
 by the true ratio. The rule was chosen on the series called tuning; those called holdout were
-recorded afterwards, and so were those called overloaded, while test suites filled both cores
-beside them.
+recorded afterwards, those called busy and overloaded while test suites filled both cores beside
+them.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Series:
 
 
 def series(half: str) -> Iterator[Series]:
-    """The recorded series of one kind: "tuning", "holdout", "overloaded"."""
+    """The recorded series of one kind: "tuning", "holdout", "busy", "overloaded"."""
     for path in sorted(NOISE.glob(f"*-{half}.npz")):
         yield Series(path)
 
@@ -96,7 +96,7 @@ def main() -> None:
     rule = RatioRule(seconds=given.seconds)
     print("| series | true ratio | FASTER | SLOWER | SAME | UNCLEAR | rounds | seconds (p90) |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for half in ("tuning", "holdout", "overloaded"):
+    for half in ("tuning", "holdout", "busy", "overloaded"):
         total: dict[float, list[Outcome]] = {}
         for one in series(half):
             for true in (1.0, 1.05):

@@ -11,7 +11,7 @@ import pytest
 from edgekit.benchmarks.ratio import RatioRule
 
 ROOT = Path(__file__).parents[2]
-WINDOWS = 40
+WINDOWS = 30
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def outcomes(replay, series, true):
 def test_equal_systems_raise_a_false_alarm_in_one_of_a_hundred_at_most(replay, holdout):
     found = outcomes(replay, holdout, 1.0)
     alarms = sum(one.verdict in ("SLOWER", "FASTER") for one in found)
-    assert len(found) == 4 * WINDOWS
+    assert len(found) == 6 * WINDOWS
     assert alarms <= 0.01 * len(found)
 
 
@@ -53,6 +53,12 @@ def test_a_true_difference_of_five_percent_is_found_in_95_of_100_at_least(
 ):
     found = outcomes(replay, holdout, true)
     assert sum(one.verdict == verdict for one in found) >= 0.95 * len(found)
+
+
+def test_a_slowdown_is_found_on_a_busy_machine_too(replay):
+    """Recorded for 130 s each with four processes on two cores; the tool takes up to 120 s."""
+    found = outcomes(replay, replay.series("busy"), 1.05)
+    assert sum(one.verdict == "SLOWER" for one in found) >= 0.95 * len(found)
 
 
 def test_an_overloaded_machine_makes_verdicts_unclear_and_not_wrong(replay):
