@@ -120,6 +120,7 @@ class TensorRt:
         gpu = _gpu(target)
         assert gpu is not None
         record = read_record(folder)
+        tensors = read_tensors(folder)
         path = check_engine(compiled, folder, record, version=probe.version, gpu=gpu)
         library = load_library(target.runtime, f"to run on {target}")
         cuda = Cuda(gpu.index, ENGINES[target.runtime].extra)
@@ -135,7 +136,6 @@ class TensorRt:
                 f"{_title(library)} does not read {path}: {said_last(log)}",
                 hint=f"Compile it again for {compiled.target}.",
             )
-        tensors = read_tensors(folder)
         return TensorRtSession(
             engine,
             cuda,
