@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["QdqFaults", "mend_qdq", "qdq_faults"]
 
 _PAIR = ("QuantizeLinear", "DequantizeLinear")
+_UINT8 = 2  # TensorProto.UINT8
 # Operators that compute on integers themselves instead of standing between Q and DQ.
 _INTEGER = ("ConvInteger", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul")
 
@@ -83,8 +85,8 @@ def mend_qdq(path: Path, output: Path) -> list[str]:
     """Write a copy whose Q/DQ TensorRT takes.
 
     Biases become the floats that they stand for, exactly. An unsigned or shifted tensor gets the
-    symmetric scale that covers the same range: for zero point 128 that changes nothing, for others
-    a step becomes up to twice as wide.
+    symmetric scale that covers the same range, and what the range cut off is cut off before it: for
+    zero point 128 that changes nothing, for others a step becomes up to twice as wide.
 
     Args:
         path: An ONNX file.
@@ -109,17 +111,24 @@ def mend_qdq(path: Path, output: Path) -> list[str]:
     values = constants(model)
     makers = producers(model)
     changed: dict[str, NDArray[np.generic]] = {}
-    dropped: set[int] = set()
+    fed = {value.name for value in model.graph.input}
+    nodes: list[onnx.NodeProto] = []
+    shifted = [
+        node.op_type in _PAIR and _is_shifted(node, values, makers) for node in model.graph.node
+    ]
     for place, node in enumerate(model.graph.node):
-        if node.op_type not in _PAIR:
-            continue
         if node.op_type == "DequantizeLinear" and _is_bias(node, values):
-            changed[node.output[0]] = _bias(node, values)
-            dropped.add(place)
-        elif _is_shifted(node, values, makers):
-            changed.update(_symmetric(node, values))
-    nodes = [node for place, node in enumerate(model.graph.node) if place not in dropped]
-    kept = [tensor for tensor in model.graph.initializer if tensor.name not in changed]
+            changed[node.output[0]] = _bias(node, values, path)
+            continue
+        if shifted[place]:
+            if node.op_type == "QuantizeLinear" and node.input[0] not in fed:
+                nodes += _bound(node, values, path, changed)
+            changed.update(_symmetric(node, values, path))
+        nodes.append(node)
+    read = {name for node in nodes for name in node.input} | _read_inside(nodes)
+    # Old files list weights among the inputs too, which would have to be fed then.
+    read.update(value.name for value in (*model.graph.input, *model.graph.output))
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
     copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
     tensors = [type(tensor).FromString(tensor.SerializeToString()) for tensor in kept]
     for field in ("node", "initializer"):
@@ -151,49 +160,116 @@ def _is_shifted(node: onnx.NodeProto, values: Values, makers: Makers) -> bool:
         zero = values.get(node.input[2])
         return zero is not None and (zero.dtype == np.uint8 or bool(np.any(zero != 0)))
     if node.op_type == "QuantizeLinear":
-        # Without a zero point it writes uint8.
-        return True
+        # Without a zero point and without a word about the type it writes uint8.
+        return attribute(node, "output_dtype", 0) in (0, _UINT8)
     data, maker = values.get(node.input[0]), makers.get(node.input[0])
     if data is not None:
         return data.dtype == np.uint8
-    return maker is not None and maker.op_type == "QuantizeLinear" and len(maker.input) < 3
+    return (
+        maker is not None and maker.op_type == "QuantizeLinear" and _is_shifted(maker, values, {})
+    )
 
 
-def _bias(node: onnx.NodeProto, values: Values) -> NDArray[np.float32]:
+def _bias(node: onnx.NodeProto, values: Values, path: Path) -> NDArray[np.generic]:
     levels = values[node.input[0]].astype(np.float64)
-    scale = values[node.input[1]].astype(np.float64)
+    scale = _scale(node, values, path)
     zero = values[node.input[2]].astype(np.float64) if len(node.input) > 2 else 0.0
-    return np.asarray((levels - zero) * scale, np.float32)
+    return np.asarray((levels - zero) * scale, values[node.input[1]].dtype)
 
 
-def _symmetric(node: onnx.NodeProto, values: Values) -> dict[str, NDArray[np.generic]]:
-    """New scale, zero point and, for a weight, levels, by initializer name.
+def _scale(node: onnx.NodeProto, values: Values, path: Path) -> NDArray[np.float64]:
+    scale = values.get(node.input[1])
+    if scale is None or scale.ndim > 1:
+        what = "computed while the model runs" if scale is None else "one for each block"
+        raise BadInput(
+            f"The scale of {node.input[0]!r} in {path} is {what}, which cannot be mended.",
+            hint="Quantize the float model: edgekit quantize --dialect s8s8.",
+        )
+    return scale.astype(np.float64)
 
-    A node without a zero point is given one.
+
+def _zero(node: onnx.NodeProto, values: Values) -> tuple[np.dtype[np.generic], NDArray[np.float64]]:
+    """Type of the levels, and the zero point: one number, or one for each channel."""
+    if len(node.input) < 3:
+        return np.dtype(np.uint8), np.zeros(values[node.input[1]].shape)
+    given = values[node.input[2]]
+    return given.dtype, given.astype(np.float64)
+
+
+def _range(
+    node: onnx.NodeProto, values: Values, path: Path
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Smallest and largest value that the levels stand for."""
+    scale = _scale(node, values, path)
+    kind, zero = _zero(node, values)
+    lowest = 0 if kind == np.uint8 else -128
+    return (lowest - zero) * scale, (lowest + 255 - zero) * scale
+
+
+def _bound(
+    node: onnx.NodeProto,
+    values: Values,
+    path: Path,
+    constants: dict[str, NDArray[np.generic]],
+) -> list[onnx.NodeProto]:
+    """Cut off what the old range cut off and the symmetric one does not.
+
+    ONNX Runtime's quantizer drops Relu and Clip and lets the range do their work.
     """
-    scale = values[node.input[1]].astype(np.float64)
-    given = values[node.input[2]] if len(node.input) > 2 else np.zeros(scale.shape, np.uint8)
-    lowest = 0 if given.dtype == np.uint8 else -128
-    zero = given.astype(np.float64)
-    if given.dtype == np.uint8 and np.all(given == 128):
+    import onnx
+
+    (low, high), (kind, zero) = _range(node, values, path), _zero(node, values)
+    if low.size > 1 or (kind == np.uint8 and zero == 128):
+        return []
+    source, cut = node.input[0], f"{node.output[0]}/bounded"
+    node.input[0] = cut
+    if low == 0:
+        return [onnx.helper.make_node("Relu", [source], [cut], cut)]
+    operator, bound = ("Max", low) if -low < high else ("Min", high)
+    constants[f"{cut}/bound"] = bound.astype(values[node.input[1]].dtype)
+    return [onnx.helper.make_node(operator, [source, f"{cut}/bound"], [cut], cut)]
+
+
+def _symmetric(node: onnx.NodeProto, values: Values, path: Path) -> dict[str, NDArray[np.generic]]:
+    """Give a node a scale, a zero point and, for a weight, levels of its own; return them by name.
+
+    Of its own, because files share equal constants between tensors that are shifted and others.
+    """
+    scale, (low, high) = _scale(node, values, path), _range(node, values, path)
+    given, zero = _zero(node, values)
+    if given == np.uint8 and np.all(zero == 128):
         # The very same steps, counted from the middle.
         wanted = scale
     else:
-        largest = np.maximum(np.abs((lowest - zero) * scale), (lowest + 255 - zero) * scale)
-        wanted = np.maximum(largest / 127, SMALLEST_SCALE)
-    if len(node.input) < 3:
-        node.input.append(f"{node.input[1]}/zero_point")
+        wanted = np.maximum(np.maximum(-low, high) / 127, SMALLEST_SCALE)
+    own = f"{node.output[0]}/symmetric"
     found: dict[str, NDArray[np.generic]] = {
-        node.input[1]: wanted.astype(np.float32),
-        node.input[2]: np.zeros(scale.shape, np.int8),
+        f"{own}/scale": wanted.astype(values[node.input[1]].dtype),
+        f"{own}/zero_point": np.zeros(scale.shape, np.int8),
     }
     data = values.get(node.input[0])
-    if data is not None:
+    if data is not None and node.op_type == "DequantizeLinear":
         axis = attribute(node, "axis", 1)
         shape = [1] * data.ndim
         if scale.ndim and isinstance(axis, int):
             shape[axis] = -1
         old, new, middle = (np.reshape(one, shape) for one in (scale, wanted, zero))
         levels = np.rint((data.astype(np.float64) - middle) * old / new)
-        found[node.input[0]] = np.clip(levels, -128, 127).astype(np.int8)
+        found[f"{own}/levels"] = np.clip(levels, -128, 127).astype(np.int8)
+        node.input[0] = f"{own}/levels"
+    rest = [f"{own}/scale", f"{own}/zero_point"]
+    del node.input[1:]
+    node.input.extend(rest)
     return found
+
+
+def _read_inside(nodes: Iterable[onnx.NodeProto]) -> set[str]:
+    """Names that graphs inside nodes read; some are of the graph around them."""
+    read: set[str] = set()
+    for node in nodes:
+        for one in node.attribute:
+            for inner in (*([one.g] if one.HasField("g") else []), *one.graphs):
+                read.update(name for nested in inner.node for name in nested.input)
+                read.update(value.name for value in inner.output)
+                read |= _read_inside(inner.node)
+    return read

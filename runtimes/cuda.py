@@ -124,10 +124,13 @@ class Cuda:
         self._call("cudaStreamBeginCapture", stream, mode)
         try:
             work()
-        finally:
+        except BaseException:
             # A capture that failed has to be ended all the same.
             error, graph = self._runtime.cudaStreamEndCapture(stream)
-        self._check("cudaStreamEndCapture", error)
+            if int(error) == 0:
+                self._call("cudaGraphDestroy", graph)
+            raise
+        graph = self._call("cudaStreamEndCapture", stream)
         try:
             return self._call("cudaGraphInstantiate", graph, 0)
         finally:

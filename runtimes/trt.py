@@ -38,7 +38,7 @@ from edgekit.runtimes.trt_engine import (
 from edgekit.runtimes.trt_library import ENGINES, Library, load_library
 from edgekit.runtimes.trt_profiles import profiles_of
 from edgekit.runtimes.trt_session import TensorRtSession
-from edgekit.runtimes.trt_words import BuildLog, log_of, said_last
+from edgekit.runtimes.trt_words import BuildLog, log_of, made, said_last
 
 __all__ = ["RUNTIME", "TensorRt"]
 
@@ -109,7 +109,8 @@ class TensorRt:
     ) -> Compiled:
         """Build an engine and tell of it; see edgekit.core.runtime.Building."""
         # Timings are measured on the GPU; without it there is nothing to keep.
-        timings = None if options.sm else kept / "timing.cache"
+        keeps = ENGINES[target.runtime].timings and not options.sm
+        timings = kept / "timing.cache" if keeps else None
         return self._build(graph, target, options, folder, progress=progress, timings=timings)
 
     def open(self, compiled: Compiled, folder: Path) -> TensorRtSession:
@@ -119,12 +120,13 @@ class TensorRt:
         gpu = _gpu(target)
         assert gpu is not None
         record = read_record(folder)
+        tensors = read_tensors(folder)
         path = check_engine(compiled, folder, record, version=probe.version, gpu=gpu)
         library = load_library(target.runtime, f"to run on {target}")
         cuda = Cuda(gpu.index, ENGINES[target.runtime].extra)
         log = BuildLog()
         logger = log_of(library.module, log)
-        runtime = library.module.Runtime(logger)
+        runtime = made(library.module.Runtime, logger, title=_title(library), log=log)
         if "version" in compiled.options.portable:
             # Its lean runtime is code inside the file; ours by its checksum.
             runtime.engine_host_code_allowed = True
@@ -134,7 +136,6 @@ class TensorRt:
                 f"{_title(library)} does not read {path}: {said_last(log)}",
                 hint=f"Compile it again for {compiled.target}.",
             )
-        tensors = read_tensors(folder)
         return TensorRtSession(
             engine,
             cuda,

@@ -7,20 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit.core.errors import BadInput, Unavailable
+from edgekit.core.errors import BadInput, EdgekitError, Unavailable
 from edgekit.core.files import write_bytes
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions, ShapeProfile
 from edgekit.runtimes.graph import Graph
+from edgekit.runtimes.trt_checks import check_dtypes, check_tensors
 from edgekit.runtimes.trt_library import Library, architectures
 from edgekit.runtimes.trt_progress import monitor_of
 from edgekit.runtimes.trt_words import (
     BuildLog,
+    lacking,
     log_of,
+    made,
     out_of_memory,
     parser_refusal,
     refuse,
     said_last,
+    workspace_too_small,
 )
 
 __all__ = ["PRODUCTS", "Built", "BuiltLayer", "build_plan"]
@@ -32,6 +36,8 @@ _ATTEMPTS = 4
 # The engine's own limit where the user gives none is all the memory of the GPU; the ladder then
 # starts here.
 _FIRST_BYTES = 1 << 30
+# What an engine that runs on newer versions carries.
+_LEAN = "libnvinfer_lean"
 # Kinds of layers that hold nearly all of a network's operations.
 PRODUCTS = ("CONVOLUTION", "DECONVOLUTION", "MATRIX_MULTIPLY")
 
@@ -94,28 +100,31 @@ def build_plan(
         progress: Told how far the build is.
 
     Raises:
-        BadInput: The library does not take the graph; names the node, its operator and module.
-        Unavailable: Memory ran out at every attempt.
+        BadInput: The library does not take the graph (names the node, its operator and module) or
+            an option.
+        Unavailable: The library does not start, lacks a part, or memory ran out at every attempt.
     """
     log = BuildLog()
     logger = log_of(library.module, log)
-    builder = library.module.Builder(logger)
-    if builder is None:
-        raise Unavailable(
-            f"{library.engine.title} {library.version} makes no builder here: {said_last(log)}",
-            hint="See: edgekit doctor",
-        )
+    title = f"{library.engine.title} {library.version}"
+    check_dtypes(graph, title)
+    builder = made(library.module.Builder, logger, title=title, log=log)
     network = builder.create_network(library.network_flags)
     parser = library.module.OnnxParser(network, logger)
-    title = f"{library.engine.title} {library.version}"
     if not parser.parse_from_file(str(graph.path)):
         raise refuse(
             parser_refusal(parser), path=graph.path, title=title, log=log, modules=graph.modules
         )
+    check_tensors(network, graph, title)
     attempts: list[str] = []
     limit = options.workspace_bytes
-    for _ in range(_ATTEMPTS):
-        config = _config(library, builder, network, options, profiles, limit)
+    for attempt in range(_ATTEMPTS):
+        if attempt:
+            limit = (limit or _FIRST_BYTES * _LESS) // _LESS
+            again = f"Memory ran out; tried again with a workspace of {_mib(limit)}."
+            attempts.append(again)
+            progress.note(again)
+        config = _config(library, builder, network, options, profiles, limit, log)
         cache = _read_timings(config, timings)
         config.progress_monitor = monitor_of(library.module, progress)
         log.errors.clear()
@@ -130,18 +139,43 @@ def build_plan(
                 attempts=tuple(attempts),
                 warnings=tuple(dict.fromkeys(log.warnings)),
             )
-        if not out_of_memory(log.errors):
-            raise BadInput(
-                f"{title} builds no engine of {graph.path}: {said_last(log)}",
-                hint="Try it in fp32, or see what differs: edgekit inspect.",
-            )
-        limit = (limit or _FIRST_BYTES * _LESS) // _LESS
-        attempts.append(f"Memory ran out; tried again with a workspace of {limit / 2**20:.0f} MiB.")
-        progress.note(attempts[-1])
+        if out_of_memory(log.errors):
+            continue
+        if attempts and workspace_too_small(log.errors):
+            # With more of it memory ran out, so there is nothing left to try.
+            break
+        raise _not_built(graph, options, title, log)
+    last = f", at last with a workspace of {_mib(limit)}" if limit else ""
     raise Unavailable(
-        f"{title} ran out of memory building {graph.path}, at last with a workspace of "
-        f"{limit // 2**20 if limit else 0} MiB: {said_last(log)}",
+        f"{title} ran out of memory building {graph.path}{last}: {said_last(log)}",
         hint="Close what else uses the GPU, add swap on a board, or build smaller --shapes.",
+    )
+
+
+def _not_built(graph: Graph, options: CompileOptions, title: str, log: BuildLog) -> EdgekitError:
+    """The error for a network that the parser takes and the builder does not."""
+    if "version" in options.portable and any(_LEAN in line for line in log.errors):
+        return Unavailable(
+            f"{title} does not build with --portable version here: the lean runtime that such an "
+            f"engine carries ({_LEAN}) is not installed.",
+            hint="Leave --portable version out, or install NVIDIA's lean runtime beside it.",
+        )
+    if options.workspace_bytes is not None and workspace_too_small(log.errors):
+        return BadInput(
+            f"{title} builds no engine of {graph.path} with a workspace of "
+            f"{_mib(options.workspace_bytes)}: a layer needs more.",
+            hint="Give a larger --workspace, or none.",
+        )
+    lacks = lacking(log)
+    if lacks is not None:
+        layer, sm, reason = lacks
+        return BadInput(
+            f"{title} cannot compute {layer!r} of {graph.path} on SM {sm}: {reason}",
+            hint=f"Leave {sm} out of --sm, or build another precision (edgekit quantize).",
+        )
+    return BadInput(
+        f"{title} builds no engine of {graph.path}: {said_last(log)}",
+        hint="Try it in fp32, or see what differs: edgekit inspect.",
     )
 
 
@@ -152,6 +186,7 @@ def _config(
     options: CompileOptions,
     profiles: Sequence[ShapeProfile],
     limit: int | None,
+    log: BuildLog,
 ) -> Any:
     module = library.module
     config = builder.create_builder_config()
@@ -168,7 +203,15 @@ def _config(
     if "version" in options.portable:
         config.set_flag(module.BuilderFlag.VERSION_COMPATIBLE)
     if "hardware" in options.portable:
+        before = len(log.warnings)
         config.hardware_compatibility_level = module.HardwareCompatibilityLevel.AMPERE_PLUS
+        # RTX warns that it does not do this and builds for the one architecture all the same.
+        if any("unsupported" in line for line in log.warnings[before:]):
+            raise BadInput(
+                f"{library.engine.title} {library.version} builds no engine for other "
+                "architectures than it is asked for, so --portable hardware means nothing to it.",
+                hint="Name all that it shall run on: --sm 86,89,120.",
+            )
     if options.sm:
         _set_architectures(library, config, options.sm)
     return config
@@ -219,6 +262,10 @@ def _layers(network: Any) -> tuple[BuiltLayer, ...]:
             precision = fused[0] if len(fused) == 2 and all(fused) else precision
         layers.append(BuiltLayer(layer.name, kind, precision))
     return tuple(layers)
+
+
+def _mib(size: int) -> str:
+    return f"{max(size // 2**20, 1)} MiB"
 
 
 def _precision(dtype: Any) -> str:

@@ -17,6 +17,7 @@ from edgekit.core.errors import BadInput
 from edgekit.core.files import pretty_json, sha256_file, write_bytes
 from edgekit.core.runtime import Compiled, ShapeProfile
 from edgekit.runtimes.compatibility import dotted
+from edgekit.runtimes.installed import older_than
 from edgekit.runtimes.trt_build import PRODUCTS, Built, BuiltLayer
 
 __all__ = [
@@ -116,17 +117,22 @@ def check_engine(
         raise BadInput(f"{engine} is missing.", hint=again)
     portable = compiled.options.portable
     theirs = compiled.device.rpartition(" | ")[2].replace("sm", "").split(",")
-    fits = str(gpu.sm) in theirs or (
-        "hardware" in portable and gpu.sm is not None and gpu.sm >= _AMPERE
-    )
+    # A driver may be too old to tell the architecture; then the GPU's name has to be the same.
+    fits = (
+        str(gpu.sm) in theirs
+        if gpu.sm is not None
+        else theirs == ["?"] and compiled.device.startswith(f"{gpu.name} | ")
+    ) or ("hardware" in portable and gpu.sm is not None and gpu.sm >= _AMPERE)
     same = compiled.runtime_version == version or (
-        "version" in portable and _major(compiled.runtime_version) == _major(version)
+        "version" in portable
+        and _major(compiled.runtime_version) == _major(version)
+        and not older_than(version, compiled.runtime_version)
     )
     if not (fits and same):
         built_for = " and ".join(_dotted(one) for one in theirs)
         raise BadInput(
             f"{engine} was built by {record.builder} for SM {built_for}; this is {version} on SM "
-            f"{_dotted(str(gpu.sm))}.",
+            f"{'?' if gpu.sm is None else dotted(gpu.sm)}.",
             hint=again,
         )
     if sha256_file(engine) != compiled.engine_sha256:

@@ -45,7 +45,7 @@ def placement_of(text: str) -> Placement:
     """
     try:
         content = msgspec.json.decode(text)
-        layers = content["Layers"]
+        layers = list(content["Layers"])
     except (msgspec.DecodeError, KeyError, TypeError) as error:
         raise BadInput(
             f"TensorRT's inspector does not answer as documented: {text[:80]!r}.",

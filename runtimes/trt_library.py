@@ -26,6 +26,8 @@ class NvidiaEngine:
         distributions: That bring it; on a Jetson it comes with JetPack, under the first name.
         extra: The extra of edgekit that installs it, or what it needs beside it.
         install: The command that installs it.
+        timings: Whether its builds measure kernels and keep the timings; RTX chooses kernels on the
+            device that runs the engine, and warns of every call about timings.
     """
 
     title: str
@@ -33,6 +35,7 @@ class NvidiaEngine:
     distributions: tuple[str, ...]
     extra: str
     install: str
+    timings: bool = True
 
     def version(self) -> str:
         """Full version of what is installed, without importing it; empty where nothing is."""
@@ -57,6 +60,7 @@ ENGINES = {
         distributions=("tensorrt-rtx-cu13", "tensorrt-rtx-cu12", "tensorrt-rtx"),
         extra="tensorrt-rtx",
         install="pip install 'edgekit[tensorrt-rtx]'",
+        timings=False,
     ),
 }
 

@@ -32,8 +32,9 @@ class TensorRtBinding:
     def __init__(self, session: TensorRtSession, feeds: Feeds, *, capture: bool = True) -> None:
         self._session: TensorRtSession | None = session
         self._cuda = session.cuda
-        self._stream = self._cuda.stream()
-        self._events = (self._cuda.event(), self._cuda.event())
+        self._stream: Any = None
+        self._events: tuple[Any, ...] = ()
+        self._context: Any = None
         self._whole: Any = None
         self._work: Any = None
         self._timed = False
@@ -43,8 +44,11 @@ class TensorRtBinding:
         self._device: dict[str, int] = {}
         self._capture = capture
         self.why_not_captured = ""
+        profile = check_covered(session.profiles, feeds)
         try:
-            self._context = session.context(check_covered(session.profiles, feeds))
+            self._stream = self._cuda.stream()
+            self._events = (self._cuda.event(), self._cuda.event())
+            self._context = session.context(profile)
             self._bind(session, feeds)
             # The first run allocates inside the library, which a capture does not allow.
             self.run()
@@ -52,6 +56,10 @@ class TensorRtBinding:
         except BaseException:
             self.close()
             raise
+
+    def __del__(self) -> None:
+        # Who drops a binding without closing the session gets its device memory back.
+        self.close()
 
     @property
     def inputs(self) -> Mapping[str, Array]:
@@ -113,7 +121,9 @@ class TensorRtBinding:
         self._cuda.wait(self._stream)
         self._state = dict(state)
         self._forget(self._whole)
-        self._whole = self._captured(self._enqueue_whole)
+        self._whole = None
+        if not self._timed:
+            self._whole = self._captured(self._enqueue_whole)
 
     def close(self) -> None:
         """Free buffers, stream and graphs; calling it twice is allowed."""
@@ -122,9 +132,12 @@ class TensorRtBinding:
         self._session = None
         self._forget(self._whole)
         self._forget(self._work)
+        # It holds memory of its own on the device.
+        self._context = self._whole = self._work = None
         for pointer in self._device.values():
             self._cuda.free(pointer)
-        self._cuda.release(self._stream, self._events)
+        if self._stream is not None:
+            self._cuda.release(self._stream, self._events)
         self._device, self._inputs, self._outputs = {}, {}, {}
 
     def _bind(self, session: TensorRtSession, feeds: Feeds) -> None:
@@ -183,6 +196,7 @@ class TensorRtBinding:
         """Capture work as a CUDA graph; None, and why, where that is not possible."""
         if not self._capture:
             return None
+        self.why_not_captured = ""
         try:
             return self._cuda.captured(self._stream, work)
         except EdgekitError as error:
@@ -297,9 +311,16 @@ class TensorRtSession:
             )
         if profile:
             stream = self.cuda.stream()
-            context.set_optimization_profile_async(profile, int(stream))
-            self.cuda.wait(stream)
-            self.cuda.release(stream, ())
+            try:
+                chosen = context.set_optimization_profile_async(profile, int(stream))
+                self.cuda.wait(stream)
+            finally:
+                self.cuda.release(stream, ())
+            if not chosen:
+                raise BadInput(
+                    f"TensorRT refuses the optimization profile {profile}: {said_last(self.log)}",
+                    hint="Build the engine again: edgekit compile --force.",
+                )
         return context
 
     def placement(self) -> Placement:

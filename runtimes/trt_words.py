@@ -8,22 +8,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgekit.core.errors import BadInput
+from edgekit.core.errors import BadInput, Unavailable
 
 __all__ = [
     "BuildLog",
     "Refusal",
+    "lacking",
     "log_of",
+    "made",
     "out_of_memory",
     "parser_refusal",
     "refuse",
     "said_last",
+    "workspace_too_small",
 ]
 
 # How TensorRT 10, 11 and RTX word it when a build needs more memory than there is.
 _MEMORY = re.compile(
     r"out of memory|out-of-memory|outofmemory|insufficient memory|memory allocation|"
-    r"requested size was|cuda(?:Malloc|ErrorMemoryAllocation)|insufficient workspace",
+    r"requested size was|cuda(?:Malloc|ErrorMemoryAllocation)",
     re.IGNORECASE,
 )
 _SIZES = {
@@ -31,9 +34,18 @@ _SIZES = {
     "weights_bytes": re.compile(r"Total Weights Memory: (\d+) bytes"),
     "scratch_bytes": re.compile(r"Max Scratch Memory: (\d+) bytes"),
 }
-# Words of the parser's checks that name C++, not the model.
-_ASSERTION = re.compile(r"^Assertion failed: [^:]*(?:\([^)]*\)[^:]*)?: ")
+# A workspace that is too small for the one way to compute a layer, in 10 and 11.
+_WORKSPACE = re.compile(r"within workspace limit|insufficient workspace", re.IGNORECASE)
+# Words of the parser's checks that name C++, not the model: "Assertion failed: A::b == c: WHY".
+_ASSERTION = re.compile(r"^Assertion failed: (?:[^:]|::)*: ")
 _ASIDE = re.compile(r" Please set k\w+.*$")
+# What it says of a node before, and of a GPU that is not here behind, the line with the reason.
+_BESIDE = re.compile(r"^Invalid Node - |^\[\w+\.cpp::|^Cuda|^In node -?\d+ ")
+_API = re.compile(r"^[\w:]+: Error Code \d+: [\w ]+\((.*?)(?: In \w+ at \S+)?\)$")
+_SOURCE = re.compile(r"^\[[\w.]+: ?\d+: \w+\] ")
+# What no kernel of an architecture does: "Cannot compile operation 'fc' for Turing (SM75): WHY".
+_LACKS = re.compile(r"Cannot compile operation '(.+?)' for \w+ \(SM(\d+)\): (.*)")
+_INT32 = re.compile(r"\bint32\b", re.IGNORECASE)
 
 
 @dataclass
@@ -81,6 +93,28 @@ def log_of(module: Any, log: BuildLog) -> Any:
     return Logger()
 
 
+def made(factory: Any, *arguments: Any, title: str, log: BuildLog) -> Any:
+    """Call a constructor of TensorRT; its bindings raise TypeError where the library makes nothing.
+
+    Args:
+        factory: "Builder" or "Runtime" of the module.
+        arguments: Of the constructor.
+        title: Name and version of the library.
+        log: Of the logger among the arguments.
+
+    Raises:
+        Unavailable: It made nothing: mostly no GPU, or a driver that is too old.
+    """
+    try:
+        return factory(*arguments)
+    except TypeError as error:
+        if "nullptr" not in str(error):
+            raise
+        raise Unavailable(
+            f"{title} does not start here: {said_last(log)}", hint="See: edgekit doctor."
+        ) from error
+
+
 @dataclass(frozen=True)
 class Refusal:
     """What a parser does not take.
@@ -101,11 +135,16 @@ def parser_refusal(parser: Any) -> Refusal | None:
     if not parser.num_errors:
         return None
     error = parser.get_error(0)
-    description = _ASIDE.sub("", _ASSERTION.sub("", error.desc())).strip()
+    operator = str(error.node_operator())
+    lines = [line.strip() for line in str(error.desc()).splitlines()]
+    told = next((line for line in lines if line and not _BESIDE.search(line)), "")
+    description = _ASIDE.sub("", _API.sub(r"\1", _ASSERTION.sub("", told))).strip()
     # Checks that say no more than "false" have the code alone.
     code = str(error.code().name).replace("_", " ").lower()
     reason = code if description in ("", "false", "true") else description
-    return Refusal(node=error.node_name(), operator=error.node_operator(), reason=reason)
+    if operator == "DequantizeLinear" and _INT32.search(reason):
+        reason = "it reads int32, a quantized bias as ONNX Runtime's quantizer writes it"
+    return Refusal(node=error.node_name(), operator=operator, reason=reason)
 
 
 def refuse(
@@ -141,13 +180,24 @@ def said_last(log: BuildLog) -> str:
     """The last error of a log as one line; a general sentence where there is none."""
     if not log.errors:
         return "it gives no reason"
-    line = " ".join(log.errors[-1].split())
+    line = _SOURCE.sub("", _API.sub(r"\1", " ".join(log.errors[-1].split())))
     return line if len(line) <= 300 else f"{line[:297]}..."
+
+
+def lacking(log: BuildLog) -> tuple[str, int, str] | None:
+    """Layer, architecture and reason where an architecture cannot compute a layer; else None."""
+    found = _LACKS.search(said_last(log))
+    return None if found is None else (found[1], int(found[2]), found[3])
 
 
 def out_of_memory(errors: Sequence[str]) -> bool:
     """Whether errors of a build mean that memory was missing."""
     return any(_MEMORY.search(line) for line in errors)
+
+
+def workspace_too_small(errors: Sequence[str]) -> bool:
+    """Whether errors of a build mean that a layer needs a larger workspace."""
+    return any(_WORKSPACE.search(line) for line in errors)
 
 
 def _remedy(refusal: Refusal) -> str:
