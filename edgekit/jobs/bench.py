@@ -18,6 +18,7 @@ from edgekit.jobs.measuring.prepare import Prepared, Preparer
 from edgekit.jobs.results.store import ResultStore
 from edgekit.jobs.running.engines import usable
 from edgekit.jobs.running.interrupts import deferred_interrupt
+from edgekit.jobs.running.ready import asked_of
 from edgekit.jobs.running.turns import measure_alone, measure_in_turns
 
 __all__ = ["run"]
@@ -45,6 +46,7 @@ def run(
     timeout: float | None,
     allow_fallback: bool,
     trust_code: bool,
+    trust_engine: bool,
     output: Path | None,
     resume: bool,
     store: bool,
@@ -58,9 +60,11 @@ def run(
         raise BadInput(f"--time must be above 0, got {time:g}.")
     if resume and output is None:
         raise BadInput("--resume needs the folder of the measurement that it goes on with (-o).")
+    asked = asked_of(model, compute, threads)
+    threads = threads if "threads" in sweep else asked.threads
     cells = lay_out(
         [str(usable(text)[0]) for text in targets],
-        compute or ("fp32",),
+        asked.computes,
         scenario=scenario,
         boundaries=boundary or ("latency.host",),
         sweep=sweep,
@@ -79,7 +83,17 @@ def run(
     if output is not None:
         refuse_unwritable(output / RESULT)
     keeper = Keeper(document, cells, output, ResultStore() if store else None, progress)
-    preparer = Preparer(model, shapes or {}, time, allow_fallback, trust_code, data, seed, progress)
+    preparer = Preparer(
+        model,
+        shapes or {},
+        time,
+        allow_fallback,
+        trust_code,
+        trust_engine,
+        data,
+        seed,
+        progress,
+    )
     before: dict[Cell, BenchEntry] = {}
     if resume and output is not None:
         before = finished_before(output, document, cells, preparer.model_sha256)

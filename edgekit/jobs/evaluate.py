@@ -11,9 +11,10 @@ from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions
 from edgekit.jobs.running.child import Child
-from edgekit.jobs.running.engines import compile_graphs, opener, usable
+from edgekit.jobs.running.engines import opener, usable
 from edgekit.jobs.running.feeds import Data, open_data
 from edgekit.jobs.running.models import resolve_model
+from edgekit.jobs.running.ready import asked_of, engines_of
 from edgekit.jobs.running.worker import Evaluation, Worker
 from edgekit.tasks.samples import Sample
 
@@ -25,19 +26,20 @@ def run(
     *,
     data: Path,
     target: str,
-    compute: str,
+    compute: str | None,
     card: Path | None,
     options: Mapping[str, str] | None,
     calibration: Path | None,
     threads: int | None,
     trust_code: bool,
+    trust_engine: bool,
     allow_fallback: bool,
     seed: int,
     progress: Progress,
 ) -> EvalDocument:
     """See edgekit.api.evaluate."""
     where, probe = usable(target)
-    resolved = resolve_model(model, card=card, options=options, probe=probe)
+    resolved = resolve_model(model, card=card, options=options, probe=probe, engines=True)
     images = open_data(data, resolved.card, calibration=calibration, seed=seed)
     samples, split = _scored(images, resolved.variant.precision)
     if not samples or not images.dataset.labelled:
@@ -45,8 +47,13 @@ def run(
             f"{data} holds no labelled images to score on.",
             hint="See docs/data.md for the forms of a data set.",
         )
-    how = CompileOptions(compute=compute, threads=threads, allow_fallback=allow_fallback)
-    engines = compile_graphs(resolved.variant.paths, where, probe, how, progress=progress)
+    asked = asked_of(model, () if compute is None else (compute,), threads)
+    how = CompileOptions(
+        compute=asked.computes[0], threads=asked.threads, allow_fallback=allow_fallback
+    )
+    engines = engines_of(
+        resolved, where, probe, how, trust_engine=trust_engine, progress=progress
+    )
     progress.stage("evaluate")
     with Child(
         Worker,
@@ -72,7 +79,7 @@ def run(
         model=model,
         target=str(where),
         variant=resolved.variant.id,
-        compute=compute,
+        compute=how.compute,
         metric=metric,
         n=metric.n,
         split=split,
