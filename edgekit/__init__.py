@@ -97,8 +97,8 @@ def load(
         threads: Threads of a CPU engine. None: as certified; for an ONNX file all physical cores.
         confidence: Detections below it are left out, 0 to 1. None: the card's own.
         trust_code: Run a decoder that the model brings; it is Python code.
-        trust_engine: Open the bundle's own engines where they fit this machine, or those of a folder
-            that were not built on it; they are native code.
+        trust_engine: Open the bundle's own engines where they fit this machine, or those of a
+            folder that were not built on it; they are native code.
 
     Returns:
         The open predictor, a context manager.

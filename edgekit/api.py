@@ -291,8 +291,8 @@ def evaluate(
         data: Labelled data. Where it names no roles, an int8 variant is scored on the part that
             `quantize` would not calibrate on with the same seed; a float variant on all of it.
         target: "openvino:cpu".
-        compute: Float precision the engine may compute in; None means fp32, or that which engines in
-            a folder were compiled for.
+        compute: Float precision the engine may compute in; None means fp32, or that which engines
+            in a folder were compiled for.
         card: Card file that overrides every other.
         options: Keys of the card to values as YAML would give them, put over it.
         calibration: The data that was calibrated on, if it was another: then all of `data` scores.
@@ -305,8 +305,8 @@ def evaluate(
         progress: Receives what is being done.
 
     Raises:
-        BadInput: No labelled images, labels that do not fit the model, or engines for another target
-            or from another machine.
+        BadInput: No labelled images, labels that do not fit the model, or engines for another
+            target or from another machine.
         Unavailable: The target is not here.
     """
     from edgekit.jobs import evaluate as job
@@ -449,8 +449,8 @@ def bench_against(
             folder of engines.
         against: The base that it is held against, in the same form.
         targets: One or several; each gives an entry.
-        compute: Float precisions; each gives an entry. Empty means fp32, or what engines in a folder
-            were compiled for.
+        compute: Float precisions; each gives an entry. Empty means fp32, or what engines in a
+            folder were compiled for.
         against_target: Where the base runs; None means where the model does.
         against_compute: What the base computes in; None means what the model does, or what engines
             in a folder were compiled for.
@@ -837,8 +837,8 @@ def predict(
     In a program, `edgekit.load(model).predict(image)` gives the answers as objects.
 
     Args:
-        model: A bundle (its best entry that runs here), BUNDLE@VARIANT, an ONNX file, or a folder of
-            engines.
+        model: A bundle (its best entry that runs here), BUNDLE@VARIANT, an ONNX file, or a folder
+            of engines.
         images: Image files, and folders that are searched for them. What cannot be read is
             skipped and named.
         output: A folder for the pictures and `predictions.json`, which is the document; None
@@ -849,8 +849,8 @@ def predict(
         threads: Threads of a CPU engine; None means as certified.
         batch: Images that go through the network together, where its batch axis allows it.
         trust_code: Allow code of the user's (a decoder) to run.
-        trust_engine: Open the bundle's own engines where they fit this machine, or those of a folder
-            that were not built on it.
+        trust_engine: Open the bundle's own engines where they fit this machine, or those of a
+            folder that were not built on it.
         force: Replace an existing folder.
         progress: Receives what is being done.
 

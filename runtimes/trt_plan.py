@@ -1,7 +1,7 @@
 """Plan files of TensorRT that others wrote, read without TensorRT and never deserialized.
 
-Ultralytics puts what it knows of a model in front of the plan: the length of a JSON text as a signed
-32-bit integer, the least significant byte first, then that text, then the plan.
+Ultralytics puts what it knows of a model in front of the plan: the length of a JSON text as a
+signed 32-bit integer, the least significant byte first, then that text, then the plan.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def read_plan(path: Path) -> PlanFile:
             file.seek(0)
             metadata, offset = _header(file, size)
     except OSError as error:
-        raise BadInput(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from error
+        raise BadInput(
+            f"{path} cannot be read: {(error.strerror or str(error)).lower()}."
+        ) from error
     if offset >= size:
         what = "is empty" if not size else "ends where its plan should begin"
         raise BadInput(f"{path} {what}.", hint="Copy the file again, whole.")

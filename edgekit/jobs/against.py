@@ -83,7 +83,7 @@ def run(
 
     asked = asked_of(model, compute, threads)
 
-    def base(target: str, word: str) -> Prepared:
+    def base_side(target: str, word: str) -> Prepared:
         if own_options(against) is None:
             return prepared(against, target, against_compute or word, asked.threads)
         # Engines are measured as they were compiled, unless that is not what was asked for.
@@ -92,7 +92,7 @@ def run(
         return prepared(against, target, own.computes[0], own.threads)
 
     pairs = [
-        (base(against_target or text, word), prepared(model, text, word, asked.threads))
+        (base_side(against_target or text, word), prepared(model, text, word, asked.threads))
         for text in dict.fromkeys(targets)
         for word in asked.computes
     ]

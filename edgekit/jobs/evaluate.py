@@ -51,9 +51,7 @@ def run(
     how = CompileOptions(
         compute=asked.computes[0], threads=asked.threads, allow_fallback=allow_fallback
     )
-    engines = engines_of(
-        resolved, where, probe, how, trust_engine=trust_engine, progress=progress
-    )
+    engines = engines_of(resolved, where, probe, how, trust_engine=trust_engine, progress=progress)
     progress.stage("evaluate")
     with Child(
         Worker,

@@ -25,9 +25,10 @@ from edgekit.core.runtime import (
 from edgekit.core.target import Target
 from edgekit.export.onnx_file import external_files
 from edgekit.jobs.caching.fingerprints import digest, files_digest, tools
-from edgekit.jobs.caching.store import Stored, cache_root, fetch
+from edgekit.jobs.caching.store import Stored, Words, cache_root, fetch
 from edgekit.jobs.running.carried import COMPILED, ReadyEngine, read_compiled
 from edgekit.jobs.running.child import run_in_child
+from edgekit.jobs.running.engine_words import built_again, built_by
 from edgekit.runtimes.catalogue import load_runtime, parse_target
 
 __all__ = [
@@ -287,6 +288,7 @@ def _cached(
         make,
         progress=progress,
         force=force,
+        words=Words(found=built_by, again=built_again),
         # An engine is about as large as its graph; some write a copy beside it on the way.
         needs_bytes=2 * sum(file.stat().st_size for file in graph),
     )

@@ -128,9 +128,7 @@ def built_here(compiled: Compiled) -> bool:
     )
 
 
-def _refuse_unlike(
-    text: str, compiled: Compiled, target: Target, options: CompileOptions
-) -> None:
+def _refuse_unlike(text: str, compiled: Compiled, target: Target, options: CompileOptions) -> None:
     """Refuse what cannot be changed any more once an engine is compiled."""
     made = parse_target(compiled.target)
     # The first of several devices is the one that is meant where none is named.
