@@ -64,7 +64,7 @@ class RatioRule(msgspec.Struct, frozen=True, kw_only=True):
             still be awake.
     """
 
-    seconds: float = 40.0
+    seconds: float = 120.0
     half_width: float = 0.01
     confidence: float = 0.99
     margin: float = MARGIN

@@ -429,7 +429,7 @@ def bench_against(
     batch: int = 1,
     shapes: Mapping[str, str] | None = None,
     threads: int | None = None,
-    time: float = 20.0,
+    time: float = 60.0,
     timeout: float | None = None,
     margin: float = 0.03,
     confidence: float = 0.99,
@@ -570,7 +570,8 @@ def deploy(
         targets: One or several targets.
         data: Labelled data; without it the verdict is UNVERIFIED.
         calibration: A folder used for calibration alone; None splits `data`.
-        precision: "fp32", "fp16", "int8"; empty means all that the target runs.
+        precision: "fp32", "fp16", "int8"; empty means all that the target runs. int8 is in the
+            dialect of the target; "int8-s8s8" certifies that of TensorRT on another engine.
         compute: "fp32", "bf16", "fp16"; empty means all that the target has.
         limits: The budget; None means the defaults.
         arch: As for `export`.

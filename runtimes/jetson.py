@@ -9,9 +9,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit.core.documents import UNTRIED, JetsonFacts
+from edgekit.core.documents import JetsonFacts
 from edgekit.runtimes.compatibility import compatibility, jetpack_of
 from edgekit.runtimes.system_files import read_number, read_text
+from edgekit.runtimes.words import UNTRIED
 
 __all__ = ["Memory", "board_model", "chip_sm", "jetson", "memory", "tegra_chip"]
 

@@ -6,17 +6,17 @@ package, a driver that hangs costs a child process and not ours, and no device i
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from edgekit.core.documents import UNTRIED, Gpu, NvidiaFacts
+from edgekit.core.documents import Gpu, NvidiaFacts
 from edgekit.runtimes.cuda_libraries import cuda_libraries
 from edgekit.runtimes.jetson import board_model, chip_sm, memory, tegra_chip
 from edgekit.runtimes.system_files import read_text
 from edgekit.runtimes.vendor_tools import Answer, Run, ask
+from edgekit.runtimes.words import UNTRIED
 
 __all__ = ["Gpu", "driver_version", "gpus", "nvidia"]
 
@@ -140,13 +140,14 @@ def _query(run: Run) -> Answer | None:
 
 
 def _rows(text: str) -> Iterator[Gpu]:
-    for row in csv.reader(text.splitlines(), skipinitialspace=True):
-        known = {name: _known(value) for name, value in zip(_FIELDS, row, strict=False)}
-        index = known.get("index", "")
-        if not (index.isascii() and index.isdigit()):
+    for line in text.splitlines():
+        values = dict(zip(_FIELDS, line.split(","), strict=False))
+        known = {name: _known(value) for name, value in values.items()}
+        index = _number(known["index"])
+        if index is None:
             continue
         yield Gpu(
-            index=int(index),
+            index=index,
             name=known.get("name", "") or "NVIDIA GPU",
             sm=_sm(known.get("compute_cap", "")),
             memory_bytes=_mib(known.get("memory.total", "")),
@@ -179,4 +180,9 @@ def _sm(text: str) -> int | None:
 
 
 def _mib(text: str) -> int | None:
-    return int(text) * _MIB if text.isascii() and text.isdigit() else None
+    count = _number(text)
+    return None if count is None else count * _MIB
+
+
+def _number(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,12}", text) else None

@@ -19,7 +19,7 @@ from edgekit.runtimes.jetson_problems import jetson_problems
 from edgekit.runtimes.nvidia_problems import nvidia_problems
 from edgekit.runtimes.torch_pair import torch_pair_problem
 
-__all__ = ["problems"]
+__all__ = ["installation_problems", "problems"]
 
 # All of these install into the one folder "onnxruntime", the last one over the others.
 _ONNXRUNTIME = (
@@ -47,7 +47,7 @@ def problems(
     """
     needs = engine_needs(sites)
     return [
-        *_installation(),
+        *installation_problems(),
         *torch_pair_problem(sites),
         *nvidia_problems(nvidia, needs, on_jetson=jetson is not None),
         *jetson_problems(jetson, nvidia, needs),
@@ -55,7 +55,8 @@ def problems(
     ]
 
 
-def _installation() -> list[str]:
+def installation_problems() -> list[str]:
+    """What is wrong with the installed packages, whatever the machine is."""
     found = []
     flavours = installed(_ONNXRUNTIME)
     if len(flavours) > 1:

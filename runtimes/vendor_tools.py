@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -51,17 +52,27 @@ def ask(command: Sequence[str]) -> Answer | None:
     if program is None:
         return None
     try:
-        ended = subprocess.run(
+        process = subprocess.Popen(
             [program, *command[1:]],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT_S,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             # Its answers are read by their words.
             env={**os.environ, "LC_ALL": "C"},
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except OSError:
         return None
-    said = ended.stdout.decode(errors="replace")
-    if ended.returncode != 0:
-        said = f"{said}\n{ended.stderr.decode(errors='replace')}".strip()
-    return Answer(ended.returncode, said)
+    try:
+        out, complaint = process.communicate(timeout=_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        for pipe in filter(None, (process.stdout, process.stderr)):
+            pipe.close()
+        # What waits inside a broken driver does not die of that, and is not waited for.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(1.0)
+        return None
+    said = out.decode(errors="replace")
+    if process.returncode != 0:
+        said = f"{said}\n{complaint.decode(errors='replace')}".strip()
+    return Answer(process.returncode, said)

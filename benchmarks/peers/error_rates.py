@@ -91,7 +91,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description="Error rates of A against B.")
     parser.add_argument("--windows", type=int, default=1000)
-    parser.add_argument("--seconds", type=float, default=40.0, help="both added up, at most")
+    parser.add_argument("--seconds", type=float, default=120.0, help="both added up, at most")
     given = parser.parse_args()
     rule = RatioRule(seconds=given.seconds)
     print("| series | true ratio | FASTER | SLOWER | SAME | UNCLEAR | rounds | seconds (p90) |")

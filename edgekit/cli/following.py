@@ -100,7 +100,7 @@ def _page(options: Mapping[str, Any]) -> Iterator[Sequence[str]]:
 def _longer(arguments: Sequence[str]) -> Iterator[Sequence[str]]:
     """The same comparison with more time, where the user left the time to the tool."""
     if not any(word.partition("=")[0] in ("--time", "-o", "--output-path") for word in arguments):
-        yield ["edgekit", *arguments, "--time", "60"]
+        yield ["edgekit", *arguments, "--time", "240"]
 
 
 def _after_doctor(document: DoctorDocument) -> Iterator[Sequence[str]]:

@@ -239,7 +239,7 @@ def variants_of(
             decisions = found.decisions
             prepared.notes.extend(found.notes)
         except BadInput as error:
-            if "int8" in request.precision:
+            if any(word.startswith("int8") for word in request.precision):
                 raise
             prepared.notes.append(f"int8 was left out: {error.message}")
             wanted = [name for name in wanted if not name.startswith("int8")]
@@ -281,7 +281,7 @@ def _entry(
 
 
 def _without_int8(plans: list[Plan], asked: Sequence[str], notes: list[str]) -> list[Plan]:
-    if "int8" in asked:
+    if any(word.startswith("int8") for word in asked):
         raise BadInput(
             "int8 needs real inputs to calibrate on, and none were given.",
             hint="Give --data or --calibration.",

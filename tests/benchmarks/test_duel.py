@@ -113,7 +113,7 @@ def test_a_round_before_the_warm_up_is_refused(duel, model):
 
 
 def test_both_are_opened_anew_for_every_round_where_that_is_cheap():
-    rule = RatioRule()
+    rule = RatioRule(seconds=40)
     assert quads_per_opening(rule, 0.02, 0.18, 0.16) == 1
     # As many quads share an opening as take as long as it does.
     assert quads_per_opening(rule, 0.5, 0.18, 0.16) == 3

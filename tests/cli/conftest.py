@@ -20,6 +20,7 @@ from edgekit.core.documents import (
     ComparedEntry,
     CompareDocument,
     CompileDocument,
+    CudaLibrary,
     DataDocument,
     DebugParityDocument,
     DeployDocument,
@@ -35,11 +36,14 @@ from edgekit.core.documents import (
     EvalDocument,
     ExportDocument,
     ExportedDocument,
+    Gpu,
     GraphDiff,
     GraphFacts,
     InspectDocument,
+    JetsonFacts,
     NodeChange,
     NodeWork,
+    NvidiaFacts,
     OperatorWork,
     OutputParity,
     PackDocument,
@@ -70,6 +74,7 @@ from edgekit.core.documents import (
 )
 from edgekit.core.measurement import Latency
 from edgekit.core.runtime import CompileOptions, TensorInfo
+from edgekit.runtimes.words import UNTRIED
 
 ENVIRONMENT = Environment(identity={"cpu": "A CPU at 2 GHz", "threads": 2}, observed={})
 METRIC = Metric(name="mAP50-95", value=0.3415, low=0.3, high=0.38, n=64)
@@ -393,6 +398,48 @@ def documents():
             ),
             problems=("/tmp is full.",),
             environment=ENVIRONMENT,
+            nvidia=NvidiaFacts(
+                driver="570.124.06",
+                gpus=(
+                    Gpu(
+                        index=0,
+                        name="NVIDIA GeForce RTX 4090",
+                        sm=89,
+                        memory_bytes=24564 << 20,
+                        free_bytes=23987 << 20,
+                        driver="570.124.06",
+                    ),
+                    Gpu(index=1, name="NVIDIA H100 80GB HBM3", mig=True),
+                ),
+                libraries=(
+                    CudaLibrary(
+                        name="libcudart",
+                        version="12.6.77",
+                        path="/usr/lib/libcudart.so.12",
+                        place="loader",
+                    ),
+                    CudaLibrary(
+                        name="libcudnn", version="9", path="/venv/libcudnn.so.9", place="package"
+                    ),
+                ),
+                instances=("1g.10gb",),
+                note=UNTRIED,
+            ),
+            jetson=JetsonFacts(
+                model="NVIDIA Jetson Orin Nano Developer Kit",
+                chip="tegra234",
+                l4t="36.4.3",
+                jetpack="6.2",
+                power_mode="25W",
+                power_mode_id=1,
+                power_mode_max_id=2,
+                clocks_locked=False,
+                memory_bytes=8 << 30,
+                available_bytes=5 << 30,
+                swap_bytes=0,
+                swap_free_bytes=0,
+                note=UNTRIED,
+            ),
         ),
         "data": DataDocument(
             name="digits", folder="digits", images=300, roles={"calib": 100, "eval": 200}

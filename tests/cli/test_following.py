@@ -86,7 +86,7 @@ def test_an_unclear_comparison_is_given_more_time(samples, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     unclear = replace(samples["compare"], verdict="UNCLEAR")
     line = ["bench", "new.onnx", "--against", "old.onnx", "--target", "ort"]
-    again = "edgekit bench new.onnx --against old.onnx --target ort --time 60"
+    again = "edgekit bench new.onnx --against old.onnx --target ort --time 240"
     assert following(unclear, {}, line) == [again]
     assert following(unclear, {}, [*line, "--time=5"]) == []
     assert following(unclear, {}, ["compare", "monday", "tuesday"]) == []

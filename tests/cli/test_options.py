@@ -59,7 +59,8 @@ OWN = {
     "data": {"-n", "--count"},
     "predict": {"--confidence"},
     "pack": {"--layout"},
-    "quantize": {"--set"},
+    "quantize": {"--from", "--set"},
+    "compile": {"--sm", "--mend-qdq", "--portable", "--workspace"},
     "results": {
         "--dry-run",
         "--format",

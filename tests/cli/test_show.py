@@ -177,3 +177,20 @@ def test_no_color_is_respected(monkeypatch, samples):
 )
 def test_figures_have_the_digits_they_deserve(text, expected):
     assert text == expected
+
+
+def test_the_doctor_shows_cards_and_board_and_that_nobody_tried(samples):
+    text = shown(samples["doctor"], width=120)
+    for words in (
+        "driver       570.124.06",
+        "GPU 0        NVIDIA GeForce RTX 4090, compute capability 8.9, 23.4 GiB of 24.0 GiB free",
+        "GPU 1        NVIDIA H100 80GB HBM3, MIG",
+        "libcudart 12.6.77, libcudnn 9 (package)",
+        "JetPack 6.2, L4T 36.4.3",
+        "25W, clocks may move",
+        "0.0 GiB of 0.0 GiB free",
+    ):
+        assert words in text
+    assert text.count("Read from documented formats, never tried on this hardware.") == 2
+    bare = replace(samples["doctor"], nvidia=None, jetson=None)
+    assert "never tried" not in shown(bare)

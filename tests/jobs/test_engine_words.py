@@ -57,8 +57,10 @@ def said(*parts, words=WORDS):
         (
             # The same GPU under another release of its system.
             {"device": "Orin | L4T 36.5 | sm87"},
-            "built by 10.3 for Orin, L4T 36.4, sm87; this is 10.3 on Orin, L4T 36.5, sm87: "
-            "building again from the graph.",
+            (
+                "built by 10.3 for Orin, L4T 36.4, sm87; this is 10.3 on Orin, L4T 36.5, sm87: "
+                "building again from the graph."
+            ),
         ),
         (
             # A release of edgekit comes with the release of the library.

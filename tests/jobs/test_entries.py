@@ -43,6 +43,32 @@ def test_what_is_asked_for_is_tried():
     assert planned(["fp32"], ["bf16"]) == [("fp32", "bf16")]
 
 
+def test_the_dialect_of_another_engine_is_tried_by_its_name():
+    assert planned(["int8-s8s8", "int8"], ["fp32"]) == [
+        ("int8-s8s8", "fp32"),
+        ("int8-u8s8", "fp32"),
+    ]
+    assert planned(["int8", "int8-u8s8"], ["fp32"]) == [("int8-u8s8", "fp32")]
+
+
+def test_where_the_graph_s_types_decide_each_variant_has_its_own_compute():
+    typed = Probe(
+        "engine:cpu",
+        True,
+        precisions=("fp32", "fp16", "int8"),
+        computes=("fp32", "tf32", "fp16"),
+        int8_computes=("fp32",),
+        typed=True,
+        dialect="s8s8",
+    )
+    assert planned(probe=typed) == [
+        ("fp32", "fp32"),
+        ("fp32", "tf32"),
+        ("fp16", "fp16"),
+        ("int8-s8s8", "fp32"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("precisions", "computes", "words"),
     [

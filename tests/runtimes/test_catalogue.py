@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.core.errors import BadInput, Unavailable
+from edgekit.core.errors import BadInput
 from edgekit.core.target import Target
 from edgekit.runtimes.catalogue import (
     CATALOGUE,
@@ -17,7 +17,8 @@ from edgekit.runtimes.catalogue import (
     parse_target,
     targets,
 )
-from edgekit.runtimes.probes import probe_all, problems
+from edgekit.runtimes.probes import probe_all
+from edgekit.runtimes.problems import installation_problems
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,11 @@ from edgekit.runtimes.probes import probe_all, problems
         ("ov", Target("openvino", "cpu")),
         ("openvino:gpu:0", Target("openvino", "gpu", 0)),
         ("ov:npu", Target("openvino", "npu")),
+        ("tensorrt:cuda:0", Target("tensorrt", "cuda", 0)),
+        ("trt", Target("tensorrt", "cuda")),
+        ("engine", Target("tensorrt", "cuda")),
+        ("tensorrt-rtx", Target("tensorrt-rtx", "cuda")),
+        ("rtx:cuda:1", Target("tensorrt-rtx", "cuda", 1)),
         ("null", Target("null", "cpu")),
     ],
 )
@@ -63,12 +69,6 @@ def test_a_wrong_target_names_the_part_that_is_wrong(text: str, message: str) ->
         parse_target(text)
 
 
-@pytest.mark.parametrize("text", ["tensorrt:cuda:0", "trt", "engine", "tensorrt-rtx:cuda"])
-def test_runtimes_to_come_are_not_supported_by_this_version(text: str) -> None:
-    with pytest.raises(Unavailable, match="not supported by this version"):
-        parse_target(text)
-
-
 def test_every_entry_loads_and_probes_what_it_lists() -> None:
     for name, entry in CATALOGUE.items():
         runtime = load_runtime(name)
@@ -91,24 +91,30 @@ def test_targets_lists_devices_and_hides_the_null_runtime() -> None:
 def test_probing_imports_no_engine() -> None:
     script = """
 import sys
-from edgekit.runtimes.probes import probe_all, problems
-assert probe_all() and problems() is not None
-heavy = {"onnx", "onnxruntime", "openvino", "torch", "nncf"} & set(sys.modules)
+from edgekit.benchmarks.environment import environment
+from edgekit.runtimes.jetson import jetson
+from edgekit.runtimes.nvidia import nvidia
+from edgekit.runtimes.probes import probe_all
+from edgekit.runtimes.problems import problems
+assert probe_all() and problems(environment(None), nvidia(), jetson()) is not None
+heavy = {
+    "onnx", "onnxruntime", "openvino", "torch", "torchvision", "nncf", "tensorrt", "tensorrt_rtx"
+} & set(sys.modules)
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
 def test_two_flavours_of_onnxruntime_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgekit.runtimes import probes
+    from edgekit.runtimes import problems
 
     versions = {"onnxruntime": "1.31.1", "onnxruntime-gpu": "1.31.1", "openvino": "2023.3.0"}
     monkeypatch.setattr(
-        probes,
+        problems,
         "installed",
         lambda names: {name: versions[name] for name in names if name in versions},
     )
-    told = " ".join(problems())
+    told = " ".join(installation_problems())
     assert "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu" in told
     assert "openvino 2023.3.0 is older than 2024.4" in told
 
@@ -152,7 +158,7 @@ def test_a_broken_third_party_takes_nothing_down(
 ) -> None:
     distribution(tmp_path, monkeypatch, "gone = no_such_module:ENTRY\nodd = json:dumps")
     assert set(broken_entries()) == {"gone", "odd"}
-    assert any("'gone'" in problem for problem in problems())
+    assert any("'gone'" in problem for problem in installation_problems())
     assert parse_target("ort").runtime == "onnxruntime"
     with pytest.raises(BadInput, match="no runtime 'gone'"):
         parse_target("gone")

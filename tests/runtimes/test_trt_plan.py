@@ -81,10 +81,15 @@ def test_no_garbage_is_more_than_one_sentence(tmp_path_factory, text, length, re
     folder = tmp_path_factory.mktemp("plans")
     for content in (text + rest, header(text) + rest, header(text, length) + rest):
         path = written(folder / "a.engine", content)
+        if not content:
+            with pytest.raises(BadInput, match="is empty"):
+                read_plan(path)
+            continue
         try:
             plan = read_plan(path)
-        except BadInput as error:
-            assert error.message.startswith(str(path))
+        except BadInput:
+            # Nothing stands behind a header.
+            assert json.loads(content[4:]) is not None
             continue
         assert 0 <= plan.offset < plan.size_bytes == len(content)
         assert (plan.metadata is None) == (plan.offset == 0)

@@ -66,7 +66,7 @@ _SHARED = (
 @options.streams
 @options.concurrency
 @options.data(help="Images for latency.e2e; without it, generated ones.")
-@options.time(help="Longest measurement of each entry; with --against, 20 of each model.")
+@options.time(help="Longest measurement of each entry; with --against, 60 of each model.")
 @options.timeout
 @options.allow_fallback
 @options.trust_code

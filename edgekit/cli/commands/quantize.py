@@ -21,7 +21,7 @@ __all__ = ["command"]
     "quantize",
     epilog=examples(
         "edgekit quantize model.onnx --data images",
-        "edgekit quantize model.onnx --from model.main.quantization.json --dialect s8s8",
+        "edgekit quantize m.onnx --from m.main.quantization.json --dialect s8s8",
         "edgekit quantize model.onnx --precision fp16 -o model.fp16.onnx",
     ),
 )

@@ -87,8 +87,8 @@ def _cost(engine: EngineFacts) -> list[tuple[str, str | Text]]:
         *([("planned", f"{shares(engine.planned)} of products")] if engine.planned else []),
         *([("memory", f"{memory}, with the largest shapes")] if memory else []),
         ("size", size(engine.size_bytes)),
-        *([("graph", path(engine.graph_sha256))] if engine.graph_sha256 else []),
         ("sha256", path(engine.sha256)),
+        *([("sha256 onnx", path(engine.graph_sha256))] if engine.graph_sha256 else []),
     ]
 
 

@@ -71,7 +71,7 @@ from edgekit.core.documents.measuring import (
     Outliers,
     StageLatency,
 )
-from edgekit.core.documents.nvidia import UNTRIED, CudaLibrary, Gpu, JetsonFacts, NvidiaFacts
+from edgekit.core.documents.nvidia import CudaLibrary, Gpu, JetsonFacts, NvidiaFacts
 from edgekit.core.documents.ratio import ComparedEntry, CompareDocument
 from edgekit.core.documents.reporting import ReportChoice, ReportDocument
 from edgekit.core.documents.results import (
@@ -83,7 +83,6 @@ from edgekit.core.documents.results import (
 
 __all__ = [
     "DOCUMENTS",
-    "UNTRIED",
     "AxisFacts",
     "BenchDocument",
     "BenchEntry",

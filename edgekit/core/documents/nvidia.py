@@ -6,10 +6,7 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["UNTRIED", "CudaLibrary", "Gpu", "JetsonFacts", "NvidiaFacts"]
-
-# No such machine was at hand. Whoever reads one for the first time takes this out.
-UNTRIED = "read from documented formats, never tried on this hardware"
+__all__ = ["CudaLibrary", "Gpu", "JetsonFacts", "NvidiaFacts"]
 
 
 class Gpu(msgspec.Struct, frozen=True, kw_only=True):

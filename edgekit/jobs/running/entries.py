@@ -12,7 +12,8 @@ from edgekit.core.target import Target
 
 __all__ = ["COMPUTES", "PRECISIONS", "Plan", "plan_entries", "variants_needed"]
 
-PRECISIONS = ("fp32", "fp16", "int8")
+# int8 is the target's own dialect; with its name, a dialect is tried on another engine.
+PRECISIONS = ("fp32", "fp16", "int8", "int8-u8s8", "int8-s8s8")
 COMPUTES = ("fp32", "tf32", "bf16", "fp16")
 
 
@@ -58,15 +59,16 @@ def plan_entries(
     plans: list[Plan] = []
     for target, probe in targets:
         for word in precisions or probe.precisions:
-            if word not in probe.precisions:
+            precision = word.partition("-")[0]
+            if precision not in probe.precisions:
                 raise BadInput(
-                    f"{target} does not run {word} on this machine.",
+                    f"{target} does not run {precision} on this machine.",
                     hint=f"It runs: {', '.join(probe.precisions)}.",
                 )
-            for compute in _computes(word, probe, computes, str(target)):
+            for compute in _computes(precision, probe, computes, str(target)):
                 identifier = f"int8-{probe.dialect}" if word == "int8" else word
-                plans.append(Plan(target, probe, identifier, word, compute))
-    return plans
+                plans.append(Plan(target, probe, identifier, precision, compute))
+    return list(dict.fromkeys(plans))
 
 
 def variants_needed(plans: Sequence[Plan]) -> list[str]:
