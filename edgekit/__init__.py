@@ -88,7 +88,8 @@ def load(
     engines are cached, so the second load is quick.
 
     Args:
-        model: A bundle, BUNDLE@VARIANT, or an ONNX file with its card inside or beside it.
+        model: A bundle, BUNDLE@VARIANT, an ONNX file with its card inside or beside it, or a folder
+            of engines (`edgekit compile -o`).
         target: Run here or not at all, "openvino:cpu". None: a bundle's best target that is usable
             here; for an ONNX file the first engine installed.
         compute: Float precision the engine may compute in: "fp32", "bf16", "fp16". None: as the
@@ -96,8 +97,8 @@ def load(
         threads: Threads of a CPU engine. None: as certified; for an ONNX file all physical cores.
         confidence: Detections below it are left out, 0 to 1. None: the card's own.
         trust_code: Run a decoder that the model brings; it is Python code.
-        trust_engine: Open the bundle's own engines where they fit this machine; they are native
-            code.
+        trust_engine: Open the bundle's own engines where they fit this machine, or those of a
+            folder that were not built on it; they are native code.
 
     Returns:
         The open predictor, a context manager.

@@ -276,12 +276,13 @@ def evaluate(
     *,
     data: Path,
     target: str,
-    compute: str = "fp32",
+    compute: str | None = None,
     card: Path | None = None,
     options: Mapping[str, str] | None = None,
     calibration: Path | None = None,
     threads: int | None = None,
     trust_code: bool = False,
+    trust_engine: bool = False,
     allow_fallback: bool = False,
     provider_options: Mapping[str, str] | None = None,
     seed: int = 0,
@@ -290,23 +291,27 @@ def evaluate(
     """Score a model on labelled data with a confidence interval (`edgekit eval`).
 
     Args:
-        model: An ONNX file, a bundle, or BUNDLE@VARIANT.
+        model: An ONNX file, a bundle, BUNDLE@VARIANT, or a folder of engines.
         data: Labelled data. Where it names no roles, an int8 variant is scored on the part that
             `quantize` would not calibrate on with the same seed; a float variant on all of it.
         target: "openvino:cpu".
-        compute: Float precision the engine may compute in.
+        compute: Float precision the engine may compute in; None means fp32, or that which engines
+            in a folder were compiled for.
         card: Card file that overrides every other.
         options: Keys of the card to values as YAML would give them, put over it.
         calibration: The data that was calibrated on, if it was another: then all of `data` scores.
-        threads: Threads of a CPU engine; None means all physical cores.
+        threads: Threads of a CPU engine; None means all physical cores, or those that engines in a
+            folder were compiled for.
         trust_code: Allow code of the user's (a decoder) to run.
+        trust_engine: Open engines that were not built on this machine; they are native code.
         allow_fallback: Whether nodes may run on another device.
         provider_options: Options of an execution provider ("onnxruntime:ep=QNN"), key to value.
         seed: Of the split and of the bootstrap.
         progress: Receives what is being done.
 
     Raises:
-        BadInput: No labelled images, or labels that do not fit the model.
+        BadInput: No labelled images, labels that do not fit the model, or engines for another
+            target or from another machine.
         Unavailable: The target is not here.
     """
     from edgekit.jobs import evaluate as job
@@ -321,6 +326,7 @@ def evaluate(
         calibration=calibration,
         threads=threads,
         trust_code=trust_code,
+        trust_engine=trust_engine,
         allow_fallback=allow_fallback,
         provider_options=provider_options,
         seed=seed,
@@ -347,6 +353,7 @@ def bench(
     allow_fallback: bool = False,
     provider_options: Mapping[str, str] | None = None,
     trust_code: bool = False,
+    trust_engine: bool = False,
     output: Path | None = None,
     resume: bool = False,
     store: bool = True,
@@ -356,9 +363,9 @@ def bench(
     """Measure latency and throughput: entries in turns, or the cells of a sweep one by one.
 
     Args:
-        model: An ONNX file, a folder of graphs, a bundle, or BUNDLE@VARIANT.
+        model: An ONNX file, a folder of graphs, a bundle, BUNDLE@VARIANT, or a folder of engines.
         targets: One or several targets.
-        compute: Float precisions; empty means fp32.
+        compute: Float precisions; empty means fp32, or what engines in a folder were compiled for.
         scenario: "single-stream", or "offline" (the engine's own queue kept full).
         boundary: Of single-stream: "latency.host", "latency.device", "latency.e2e"; empty means
             the first. Several are an entry each.
@@ -366,7 +373,8 @@ def bench(
             combination is a cell, measured in a process of its own.
         batch: Size of the axis called "batch".
         shapes: Input name to shape as text, for other dynamic axes.
-        threads: Threads of a CPU engine; None means all physical cores.
+        threads: Threads of a CPU engine; None means all physical cores, or those that engines in a
+            folder were compiled for.
         streams: Requests that the engine executes side by side in offline; None means its choice.
         concurrency: Requests in flight in offline; None means the engine's choice.
         data: Images for latency.e2e; None generates some.
@@ -376,6 +384,7 @@ def bench(
         allow_fallback: Whether nodes may run on another device.
         provider_options: Options of an execution provider ("onnxruntime:ep=QNN"), key to value.
         trust_code: Whether a decoder that the card names may run, for latency.e2e.
+        trust_engine: Open engines that were not built on this machine; they are native code.
         output: Folder for the result and the raw samples, written after every cell; None writes
             neither.
         resume: Keep the cells that `output` holds already.
@@ -408,6 +417,7 @@ def bench(
         allow_fallback=allow_fallback,
         provider_options=provider_options,
         trust_code=trust_code,
+        trust_engine=trust_engine,
         output=output,
         resume=resume,
         store=store,
@@ -434,6 +444,7 @@ def bench_against(
     confidence: float = 0.99,
     allow_fallback: bool = False,
     provider_options: Mapping[str, str] | None = None,
+    trust_engine: bool = False,
     output: Path | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -444,12 +455,15 @@ def bench_against(
     edgekit.benchmarks.ratio for the interval and the verdict.
 
     Args:
-        model: What is judged: an ONNX file, a folder of graphs, a bundle, or BUNDLE@VARIANT.
+        model: What is judged: an ONNX file, a folder of graphs, a bundle, BUNDLE@VARIANT, or a
+            folder of engines.
         against: The base that it is held against, in the same form.
         targets: One or several; each gives an entry.
-        compute: Float precisions; empty means fp32; each gives an entry.
+        compute: Float precisions; each gives an entry. Empty means fp32, or what engines in a
+            folder were compiled for.
         against_target: Where the base runs; None means where the model does.
-        against_compute: What the base computes in; None means what the model does.
+        against_compute: What the base computes in; None means what the model does, or what engines
+            in a folder were compiled for.
         scenario: "single-stream".
         batch: Size of the axis called "batch".
         shapes: Input name to shape as text, for other dynamic axes.
@@ -461,6 +475,7 @@ def bench_against(
         confidence: Of the interval.
         allow_fallback: Whether nodes may run on another device.
         provider_options: Options of an execution provider ("onnxruntime:ep=QNN"), key to value.
+        trust_engine: Open engines that were not built on this machine; they are native code.
         output: Folder for the result and the raw samples of both; None writes neither.
         seed: Of generated inputs.
         progress: Receives what is being done.
@@ -484,6 +499,7 @@ def bench_against(
         confidence=confidence,
         allow_fallback=allow_fallback,
         provider_options=provider_options,
+        trust_engine=trust_engine,
         output=output,
         seed=seed,
         progress=progress or Silent(),
@@ -837,7 +853,8 @@ def predict(
     In a program, `edgekit.load(model).predict(image)` gives the answers as objects.
 
     Args:
-        model: A bundle (its best entry that runs here), BUNDLE@VARIANT, or an ONNX file.
+        model: A bundle (its best entry that runs here), BUNDLE@VARIANT, an ONNX file, or a folder
+            of engines.
         images: Image files, and folders that are searched for them. What cannot be read is
             skipped and named.
         output: A folder for the pictures and `predictions.json`, which is the document; None
@@ -848,7 +865,8 @@ def predict(
         threads: Threads of a CPU engine; None means as certified.
         batch: Images that go through the network together, where its batch axis allows it.
         trust_code: Allow code of the user's (a decoder) to run.
-        trust_engine: Open the bundle's own engines where they fit this machine.
+        trust_engine: Open the bundle's own engines where they fit this machine, or those of a
+            folder that were not built on it.
         force: Replace an existing folder.
         progress: Receives what is being done.
 
@@ -918,13 +936,14 @@ def pack(
 
 
 def inspect(model: str, *, top: int = 5) -> InspectDocument:
-    """Read card and graph facts off an ONNX file, a folder of graphs or a bundle.
+    """Read card and graph facts off an ONNX file, a folder of graphs, a bundle or engines.
 
     FLOPs and bytes are those of the smallest size of every dynamic axis; see docs/inspect.md for
     the rules.
 
     Args:
-        model: An ONNX file, a folder of graphs, a bundle, or BUNDLE@VARIANT.
+        model: An ONNX file, a folder of graphs, a bundle, BUNDLE@VARIANT, a folder of engines, or a
+            plan file of TensorRT. No engine is opened for it.
         top: How many nodes and round trips a printed table lists; the document holds all.
 
     Raises:

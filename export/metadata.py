@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -13,8 +11,6 @@ from edgekit.core.card import (
     Axis,
     GraphCard,
     ModelCard,
-    Postprocess,
-    Preprocess,
     TensorCard,
     card_from_dict,
     card_to_dict,
@@ -24,6 +20,7 @@ from edgekit.core.onnx_keys import CARD_KEY, ROLE_KEY
 from edgekit.core.requires import requires
 from edgekit.export.onnx_file import read_onnx, write_onnx
 from edgekit.export.signature import match_names, merge_tensors
+from edgekit.export.ultralytics_card import is_ultralytics, ultralytics_card
 
 __all__ = ["card_of", "graph_card", "put_card", "read_card", "with_card", "write_card"]
 
@@ -64,8 +61,9 @@ def card_of(model: Any, where: str) -> ModelCard | None:
                 hint="Give a card with --card, or export the model again.",
             ) from error
         return card_from_dict(content, f"The metadata key {CARD_KEY!r} of {where}")
-    if {"task", "names", "stride"} <= set(properties):
-        return _ultralytics_card(properties, model, where)
+    if is_ultralytics(properties):
+        shape = _sizes(next(iter(graph_card(model, where).outputs.values())))
+        return ultralytics_card(properties, where, shape=shape)
     return None
 
 
@@ -180,80 +178,3 @@ def _tensor_card(value: Any, where: str) -> TensorCard:
             shape.append(size.dim_param or default)
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
     return TensorCard(shape=tuple(shape), dtype=dtype)
-
-
-def _ultralytics_card(properties: Mapping[str, str], model: Any, where: str) -> ModelCard:
-    """Make a card of the metadata that Ultralytics' exporter writes.
-
-    Its detectors see RGB in [0, 1], letterboxed on grey 114 around the centre; its classifiers RGB
-    in [0, 1], the short side scaled to the input and the centre cropped, and they end in a softmax.
-    Its other tasks have no head here and become "raw".
-    """
-    names = _literal(properties, "names", where, dict)
-    labels = tuple(str(names[key]) for key in sorted(names))
-    size = _literal(properties, "imgsz", where, list | tuple)
-    if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
-        raise BadInput(f"The metadata key 'imgsz' of {where} is no [height, width]: {size!r}.")
-    provenance = {
-        key: properties[key]
-        for key in ("description", "author", "version", "license")
-        if key in properties
-    }
-    kind = properties["task"]
-    resize: Literal["letterbox", "crop"] = "crop" if kind == "classify" else "letterbox"
-    preprocess = Preprocess(size=(size[0], size[1]), resize=resize, scale=1 / 255)
-    if kind == "classify":
-        return ModelCard(
-            task="classification",
-            labels=labels,
-            preprocess=preprocess,
-            postprocess=Postprocess(decode="probabilities"),
-            provenance=provenance,
-        )
-    if kind == "detect":
-        return ModelCard(
-            task="detection",
-            labels=labels,
-            preprocess=preprocess,
-            postprocess=Postprocess(
-                decode=_ultralytics_head(properties, model, len(labels), where),
-                iou=0.7,
-                max_detections=300,
-            ),
-            provenance=provenance,
-        )
-    return ModelCard(
-        task="raw", labels=labels, preprocess=preprocess, provenance={**provenance, "task": kind}
-    )
-
-
-def _ultralytics_head(properties: Mapping[str, str], model: Any, classes: int, where: str) -> str:
-    """Tell the head by the output's shape: (N, K, 6) final boxes, or (N, 4 + classes, anchors)."""
-    shape = _sizes(next(iter(graph_card(model, where).outputs.values())))
-    if properties.get("end2end", "").lower() == "true" or (len(shape) == 3 and shape[2] == 6):
-        return "end2end"
-    if len(shape) == 3 and shape[1] == 4 + classes:
-        return "yolov8"
-    if len(shape) == 3 and shape[2] == 5 + classes:
-        return "yolov5"
-    raise BadInput(
-        f"{where} says it is an Ultralytics detector of {classes} classes, but its output is "
-        f"{shape}.",
-        hint="Give a card with --card that names the head.",
-    )
-
-
-def _literal(properties: Mapping[str, str], key: str, where: str, kind: Any) -> Any:
-    """Read a Python literal; literal_eval builds plain data and runs nothing."""
-    try:
-        value = ast.literal_eval(properties[key])
-    except KeyError as error:
-        raise BadInput(f"The Ultralytics metadata of {where} lacks the key {key!r}.") from error
-    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError) as error:
-        raise BadInput(
-            f"The metadata key {key!r} of {where} cannot be read: {properties[key][:80]!r}.",
-            hint="Give a card with --card.",
-        ) from error
-    if not isinstance(value, kind):
-        raise BadInput(f"The metadata key {key!r} of {where} is {type(value).__name__!r}.")
-    return value

@@ -24,6 +24,7 @@ __all__ = [
     "EngineRecord",
     "check_engine",
     "engine_device",
+    "find_record",
     "planned",
     "read_record",
     "write_record",
@@ -79,6 +80,15 @@ def read_record(folder: Path) -> EngineRecord:
         return msgspec.json.decode(path.read_bytes(), type=EngineRecord)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} is missing or damaged.", hint="Compile the model again.") from error
+
+
+def find_record(folder: Path) -> EngineRecord | None:
+    """Read what `write_record` wrote; None where the engine is of a library that writes none.
+
+    Raises:
+        BadInput: It is damaged.
+    """
+    return read_record(folder) if (folder / _RECORD).is_file() else None
 
 
 def planned(built: Built) -> dict[str, float]:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-__all__ = ["UNTRIED", "gib", "listed"]
+from edgekit.runtimes.compatibility import dotted
+
+__all__ = ["UNTRIED", "architecture", "gib", "listed"]
 
 # No machine of NVIDIA's was at hand. Whoever reads one for the first time takes this out.
 UNTRIED = "read from documented formats, never tried on this hardware"
+_SM = re.compile(r"\bsm(\d+)\b")
+
+
+def architecture(device: str) -> str:
+    """Name the architecture in a device's identity: "SM 8.9", or an instruction set.
+
+    Args:
+        device: As a probe has it: parts with " | " between, the architecture last.
+    """
+    last = device.rpartition(" | ")[2]
+    return _SM.sub(lambda found: f"SM {dotted(int(found[1]))}", last).replace(",", ", ")
 
 
 def gib(count: int) -> str:

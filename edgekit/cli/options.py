@@ -43,6 +43,7 @@ __all__ = [
     "model",
     "opset",
     "output",
+    "own_compute",
     "provider_options",
     "refuse_given",
     "require_valid",
@@ -74,7 +75,7 @@ _TARGET_HELP = "RUNTIME:DEVICE[:INDEX], for instance openvino:cpu"
 
 
 def model(command: Command) -> Command:
-    """MODEL: an ONNX file, a folder, a bundle or BUNDLE@VARIANT."""
+    """MODEL: an ONNX file, a folder of graphs or of engines, a bundle or BUNDLE@VARIANT."""
     return click.argument("model", shell_complete=completing.models)(command)
 
 
@@ -144,7 +145,7 @@ trust_pickle = click.option(
 trust_engine = click.option(
     "--trust-engine",
     is_flag=True,
-    help="Open the bundle's own engines, which are native code: only from who you trust.",
+    help="Open engines that were built elsewhere; they are native code: only from who you trust.",
 )
 inputs = click.option(
     "--input",
@@ -180,6 +181,11 @@ compute = click.option(
     help="Float precision the engine may compute in.",
 )
 
+own_compute = click.option(
+    "--compute",
+    type=_COMPUTE,
+    help="Float precision the engine may compute in; default: fp32, or as MODEL was compiled.",
+)
 best_compute = click.option(
     "--compute",
     type=_COMPUTE,

@@ -23,6 +23,7 @@ from edgekit.jobs.running.child import Child
 from edgekit.jobs.running.duel import DuelFigures, Duellist, DuelWorker
 from edgekit.jobs.running.engines import refuse_idle_options, usable
 from edgekit.jobs.running.interrupts import deferred_interrupt
+from edgekit.jobs.running.ready import asked_of, own_options
 
 __all__ = ["RESULT", "run"]
 
@@ -53,6 +54,7 @@ def run(
     confidence: float,
     allow_fallback: bool,
     provider_options: Mapping[str, str] | None,
+    trust_engine: bool,
     output: Path | None,
     seed: int,
     progress: Progress,
@@ -75,28 +77,36 @@ def run(
     # `time` is the longest measurement of one entry, and here are two.
     rule = RatioRule(seconds=2 * time, confidence=confidence, margin=margin, half_width=margin / 3)
 
-    def prepared(name: str, target: str, word: str) -> Prepared:
+    def prepared(name: str, target: str, word: str, count: int | None) -> Prepared:
         preparer = Preparer(
             name,
             shapes or {},
             time,
             allow_fallback,
             False,
+            trust_engine,
             None,
             seed,
             progress,
             provider_options or {},
         )
-        cell = Cell(str(usable(target)[0]), word, batch=batch, threads=threads)
+        cell = Cell(str(usable(target)[0]), word, batch=batch, threads=count)
         return preparer.prepare(cell, timeout=limit)
 
+    asked = asked_of(model, compute, threads)
+
+    def base_side(target: str, word: str) -> Prepared:
+        if own_options(against) is None:
+            return prepared(against, target, against_compute or word, asked.threads)
+        # Engines are measured as they were compiled, unless that is not what was asked for.
+        given = against_compute or (word if compute else None)
+        own = asked_of(against, () if given is None else (given,), threads)
+        return prepared(against, target, own.computes[0], own.threads)
+
     pairs = [
-        (
-            prepared(against, against_target or text, against_compute or word),
-            prepared(model, text, word),
-        )
+        (base_side(against_target or text, word), prepared(model, text, word, asked.threads))
         for text in dict.fromkeys(targets)
-        for word in compute or ("fp32",)
+        for word in asked.computes
     ]
     progress.stage("measurement")
     entries: list[ComparedEntry] = []

@@ -18,6 +18,7 @@ from edgekit.jobs.measuring.prepare import Prepared, Preparer
 from edgekit.jobs.results.store import ResultStore
 from edgekit.jobs.running.engines import refuse_idle_options, usable
 from edgekit.jobs.running.interrupts import deferred_interrupt
+from edgekit.jobs.running.ready import asked_of
 from edgekit.jobs.running.turns import measure_alone, measure_in_turns
 
 __all__ = ["run"]
@@ -46,6 +47,7 @@ def run(
     allow_fallback: bool,
     provider_options: Mapping[str, str] | None,
     trust_code: bool,
+    trust_engine: bool,
     output: Path | None,
     resume: bool,
     store: bool,
@@ -61,9 +63,11 @@ def run(
         raise BadInput("--resume needs the folder of the measurement that it goes on with (-o).")
     places = [usable(text)[0] for text in targets]
     refuse_idle_options(provider_options, places)
+    asked = asked_of(model, compute, threads)
+    threads = threads if "threads" in sweep else asked.threads
     cells = lay_out(
         [str(target) for target in places],
-        compute or ("fp32",),
+        asked.computes,
         scenario=scenario,
         boundaries=boundary or ("latency.host",),
         sweep=sweep,
@@ -89,6 +93,7 @@ def run(
         time,
         allow_fallback,
         trust_code,
+        trust_engine,
         data,
         seed,
         progress,

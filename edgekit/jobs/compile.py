@@ -83,6 +83,7 @@ def run(
             folders,
             resolved.card,
             output,
+            card_folder=resolved.folder,
             model=model,
             variant=resolved.variant.id,
             precision=resolved.variant.precision,

@@ -11,15 +11,10 @@ from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions
 from edgekit.jobs.running.child import Child
-from edgekit.jobs.running.engines import (
-    compile_graphs,
-    opener,
-    options_for,
-    refuse_idle_options,
-    usable,
-)
+from edgekit.jobs.running.engines import opener, options_for, refuse_idle_options, usable
 from edgekit.jobs.running.feeds import Data, open_data
 from edgekit.jobs.running.models import resolve_model
+from edgekit.jobs.running.ready import asked_of, engines_of
 from edgekit.jobs.running.worker import Evaluation, Worker
 from edgekit.tasks.samples import Sample
 
@@ -31,12 +26,13 @@ def run(
     *,
     data: Path,
     target: str,
-    compute: str,
+    compute: str | None,
     card: Path | None,
     options: Mapping[str, str] | None,
     calibration: Path | None,
     threads: int | None,
     trust_code: bool,
+    trust_engine: bool,
     allow_fallback: bool,
     provider_options: Mapping[str, str] | None,
     seed: int,
@@ -46,7 +42,7 @@ def run(
     where, probe = usable(target)
     refuse_idle_options(provider_options, [where])
     own = options_for(where, provider_options)
-    resolved = resolve_model(model, card=card, options=options, probe=probe)
+    resolved = resolve_model(model, card=card, options=options, probe=probe, engines=True)
     images = open_data(data, resolved.card, calibration=calibration, seed=seed)
     samples, split = _scored(images, resolved.variant.precision)
     if not samples or not images.dataset.labelled:
@@ -54,10 +50,14 @@ def run(
             f"{data} holds no labelled images to score on.",
             hint="See docs/data.md for the forms of a data set.",
         )
+    asked = asked_of(model, () if compute is None else (compute,), threads)
     how = CompileOptions(
-        compute=compute, threads=threads, allow_fallback=allow_fallback, provider_options=own
+        compute=asked.computes[0],
+        threads=asked.threads,
+        allow_fallback=allow_fallback,
+        provider_options=own,
     )
-    engines = compile_graphs(resolved.variant.paths, where, probe, how, progress=progress)
+    engines = engines_of(resolved, where, probe, how, trust_engine=trust_engine, progress=progress)
     progress.stage("evaluate")
     with Child(
         Worker,
@@ -83,7 +83,7 @@ def run(
         model=model,
         target=str(where),
         variant=resolved.variant.id,
-        compute=compute,
+        compute=how.compute,
         metric=metric,
         n=metric.n,
         split=split,

@@ -1,7 +1,8 @@
-"""`edgekit inspect`: card and graph facts of a model or a bundle."""
+"""`edgekit inspect`: card and graph facts of a model or a bundle, or facts of engines."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,19 @@ from edgekit.core.manifest import Manifest
 from edgekit.export.facts import facts_of
 from edgekit.export.metadata import card_of, with_card
 from edgekit.export.onnx_file import read_onnx
+from edgekit.export.ultralytics_card import is_ultralytics, ultralytics_card
 from edgekit.jobs.bundles.bundle import is_bundle, read_manifest
+from edgekit.jobs.running.carried import (
+    COMPILED,
+    ReadyEngine,
+    is_carried,
+    read_carried,
+    read_compiled,
+)
+from edgekit.jobs.running.engine_facts import engine_facts, plan_facts
 from edgekit.jobs.running.models import resolve_model
 from edgekit.runtimes.limits import graph_limits, runtime_limits
+from edgekit.runtimes.trt_plan import is_plan, read_plan
 from edgekit.tasks import cards
 
 __all__ = ["graph_files", "run"]
@@ -27,6 +38,14 @@ def run(model: str, *, top: int) -> InspectDocument:
     path = Path(model)
     if is_bundle(path):
         return _inspected_bundle(model, path, top)
+    if is_plan(path):
+        return _inspected_plan(model, path, top)
+    if is_carried(path):
+        _, card, engines = read_carried(path)
+        return _inspected_engines(model, card, engines, top)
+    if (path / COMPILED).is_file():
+        engines = {"main": ReadyEngine(path, read_compiled(path))}
+        return _inspected_engines(model, ModelCard(), engines, top)
     files = graph_files(path)
     if not files:
         # BUNDLE@VARIANT, or the sentence that says why not.
@@ -74,6 +93,31 @@ def _inspected_bundle(model: str, bundle: Path, top: int) -> InspectDocument:
             facts.append(msgspec.structs.replace(found, file=name, variant=variant.id))
     return msgspec.structs.replace(
         _document(model, card, facts, top), card=manifest.card, bundle=_summary(manifest)
+    )
+
+
+def _inspected_engines(
+    model: str, card: ModelCard, engines: Mapping[str, ReadyEngine], top: int
+) -> InspectDocument:
+    return InspectDocument(
+        model=model,
+        card=card_to_dict(card),
+        graphs=(),
+        top=top,
+        engines=tuple(engine_facts(engine, role) for role, engine in engines.items()),
+    )
+
+
+def _inspected_plan(model: str, path: Path, top: int) -> InspectDocument:
+    plan = read_plan(path)
+    metadata = plan.metadata or {}
+    card = ultralytics_card(metadata, model, shape=None) if is_ultralytics(metadata) else None
+    return InspectDocument(
+        model=model,
+        card=card_to_dict(card or ModelCard()),
+        graphs=(),
+        top=top,
+        engines=(plan_facts(path, plan),),
     )
 
 

@@ -28,6 +28,8 @@ from edgekit.core.documents import (
     DiffDocument,
     DoctorDocument,
     DoctorTarget,
+    EngineFacts,
+    EngineLayer,
     EntryDiff,
     Environment,
     EnvironmentDocument,
@@ -71,6 +73,7 @@ from edgekit.core.documents import (
     WeightChange,
 )
 from edgekit.core.measurement import Latency
+from edgekit.core.runtime import CompileOptions, TensorInfo
 from edgekit.runtimes.words import UNTRIED
 
 ENVIRONMENT = Environment(identity={"cpu": "A CPU at 2 GHz", "threads": 2}, observed={})
@@ -288,6 +291,68 @@ def plan_document():
         size_bytes=3_700_000,
         cache_bytes=1_250_000,
         notes=("int8 was left out: it needs real inputs to calibrate on (--data).",),
+    )
+
+
+def engine_facts(**changes):
+    """What is known of an engine for two GPUs that are not here."""
+    facts = EngineFacts(
+        role="main",
+        file="engines/main/engine.plan",
+        size_bytes=410_000,
+        sha256="1" * 64,
+        whole=False,
+        target="tensorrt-rtx:cuda",
+        device="any GPU | sm86,sm120",
+        builder="TensorRT for RTX 1.7.1.116",
+        options=CompileOptions(threads=2, allow_fallback=True, portable=("version", "hardware")),
+        graph_sha256="2" * 64,
+        inputs=(TensorInfo("image", "float32", ("batch", 3, 64, 64)),),
+        outputs=(TensorInfo("logits", "float32", ("batch", 10)),),
+        profiles=({"image": ((1, 3, 64, 64), (4, 3, 64, 64), (8, 3, 64, 64))},),
+        planned={"int8": 0.75, "fp32": 0.25},
+        layers=(
+            EngineLayer(name="a_node_of_a_long_name" * 3, kind="CONVOLUTION", precision="int8"),
+            *(EngineLayer(name=f"tanh_{n}", kind="ACTIVATION", precision="fp32") for n in range(6)),
+        ),
+        memory={"weights_bytes": 248_000, "activations_bytes": 9_700_000},
+        notes=("The build ran out of memory with 1 GB of scratch.",),
+        warnings=("Detected layers with unusual precision.",),
+    )
+    return msgspec.structs.replace(facts, **changes)
+
+
+def engines_document():
+    """inspect of a folder of two engines, one of them damaged."""
+    return InspectDocument(
+        model="engines",
+        card={"task": "raw"},
+        graphs=(),
+        engines=(
+            engine_facts(),
+            engine_facts(
+                role="step", whole=True, built_here=True, layers=(), notes=(), warnings=()
+            ),
+        ),
+    )
+
+
+def plan_file_document():
+    """inspect of a plan file of another program."""
+    return InspectDocument(
+        model="yolo.engine",
+        card={"task": "detection", "labels": ["cat"]},
+        graphs=(),
+        engines=(
+            EngineFacts(
+                role="main",
+                file="yolo.engine",
+                size_bytes=5400,
+                sha256="3" * 64,
+                whole=None,
+                metadata={"stride": 32, "names": {"0": "cat"}, "long": "x" * 200},
+            ),
+        ),
     )
 
 
@@ -756,6 +821,16 @@ class Outcome:
     @property
     def document(self):
         return msgspec.json.decode(self.stdout)
+
+
+@pytest.fixture
+def engines():
+    return engines_document()
+
+
+@pytest.fixture
+def plan_file():
+    return plan_file_document()
 
 
 @pytest.fixture

@@ -89,3 +89,44 @@ def test_a_diff_names_what_differs(samples):
     assert "1 nodes were only renamed" in text
     assert "edgekit.card 1 keys 0 keys" in text
     assert max(len(line) for line in shown(samples["diff"]).splitlines()) <= 80
+
+
+def test_an_engine_says_where_it_runs_and_what_built_it(engines):
+    text = words(engines)
+    assert "target tensorrt-rtx:cuda built for any GPU, SM 8.6, SM 12.0" in text
+    assert "built by TensorRT for RTX 1.7.1.116, elsewhere (--trust-engine)" in text
+    assert "built by TensorRT for RTX 1.7.1.116, on this machine" in text
+    assert "threads 2, may fall back, portable over versions, portable over GPUs" in text
+    assert "input image float32 [batch, 3, 64, 64]" in text
+    assert "profile image 1x3x64x64 to 4x3x64x64 to 8x3x64x64" in text
+    assert "planned 75 % int8, 25 % fp32 of products" in text
+    assert "memory 248 kB weights, 9.7 MB activations, with the largest shapes" in text
+
+
+def test_an_engine_lists_its_layers_by_kind_and_the_first(engines):
+    text = words(engines)
+    assert "ACTIVATION fp32 6" in text
+    assert "of 7 layers; see --nodes 7" in text
+    assert "tanh_3" in text
+    assert "tanh_5" not in text
+    everything = words(replace(engines, top=7))
+    assert "tanh_5" in everything
+    assert "see --nodes" not in everything
+    assert "kind of layer" not in words(replace(engines, top=0))
+
+
+def test_what_a_build_told_and_what_is_wrong_with_an_engine_is_said(engines):
+    text = words(engines)
+    assert "note The build ran out of memory with 1 GB of scratch." in text
+    assert "note Detected layers with unusual precision." in text
+    assert text.count("It is not the file that was built: its sha256 is another.") == 1
+
+
+def test_a_plan_of_another_program_says_what_stands_in_front_of_it(plan_file):
+    text = words(plan_file)
+    assert "task detection, 1 labels" in text
+    assert "stride 32" in text
+    assert "xxx" not in text
+    assert "built by" not in text
+    bare = replace(plan_file.engines[0], metadata=None)
+    assert "header none" in words(replace(plan_file, engines=(bare,)))

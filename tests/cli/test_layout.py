@@ -188,8 +188,8 @@ HARD = (
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_every_document_fits_every_width(samples, width):
-    for name, document in samples.items():
+def test_every_document_fits_every_width(samples, engines, plan_file, width):
+    for name, document in {**samples, "engines": engines, "plan file": plan_file}.items():
         for line in prose(shown(document, width)):
             assert cell_len(line) <= width, f"{name}: {line}"
 

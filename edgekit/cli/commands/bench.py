@@ -20,7 +20,7 @@ _AGAINST = ("against_target", "against_compute", "margin", "fail_on", "confidenc
 # What a measurement against another model takes of the rest.
 _SHARED = (
     "targets", "compute", "scenario", "batch", "shapes", "threads", "time", "timeout",
-    "allow_fallback", "provider_options", "output", "seed", "progress",
+    "allow_fallback", "provider_options", "trust_engine", "output", "seed", "progress",
 )  # fmt: skip
 
 
@@ -36,7 +36,7 @@ _SHARED = (
 )
 @options.model
 @options.targets()
-@options.computes(default="fp32")
+@options.computes(default="fp32, or as MODEL was compiled")
 @click.option(
     "--against",
     metavar="MODEL",
@@ -71,6 +71,7 @@ _SHARED = (
 @options.allow_fallback
 @options.provider_options
 @options.trust_code
+@options.trust_engine
 @options.output(metavar="DIR", help="Folder for the result and the raw samples.")
 @options.resume
 @click.option(
@@ -90,7 +91,8 @@ def command(*, model: str, against: str | None, **rest: Any) -> BenchDocument | 
     A sweep measures cell after cell instead, each in a process of its own. With --against, MODEL
     is judged against another one: FASTER, SLOWER, SAME or UNCLEAR.
 
-    MODEL is an ONNX file, a folder of graphs, a bundle, or BUNDLE@VARIANT.
+    MODEL is an ONNX file, a folder of graphs, a bundle, BUNDLE@VARIANT, or a folder of engines that
+    compile -o wrote.
     """
     from edgekit import api
 

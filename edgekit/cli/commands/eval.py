@@ -26,12 +26,13 @@ __all__ = ["command"]
 @options.model
 @options.data(required=True, help="Labelled data; its evaluation part is scored.")
 @options.target()
-@options.compute
+@options.own_compute
 @options.card
 @options.card_options
 @options.calibration
 @options.threads
 @options.trust_code
+@options.trust_engine
 @options.allow_fallback
 @options.provider_options
 @options.seed
@@ -39,7 +40,7 @@ __all__ = ["command"]
 def command(*, model: str, **rest: Any) -> EvalDocument:
     """Score MODEL on labelled data, with a 95 % interval.
 
-    MODEL is an ONNX file, a bundle, or BUNDLE@VARIANT.
+    MODEL is an ONNX file, a bundle, BUNDLE@VARIANT, or a folder of engines (compile -o).
     """
     from edgekit import api
 

@@ -22,6 +22,7 @@ __all__ = ["command"]
         "edgekit inspect model.onnx --nodes 20",
         "edgekit inspect --diff before.onnx after.onnx",
         "edgekit inspect my.bundle@int8-u8s8 --json",
+        "edgekit inspect engines --nodes 20",
     ),
 )
 @options.model
@@ -47,7 +48,8 @@ def command(
 ) -> InspectDocument | DiffDocument:
     """Show card, work, limits and int8 round trips of MODEL.
 
-    MODEL is an ONNX file, a folder of graphs, a bundle, or BUNDLE@VARIANT.
+    MODEL is an ONNX file, a folder of graphs, a bundle, BUNDLE@VARIANT, a folder of engines
+    (compile -o), or a plan file of TensorRT, which is not opened.
     """
     from edgekit import api
 

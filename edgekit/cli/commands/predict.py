@@ -46,8 +46,9 @@ def command(
 ) -> PredictDocument:
     """Answer IMAGES with MODEL: annotated pictures and JSON.
 
-    MODEL is a bundle (its best entry runs), BUNDLE@VARIANT, or an ONNX file. IMAGES are files, or
-    folders that are searched for them; what cannot be read is skipped and named.
+    MODEL is a bundle (its best entry runs), BUNDLE@VARIANT, an ONNX file, or a folder of engines
+    (compile -o). IMAGES are files, or folders that are searched for them; what cannot be read is
+    skipped and named.
     """
     from edgekit import api
 

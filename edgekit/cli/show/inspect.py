@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.text import Text
 
+from edgekit.cli.show.engines import show_engine
 from edgekit.cli.show.text import facts, grid, line, path, sentence, shares, size
 from edgekit.core.documents import (
     AxisFacts,
@@ -46,6 +47,9 @@ def show_inspect(document: InspectDocument, console: Console) -> None:
     if len(document.graphs) > 1:
         line(console)
         console.print(_graphs(document.graphs))
+    for engine in document.engines:
+        line(console)
+        show_engine(engine, document.top, console)
     shown: set[tuple[int, int]] = set()
     for graph in document.graphs:
         line(console)

@@ -46,6 +46,7 @@ from edgekit.core.documents.deployment import (
     Recommendation,
 )
 from edgekit.core.documents.document import Document, Environment, ErrorDocument, OutputParity
+from edgekit.core.documents.engines import EngineFacts, EngineLayer
 from edgekit.core.documents.explaining import (
     AxisFacts,
     GraphFacts,
@@ -102,6 +103,8 @@ __all__ = [
     "DoctorDocument",
     "DoctorTarget",
     "Document",
+    "EngineFacts",
+    "EngineLayer",
     "EntryDiff",
     "Environment",
     "EnvironmentDocument",

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from edgekit.core.documents.document import Document
+from edgekit.core.documents.engines import EngineFacts
 
 __all__ = [
     "AxisFacts",
@@ -169,10 +170,11 @@ class GraphFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InspectDocument(Document, frozen=True, kw_only=True):
-    """Card and graph facts of a model or a bundle.
+    """Card and graph facts of a model or a bundle, or what is known of compiled engines.
 
     Attributes:
         top: How many nodes and round trips a printed table lists; the document holds all.
+        engines: Of a folder of engines or of a plan file, which hold no graphs.
     """
 
     schema: Literal["edgekit.inspect/1"] = "edgekit.inspect/1"
@@ -181,3 +183,4 @@ class InspectDocument(Document, frozen=True, kw_only=True):
     graphs: tuple[GraphFacts, ...]
     bundle: dict[str, Any] | None = None
     top: int = 5
+    engines: tuple[EngineFacts, ...] = ()

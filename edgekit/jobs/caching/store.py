@@ -35,6 +35,7 @@ __all__ = [
     "RECORD",
     "CacheUnwritable",
     "Stored",
+    "Words",
     "cache_root",
     "exclusive",
     "fetch",
@@ -77,6 +78,19 @@ class Stored:
     reason: str
 
 
+@dataclass(frozen=True)
+class Words:
+    """How a kind of stage tells of hits and misses.
+
+    Attributes:
+        found: Of the parts, what is said of one that is there; it stands before the cache's own.
+        again: Of the parts before and now, why it is made again; empty leaves it to the cache.
+    """
+
+    found: Callable[[Mapping[str, str]], str]
+    again: Callable[[Mapping[str, str], Mapping[str, str]], str]
+
+
 def cache_root() -> Path:
     """Folder of the cache: EDGEKIT_CACHE, or the user's cache folder."""
     chosen = os.environ.get("EDGEKIT_CACHE")
@@ -112,6 +126,7 @@ def fetch(
     progress: Progress,
     force: bool = False,
     usable: Callable[[Stored], str] | None = None,
+    words: Words | None = None,
     needs_bytes: int = _LITTLE_BYTES,
 ) -> Stored:
     """Take a stage from the cache, or make it and keep it.
@@ -127,6 +142,7 @@ def fetch(
         progress: Told of every hit and miss, and why.
         force: Make it although it is there.
         usable: Says why what is there must not be used; empty where it may.
+        words: How this kind of stage says it, where it has words of its own.
         needs_bytes: What it takes on the disk, about: where `make` fails and the disk takes no more
             than that, the disk is to blame, whatever a library calls it.
 
@@ -135,19 +151,22 @@ def fetch(
     """
     key = key_of(stage, parts)
     folder = stage_folder(stage, key)
+    found = words.found(parts) if words is not None else ""
     lease(cache_root()).use(key)
     with _locked(key, f"{stage} of {subject}", progress):
         reason = "it was asked for" if force else ""
         record = _read(folder)
         if record is not None and not reason:
             damaged = _damage(folder, record)
-            stored = Stored(folder, record, hit=True, reason=_found(record))
+            stored = Stored(folder, record, hit=True, reason=_found(record, found))
             reason = damaged or (usable(stored) if usable is not None else "")
             if not reason:
                 _touch(folder)
                 progress.stage(f"{stage} of {subject}: {stored.reason}")
                 return stored
-        why = _sentence(f"made again: {reason}" if reason else _why(stage, subject, key, parts))
+        why = _sentence(
+            f"made again: {reason}" if reason else _why(stage, subject, key, parts, words)
+        )
         progress.stage(f"{stage} of {subject}: {why}")
         start = time.perf_counter()
         with _blaming_the_cache(needs_bytes), atomic_folder(folder, force=True) as temporary:
@@ -266,11 +285,12 @@ def _touch(folder: Path) -> None:
         return
 
 
-def _found(record: StageRecord) -> str:
-    return f"from the cache ({record.key[:12]}), made {record.created}."
+def _found(record: StageRecord, words: str = "") -> str:
+    said = f"{words}, " if words else ""
+    return f"{said}from the cache ({record.key[:12]}), made {record.created}."
 
 
-def _why(stage: str, subject: str, key: str, parts: Mapping[str, str]) -> str:
+def _why(stage: str, subject: str, key: str, parts: Mapping[str, str], words: Words | None) -> str:
     """Why a stage is made: what differs from the last time it was made for this subject."""
     earlier = [
         record
@@ -280,6 +300,9 @@ def _why(stage: str, subject: str, key: str, parts: Mapping[str, str]) -> str:
     if not earlier:
         return "made for the first time"
     nearest = max(earlier, key=lambda record: record.created)
+    own = words.again(nearest.parts, parts) if words is not None else ""
+    if own:
+        return own
     names = sorted(
         name
         for name in parts.keys() | nearest.parts.keys()

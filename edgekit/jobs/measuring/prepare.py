@@ -13,21 +13,16 @@ from edgekit.core.names import closest
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions, Feeds
 from edgekit.export.onnx_file import external_files
-from edgekit.jobs.caching.fingerprints import files_digest
+from edgekit.jobs.caching.fingerprints import digest, files_digest
 from edgekit.jobs.measuring.cells import Cell
 from edgekit.jobs.running.certify import whole_placement
 from edgekit.jobs.running.child import Child
-from edgekit.jobs.running.engines import (
-    compile_graphs,
-    fitted,
-    opener,
-    options_for,
-    usable,
-)
+from edgekit.jobs.running.engines import fitted, opener, options_for, usable
 from edgekit.jobs.running.feeds import generated_feeds, open_data, roles
 from edgekit.jobs.running.gauge import Conditions
 from edgekit.jobs.running.golden import generated_pictures
 from edgekit.jobs.running.models import Model, resolve_model
+from edgekit.jobs.running.ready import engines_of
 from edgekit.jobs.running.turns import Contestant
 from edgekit.jobs.running.worker import Worker
 from edgekit.tasks.datasets import readable
@@ -73,6 +68,7 @@ class Preparer:
         seconds: Of sampling at most.
         allow_fallback: Whether nodes may run on another device.
         trust_code: Whether a decoder that the card names may run.
+        trust_engine: Whether an engine that was not built on this machine may be opened.
         data: Images for an end-to-end latency; None generates some.
         seed: Of generated inputs.
         progress: Told of every engine that is compiled.
@@ -84,6 +80,7 @@ class Preparer:
     seconds: float
     allow_fallback: bool
     trust_code: bool
+    trust_engine: bool
     data: Path | None
     seed: int
     progress: Progress
@@ -100,7 +97,7 @@ class Preparer:
             EdgekitError: The model, the target or the conditions do not go together.
         """
         target, probe = usable(cell.target)
-        resolved = resolve_model(self.model, probe=probe)
+        resolved = resolve_model(self.model, probe=probe, engines=True)
         feeds = self._feeds(resolved, cell.batch)
         images = self._images(resolved, cell) if cell.boundary == "latency.e2e" else ()
         options = CompileOptions(
@@ -112,9 +109,14 @@ class Preparer:
             profiles=tuple(fitted(target, resolved.card, feeds)),
             provider_options=options_for(target, self.provider_options),
         )
-        graphs = resolved.variant.paths
-        engines = compile_graphs(
-            graphs, target, probe, options, timeout=timeout, progress=self.progress
+        engines = engines_of(
+            resolved,
+            target,
+            probe,
+            options,
+            trust_engine=self.trust_engine,
+            timeout=timeout,
+            progress=self.progress,
         )
         opened = opener(engines)
         words = f"{resolved.variant.id} on {target} in {cell.compute}"
@@ -159,7 +161,7 @@ class Preparer:
         Raises:
             EdgekitError: There is no such model or target.
         """
-        return _digest(resolve_model(self.model, probe=usable(cell.target)[1]))
+        return _digest(resolve_model(self.model, probe=usable(cell.target)[1], engines=True))
 
     def _images(self, model: Model, cell: Cell) -> Sequence[Image]:
         if model.card.preprocess is None:
@@ -202,5 +204,8 @@ class Preparer:
 
 
 def _digest(model: Model) -> str:
+    if model.engines:
+        # What they were compiled from: the same as of a graph in one file.
+        return digest([engine.compiled.graph_sha256 for engine in model.engines.values()])
     graphs = model.variant.paths.values()
     return files_digest([one for path in graphs for one in (path, *external_files(path))])

@@ -2,12 +2,14 @@
 
 engines.json      schema, the model, its card, and the folder of each role
 ROLE/             compiled.json (with the engine's checksum), tensors.json, the engine
+FILE.py           the user's own decoder, where the card names one
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,9 +18,21 @@ import msgspec
 from edgekit.core.card import ModelCard, card_from_dict, card_to_dict
 from edgekit.core.errors import BadInput
 from edgekit.core.files import atomic_folder, pretty_json, write_bytes
+from edgekit.core.runtime import Compiled
+from edgekit.tasks.decoders import decoder_file
 
-__all__ = ["Carried", "carry_engines", "is_carried", "read_carried"]
+__all__ = [
+    "COMPILED",
+    "Carried",
+    "ReadyEngine",
+    "carry_engines",
+    "is_carried",
+    "read_carried",
+    "read_compiled",
+]
 
+# Beside every engine: what the runtime said of it.
+COMPILED = "compiled.json"
 _FILE = "engines.json"
 
 
@@ -43,11 +57,25 @@ class Carried(msgspec.Struct, frozen=True, kw_only=True):
     engines: dict[str, str]
 
 
+@dataclass(frozen=True)
+class ReadyEngine:
+    """One compiled graph that is taken as it lies: nothing is compiled for it here.
+
+    Attributes:
+        folder: Where it lies.
+        compiled: What the runtime that made it said.
+    """
+
+    folder: Path
+    compiled: Compiled
+
+
 def carry_engines(
     folders: Mapping[str, Path],
     card: ModelCard,
     output: Path,
     *,
+    card_folder: Path,
     model: str,
     variant: str,
     precision: str,
@@ -60,6 +88,7 @@ def carry_engines(
         folders: Role to the engine's folder in the cache.
         card: Of the model.
         output: The folder to make.
+        card_folder: Where a decoder that the card names lies.
         model: See Carried; likewise the next three.
         variant: Id.
         precision: Of the variant.
@@ -68,8 +97,12 @@ def carry_engines(
 
     Returns:
         Role to the folder written.
+
+    Raises:
+        BadInput: The decoder that the card names is not there.
     """
     with atomic_folder(output, force=force) as temporary:
+        card = _with_decoder(card, card_folder, temporary)
         for role, folder in folders.items():
             (temporary / role).mkdir()
             for file in folder.iterdir():
@@ -93,8 +126,8 @@ def is_carried(path: Path) -> bool:
     return (path / _FILE).is_file()
 
 
-def read_carried(path: Path) -> tuple[Carried, ModelCard, dict[str, Path]]:
-    """Read a folder of engines: what it says, the card, and role to folder.
+def read_carried(path: Path) -> tuple[Carried, ModelCard, dict[str, ReadyEngine]]:
+    """Read a folder of engines: what it says, the card, and the engine of each role.
 
     Raises:
         BadInput: It is damaged, or a folder is missing or lies elsewhere.
@@ -106,11 +139,42 @@ def read_carried(path: Path) -> tuple[Carried, ModelCard, dict[str, Path]]:
         raise BadInput(
             f"{file} is damaged: {error}.", hint="Copy the folder again, or compile it again."
         ) from error
-    folders = {}
+    engines = {}
     for role, name in said.engines.items():
-        if Path(name).name != name or not (path / name / "compiled.json").is_file():
+        # A name that leads elsewhere is no name of a folder in here.
+        if Path(name).name != name or not (path / name / COMPILED).is_file():
             raise BadInput(
                 f"{path} holds no engine {name!r}.", hint="Copy the folder again, whole."
             )
-        folders[role] = path / name
-    return said, card_from_dict(said.card, str(file)), folders
+        engines[role] = ReadyEngine(path / name, read_compiled(path / name))
+    if not engines:
+        raise BadInput(f"{path} holds no engine.", hint="Copy the folder again, whole.")
+    return said, card_from_dict(said.card, str(file)), engines
+
+
+def read_compiled(folder: Path) -> Compiled:
+    """Read what the runtime said of the engine in a folder.
+
+    Raises:
+        BadInput: It is missing or damaged.
+    """
+    path = folder / COMPILED
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Compiled)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"{path} does not describe an engine: {error}.", hint="Compile the model again."
+        ) from error
+
+
+def _with_decoder(card: ModelCard, card_folder: Path, output: Path) -> ModelCard:
+    """Copy the user's decoder beside the engines; return the card that names it there."""
+    head = card.postprocess
+    file = decoder_file(head.decode, card_folder) if head is not None else None
+    if head is None or file is None:
+        return card
+    if not file.is_file():
+        raise BadInput(f"{file}, which the card names as its decoder, does not exist.")
+    shutil.copyfile(file, output / file.name)
+    decode = f"{file.name}:{head.decode.rpartition(':')[2]}"
+    return msgspec.structs.replace(card, postprocess=msgspec.structs.replace(head, decode=decode))

@@ -25,8 +25,10 @@ from edgekit.core.runtime import (
 from edgekit.core.target import Target
 from edgekit.export.onnx_file import external_files
 from edgekit.jobs.caching.fingerprints import digest, files_digest, tools
-from edgekit.jobs.caching.store import Stored, cache_root, fetch
+from edgekit.jobs.caching.store import Stored, Words, cache_root, fetch
+from edgekit.jobs.running.carried import COMPILED, ReadyEngine, read_compiled
 from edgekit.jobs.running.child import run_in_child
+from edgekit.jobs.running.engine_words import built_again, built_by
 from edgekit.runtimes.catalogue import load_runtime, parse_target, takes_provider_options
 
 __all__ = [
@@ -263,7 +265,7 @@ def compile_graph(
         compiled = runtime.build(graph, target, options, folder, progress=progress, kept=kept)
     else:
         compiled = runtime.compile(graph, target, options, folder)
-    write_bytes(folder / "compiled.json", msgspec.json.format(msgspec.json.encode(compiled)))
+    write_bytes(folder / COMPILED, msgspec.json.format(msgspec.json.encode(compiled)))
     return compiled
 
 
@@ -275,13 +277,13 @@ def open_engines(folders: Mapping[str, Path]) -> dict[str, Session]:
     """
     sessions: dict[str, Session] = {}
     for role, folder in folders.items():
-        compiled = _read(folder)
+        compiled = read_compiled(folder)
         runtime = load_runtime(parse_target(compiled.target).runtime)
         sessions[role] = runtime.open(compiled, folder)
     return sessions
 
 
-def opener(engines: Mapping[str, CachedEngine]) -> Callable[[], dict[str, Session]]:
+def opener(engines: Mapping[str, CachedEngine | ReadyEngine]) -> Callable[[], dict[str, Session]]:
     """Return a call that opens these engines by role; it travels to a child process."""
     return partial(open_engines, {role: engine.folder for role, engine in engines.items()})
 
@@ -310,26 +312,17 @@ def _cached(
         make,
         progress=progress,
         force=force,
+        words=Words(found=built_by, again=built_again),
         # An engine is about as large as its graph; some write a copy beside it on the way.
         needs_bytes=2 * sum(file.stat().st_size for file in graph),
     )
-    return CachedEngine(stored, _read(stored.folder))
+    return CachedEngine(stored, read_compiled(stored.folder))
 
 
 def _kept(stage: EngineStage) -> Path:
     """Where measured timings of one library on one device stay; they are no part of an engine."""
     parts = [stage.parts[name] for name in ("target", "runtime", "device")]
     return cache_root() / "timings" / digest(parts)[:16]
-
-
-def _read(folder: Path) -> Compiled:
-    path = folder / "compiled.json"
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Compiled)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise BadInput(
-            f"{path} does not describe an engine: {error}.", hint="Compile the model again."
-        ) from error
 
 
 def _no_provider(target: Target) -> BadInput:

@@ -1,10 +1,10 @@
-"""The MODEL argument: an ONNX file, a folder of graphs, a bundle, or BUNDLE@VARIANT."""
+"""The MODEL argument: an ONNX file, a folder of graphs, a bundle, BUNDLE@VARIANT, or engines."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,8 @@ from edgekit.export.facts import graph_facts
 from edgekit.export.metadata import read_card, with_card
 from edgekit.export.onnx_file import external_files, read_onnx
 from edgekit.jobs.bundles.bundle import is_bundle, read_manifest, refuse_changed
+from edgekit.jobs.running.carried import ReadyEngine, is_carried, read_carried
+from edgekit.runtimes.trt_plan import is_plan
 from edgekit.tasks import cards
 from edgekit.tasks.decoders import decoder_file
 
@@ -36,6 +38,7 @@ class Model:
         card: With every graph's tensors filled in.
         folder: Where a user's decoder named by the card is looked for.
         bundle: The bundle it comes from, or None.
+        engines: By role, where MODEL is a folder of engines: then the variant has no graphs.
     """
 
     text: str
@@ -44,6 +47,7 @@ class Model:
     card: ModelCard
     folder: Path
     bundle: Path | None = None
+    engines: dict[str, ReadyEngine] = field(default_factory=dict)
 
 
 def resolve_model(
@@ -53,6 +57,7 @@ def resolve_model(
     options: Mapping[str, str] | None = None,
     probe: Probe | None = None,
     sealed: bool = True,
+    engines: bool = False,
 ) -> Model:
     """Find the model that the user named.
 
@@ -63,6 +68,7 @@ def resolve_model(
         probe: The target's, so that BUNDLE@int8 picks its dialect.
         sealed: Refuse graphs and a decoder of a bundle that are not as they were sealed. False is
             for who looks for what is wrong with them.
+        engines: Whether a folder that `compile -o` wrote will do, which holds no graphs.
 
     Raises:
         BadInput: No such file, bundle or variant, not a valid graph, or one that was changed.
@@ -74,6 +80,14 @@ def resolve_model(
     if not path.exists():
         raise BadInput(
             f"{text} does not exist.", hint="Give an ONNX file, a bundle, or BUNDLE@VARIANT."
+        )
+    if is_carried(path):
+        return _from_engines(text, path, card, options, wanted=engines)
+    if is_plan(path):
+        raise BadInput(
+            f"{text} is an engine of another program, which edgekit does not run.",
+            hint="`edgekit inspect` shows what it says of itself; compile the ONNX file that it "
+            "was built from to run it.",
         )
     graphs = _graph_files(path)
     facts = {role: graph_facts(file, role) for role, file in graphs.items()}
@@ -190,6 +204,31 @@ def _from_bundle(
         card=card,
         folder=bundle,
         bundle=bundle,
+    )
+
+
+def _from_engines(
+    text: str,
+    path: Path,
+    card: Path | None,
+    options: Mapping[str, str] | None,
+    *,
+    wanted: bool,
+) -> Model:
+    said, own, engines = read_carried(path)
+    if not wanted:
+        raise BadInput(
+            f"{text} holds compiled engines, and this takes a graph.",
+            hint=f"Give the model that they were compiled from: {said.model}.",
+        )
+    chosen, folder = (own, path) if card is None else (cards.read_card(card), card.parent)
+    return Model(
+        text=text,
+        name=path.resolve().name,
+        variant=Variant(id=said.variant, precision=said.precision, graphs={}),
+        card=with_options(chosen.with_graphs({role: own.graph(role) for role in engines}), options),
+        folder=folder.resolve(),
+        engines=engines,
     )
 
 

@@ -16,8 +16,9 @@ from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions, Probe
 from edgekit.core.target import Target
 from edgekit.jobs.bundles.bundle import is_bundle, refuse_changed
-from edgekit.jobs.running.engines import compile_graphs, usable
+from edgekit.jobs.running.engines import usable
 from edgekit.jobs.running.models import Model, resolve_model, split_variant
+from edgekit.jobs.running.ready import engines_of, own_options, own_target
 from edgekit.jobs.serving.certified import Certified, Wanted, built_for, entry_text
 from edgekit.runtimes.catalogue import parse_target, targets
 
@@ -62,7 +63,7 @@ def choose(
     where BUNDLE@VARIANT names it, and with a warning.
 
     Args:
-        model: An ONNX file, a bundle, or BUNDLE@VARIANT.
+        model: An ONNX file, a bundle, BUNDLE@VARIANT, or a folder of engines.
         target: Only there; None means wherever it does best.
         compute: Only in this float precision; None means the chosen entry's own.
         threads: Threads of a CPU engine; None means as certified.
@@ -74,9 +75,11 @@ def choose(
     """
     place, variant = split_variant(model)
     if not is_bundle(place):
-        where, probe = usable(target) if target is not None else _first_usable()
-        resolved = resolve_model(model, probe=probe)
-        return Choice(resolved, where, probe, _options(None, compute, threads, probe))
+        wanted_target = target if target is not None else own_target(model)
+        where, probe = usable(wanted_target) if wanted_target is not None else _first_usable()
+        resolved = resolve_model(model, probe=probe, engines=True)
+        options = _options(own_options(model), compute, threads, probe)
+        return Choice(resolved, where, probe, options)
     bundle = Certified.read(place)
     wanted = Wanted(None if target is None else str(parse_target(target)), variant, compute)
     if variant and not bundle.candidates(wanted):
@@ -103,7 +106,7 @@ def engine_folders(choice: Choice, *, trust_engine: bool, progress: Progress) ->
     Args:
         choice: What is going to run.
         trust_engine: Open the bundle's own engines where they were made for this version, device
-            and these options; they are native code.
+            and these options, or a folder's although it was built elsewhere; they are native code.
         progress: Told of cache hits, and why an engine of the bundle was not used.
     """
     bundle, engines = choice.bundle, choice.engines
@@ -122,10 +125,15 @@ def engine_folders(choice: Choice, *, trust_engine: bool, progress: Progress) ->
             f"{choice.probe.version} on {choice.probe.device}, or with other options: compiled "
             "from the bundle's graph."
         )
-    compiled = compile_graphs(
-        choice.model.variant.paths, choice.target, choice.probe, choice.options, progress=progress
+    found = engines_of(
+        choice.model,
+        choice.target,
+        choice.probe,
+        choice.options,
+        trust_engine=trust_engine,
+        progress=progress,
     )
-    return {role: engine.folder for role, engine in compiled.items()}
+    return {role: engine.folder for role, engine in found.items()}
 
 
 def _first_here(
@@ -175,5 +183,7 @@ def _first_usable() -> tuple[Target, Probe]:
 def _options(
     certified: CompileOptions | None, compute: str | None, threads: int | None, probe: Probe
 ) -> CompileOptions:
-    options = certified or CompileOptions(compute=compute or probe.computes[0])
+    options = certified or CompileOptions(compute=probe.computes[0])
+    if compute is not None:
+        options = msgspec.structs.replace(options, compute=compute)
     return options if threads is None else msgspec.structs.replace(options, threads=threads)

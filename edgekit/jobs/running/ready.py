@@ -1,0 +1,156 @@
+"""Engines that are run as they lie: what of them is checked before anything opens them.
+
+An engine is native code: the library that it is for runs it unchecked. So one that was not built on
+this machine is opened only with the user's consent. Its checksum, version and device are the
+runtime's own checks, when it opens it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit.core.errors import BadInput
+from edgekit.core.progress import Progress
+from edgekit.core.runtime import Compiled, CompileOptions, Probe
+from edgekit.core.target import Target
+from edgekit.jobs.caching.store import records
+from edgekit.jobs.running.carried import ReadyEngine, is_carried, read_carried
+from edgekit.jobs.running.engines import CachedEngine, compile_graphs
+from edgekit.jobs.running.models import Model
+from edgekit.runtimes.catalogue import parse_target
+
+__all__ = ["Asked", "asked_of", "built_here", "engines_of", "own_options", "own_target"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a user asked of how a model runs, nothing left open but the threads.
+
+    Attributes:
+        computes: Float precisions.
+        threads: Of a CPU engine; None means all physical cores.
+    """
+
+    computes: tuple[str, ...]
+    threads: int | None
+
+
+def asked_of(model: str, computes: Sequence[str], threads: int | None) -> Asked:
+    """Fill in what the user left open: fp32 and all cores, or what engines were compiled for.
+
+    Args:
+        model: MODEL as typed.
+        computes: Empty means that none was given.
+        threads: None means that none were given.
+
+    Raises:
+        BadInput: A folder of engines that is damaged.
+    """
+    own = own_options(model)
+    if own is None:
+        return Asked(tuple(computes) or ("fp32",), threads)
+    return Asked(tuple(computes) or (own.compute,), own.threads if threads is None else threads)
+
+
+def own_options(model: str) -> CompileOptions | None:
+    """How the engines of a folder were compiled; None where MODEL is no such folder.
+
+    Raises:
+        BadInput: It is damaged.
+    """
+    path = Path(model)
+    if not is_carried(path):
+        return None
+    _, _, engines = read_carried(path)
+    return next(iter(engines.values())).compiled.options
+
+
+def own_target(model: str) -> str | None:
+    """The target that the engines of a folder are for; None where MODEL is no such folder.
+
+    Raises:
+        BadInput: It is damaged.
+    """
+    path = Path(model)
+    return read_carried(path)[0].target if is_carried(path) else None
+
+
+def engines_of(
+    model: Model,
+    target: Target,
+    probe: Probe,
+    options: CompileOptions,
+    *,
+    trust_engine: bool,
+    timeout: float | None = None,
+    progress: Progress,
+) -> Mapping[str, CachedEngine | ReadyEngine]:
+    """Return the engine of every role: compiled from its graph, or as MODEL brings it.
+
+    Args:
+        model: Graphs, or engines.
+        target: Where it runs.
+        probe: What `usable` said about the target.
+        options: How it is to run; of engines only what a user may ask for is looked at.
+        trust_engine: Whether an engine that was not built on this machine may be opened.
+        timeout: Seconds that compiling one graph may take; None sets no limit.
+        progress: Told of every hit and miss.
+
+    Raises:
+        BadInput: An engine is for another target or was compiled with other options, or it was
+            built elsewhere and is not trusted.
+    """
+    if not model.engines:
+        return compile_graphs(
+            model.variant.paths, target, probe, options, timeout=timeout, progress=progress
+        )
+    for engine in model.engines.values():
+        _refuse_unlike(model.text, engine.compiled, target, options)
+    foreign = [role for role, one in model.engines.items() if not built_here(one.compiled)]
+    if foreign and not trust_engine:
+        raise BadInput(
+            f"{model.text} was not built on this machine, and an engine is native code that runs "
+            "unchecked.",
+            hint="Add --trust-engine if you trust who built it, or compile the model here.",
+        )
+    return model.engines
+
+
+def built_here(compiled: Compiled) -> bool:
+    """Whether this machine's cache holds the very engine; a runtime opens no other by that name."""
+    return any(
+        file.sha256 == compiled.engine_sha256
+        for _, record in records("engine")
+        if record is not None
+        for file in record.files.values()
+    )
+
+
+def _refuse_unlike(text: str, compiled: Compiled, target: Target, options: CompileOptions) -> None:
+    """Refuse what cannot be changed any more once an engine is compiled."""
+    made = parse_target(compiled.target)
+    # The first of several devices is the one that is meant where none is named.
+    if (made.runtime, made.device, made.index or 0) != (
+        target.runtime,
+        target.device,
+        target.index or 0,
+    ):
+        raise BadInput(
+            f"{text} was compiled for {made}, not for {target}.",
+            hint=f"Give --target {made}, or compile the model for {target}.",
+        )
+    own = compiled.options
+    for name, asked, is_made in (
+        ("compute", options.compute, own.compute),
+        ("threads", options.threads, own.threads),
+        ("streams", options.streams, own.streams),
+    ):
+        if asked != is_made:
+            was = "" if is_made is None else f" {is_made}"
+            raise BadInput(
+                f"{text} was compiled {f'with --{name}{was}' if was else f'without --{name}'}, "
+                f"which --{name} {asked} cannot change any more.",
+                hint=f"Leave --{name} out, or compile the model again.",
+            )
