@@ -116,6 +116,12 @@ def build_plan(
             parser_refusal(parser), path=graph.path, title=title, log=log, modules=graph.modules
         )
     check_tensors(network, graph, title)
+    layers = _layers(network)
+    if options.compute == "fp16" and all(layer.precision != "fp16" for layer in layers):
+        raise BadInput(
+            f"{title} computes in the types of the graph, and {graph.path} has nothing in fp16.",
+            hint="Write the fp16 variant first: edgekit quantize --precision fp16.",
+        )
     attempts: list[str] = []
     limit = options.workspace_bytes
     for attempt in range(_ATTEMPTS):
@@ -133,7 +139,7 @@ def build_plan(
             _write_timings(config, cache, timings)
             return Built(
                 plan=bytes(plan),
-                layers=_layers(network),
+                layers=layers,
                 profiles=tuple(profiles),
                 sizes=dict(log.sizes),
                 attempts=tuple(attempts),

@@ -15,6 +15,7 @@ from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions, Placement, ShapeProfile
 from edgekit.core.sizes import parse_size
 from edgekit.export import mend_qdq as mending
+from edgekit.export.graph import load
 from edgekit.jobs.running.carried import carry_engines
 from edgekit.jobs.running.certify import whole_placement
 from edgekit.jobs.running.child import Child, run_in_child
@@ -58,7 +59,8 @@ def run(
     """See edgekit.api.compile."""
     if output is not None:
         refuse_used_folder(output, force=force)
-    where, probe = buildable(target, tuple(sm)) if sm else usable(target)
+    architectures = tuple(sorted(set(sm)))
+    where, probe = buildable(target, architectures) if sm else usable(target)
     refuse_idle_options(provider_options, [where])
     resolved = resolve_model(model, probe=probe)
     options = CompileOptions(
@@ -66,7 +68,7 @@ def run(
         threads=threads,
         allow_fallback=allow_fallback,
         profiles=tuple(_profile(resolved, one) for one in shapes),
-        sm=tuple(sorted(set(sm))),
+        sm=architectures,
         workspace_bytes=None if workspace is None else parse_size(workspace),
         portable=tuple(sorted(set(portable))),
         provider_options=options_for(where, provider_options),
@@ -75,7 +77,12 @@ def run(
         graphs, mended = resolved.variant.paths, list[str]()
         if mend_qdq:
             graphs, mended = _mended(graphs, Path(scratch))
-        engines = compile_graphs(graphs, where, probe, options, force=force, progress=progress)
+        try:
+            engines = compile_graphs(graphs, where, probe, options, force=force, progress=progress)
+        except BadInput as error:
+            if probe.dialect == "s8s8" and not mend_qdq:
+                _refuse_faulty(graphs, str(where), error)
+            raise
     opened = None if sm else _placement(resolved, engines, str(where), progress)
     folders = {role: engine.folder for role, engine in engines.items()}
     if output is not None:
@@ -121,6 +128,28 @@ def _mended(graphs: Mapping[str, Path], folder: Path) -> tuple[dict[str, Path], 
         written[role] = folder / f"{role}.onnx"
         said += run_in_child(mending.mend_qdq, path, written[role], what=f"mending {role}")
     return written, said
+
+
+def _refuse_faulty(graphs: Mapping[str, Path], where: str, error: BadInput) -> None:
+    """Say what is wrong with other tools' Q/DQ as a whole, where that is why an engine refuses.
+
+    Raises:
+        BadInput: A graph's Q/DQ is not of the dialect s8s8.
+    """
+    for path in graphs.values():
+        faults = run_in_child(_faults, path, what=f"reading {path.name}")
+        if faults:
+            raise BadInput(
+                f"{path} is not quantized as {where} takes it: it has {faults.words()}.",
+                hint="Give edgekit compile --mend-qdq, or quantize the float model: edgekit "
+                "quantize --dialect s8s8."
+                if not faults.integer
+                else "Quantize the float model: edgekit quantize --dialect s8s8.",
+            ) from error
+
+
+def _faults(path: Path) -> mending.QdqFaults:
+    return mending.qdq_faults(load(path))
 
 
 def _profile(model: Model, shapes: Mapping[str, str]) -> ShapeProfile:

@@ -382,6 +382,15 @@ def test_a_damaged_file_and_an_impossible_option_are_refused(tmp_path: Path) -> 
         compiled(tmp_path / "g.onnx", tmp_path / "e", optimize=False)
 
 
+def test_fp16_is_no_option_of_the_engine(tmp_path: Path) -> None:
+    """Types are the graph's: an fp32 graph asked for in fp16 would quietly stay fp32."""
+    with pytest.raises(BadInput, match="has nothing in fp16") as caught:
+        compiled(conv_graph(tmp_path / "g.onnx"), tmp_path / "e", compute="fp16")
+    assert "edgekit quantize --precision fp16" in caught.value.hint
+    half = conv_graph(tmp_path / "h.onnx", dtype="float16")
+    assert compiled(half, tmp_path / "h", compute="fp16").planned == {"fp16": 1.0}
+
+
 # Memory
 
 
