@@ -39,11 +39,18 @@ class Activation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A tensor that is quantized, with one range for the whole tensor.
 
     One range per tensor, never per channel: ONNX Runtime fuses and TensorRT accepts no other.
+
+    Attributes:
+        tensor: Its name in the float model.
+        minimum: Smallest value.
+        maximum: Largest value.
+        symmetric: Magnitude at which a symmetric dialect clips; null takes the larger end.
     """
 
     tensor: str
     minimum: float
     maximum: float
+    symmetric: float | None = None
 
 
 class QuantizedNode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

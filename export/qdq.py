@@ -244,7 +244,7 @@ class _Writer:
 
     def _scale(self, entry: Activation) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
         if self.dialect.symmetric_activations:
-            largest = max(abs(entry.minimum), abs(entry.maximum))
+            largest = entry.symmetric or max(abs(entry.minimum), abs(entry.maximum))
             return np.array(max(largest / 127, SMALLEST_SCALE), np.float32), np.array(0, np.int8)
         # Zero must be exact: padding and ReLU depend on it.
         low, high = min(entry.minimum, 0.0), max(entry.maximum, 0.0)

@@ -21,6 +21,7 @@ from edgekit.export.calibrate import (
     run_nncf,
     weight_maximum,
 )
+from edgekit.export.clipping import symmetric_limits
 from edgekit.export.decisions import (
     SCHEMA,
     Activation,
@@ -126,6 +127,7 @@ def calibrate(
             f"No node of {model} can be quantized: {reason}.",
             hint="Use fp32 or fp16 for this model.",
         )
+    limits = symmetric_limits(prepared, ranges, samples)
     warnings = tuple(mixed_ranges(prepared, ranges))
     for sentence in warnings:
         listen.note(sentence)
@@ -145,7 +147,9 @@ def calibrate(
         schema=SCHEMA,
         task=task,
         graph_sha256=graph_sha256(prepared),
-        activations=tuple(Activation(name, *limits) for name, limits in ranges.items()),
+        activations=tuple(
+            Activation(name, *ends, symmetric=limits[name]) for name, ends in ranges.items()
+        ),
         nodes=_quantized_nodes(prepared, weighted),
         kept_float=kept_float,
         warnings=warnings,

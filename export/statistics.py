@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-__all__ = ["Expected", "expected", "mean_corrections", "output_sqnr_db"]
+__all__ = ["Expected", "expected", "mean_corrections", "output_sqnr_db", "run_tensors"]
 
 LEVELS = 255  # steps of an 8-bit scale
 MAX_SAMPLES = 16  # means over a few samples are steady enough to tell 10 dB from 40
@@ -87,7 +87,7 @@ def expected(
                 _Node(node.input[0], node.output[0], values[node.input[1]], input_axis, channel)
             )
     count = 0
-    for tensors in _run(
+    for tensors in run_tensors(
         model, {name for node in nodes for name in (node.data, node.output)}, feeds
     ):
         count += 1
@@ -179,7 +179,11 @@ def output_sqnr_db(
     """
     signal = dict.fromkeys(tensors, 0.0)
     noise = dict.fromkeys(tensors, 1e-30)
-    pairs = zip(_run(model, set(tensors), feeds), _run(other, set(tensors), feeds), strict=True)
+    pairs = zip(
+        run_tensors(model, set(tensors), feeds),
+        run_tensors(other, set(tensors), feeds),
+        strict=True,
+    )
     for ours, theirs in pairs:
         for name in tensors:
             wanted = ours[name].astype(np.float64)
@@ -200,7 +204,7 @@ def _decibels(node: _Node, count: int) -> float:
     return float(10 * np.log10(max(signal / noise, 1e-12)))
 
 
-def _run(
+def run_tensors(
     model: onnx.ModelProto,
     wanted: set[str],
     feeds: Iterable[Mapping[str, NDArray[np.generic]]],
@@ -228,6 +232,8 @@ def _run(
         if index == MAX_SAMPLES:
             return
         tensors = {name: np.asarray(feed[name]) for name in sorted(inputs & wanted)}
-        for name, value in zip(names, session.run(names, dict(feed)), strict=True):
+        # Asked for nothing, it would give every output.
+        found = session.run(names, dict(feed)) if names else []
+        for name, value in zip(names, found, strict=True):
             tensors[name] = np.asarray(value)
         yield tensors

@@ -130,6 +130,7 @@ class TensorRt:
         if "version" in compiled.options.portable:
             # Its lean runtime is code inside the file; ours by its checksum.
             runtime.engine_host_code_allowed = True
+        free_before, _ = cuda.memory()
         engine = runtime.deserialize_cuda_engine(path.read_bytes())
         if engine is None:
             raise BadInput(
@@ -145,6 +146,7 @@ class TensorRt:
             module=library.module,
             log=log,
             keep=(runtime, logger),
+            free_before=free_before,
         )
 
     def _build(

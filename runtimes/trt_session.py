@@ -15,9 +15,13 @@ from edgekit.runtimes.cuda import Cuda
 from edgekit.runtimes.feeds import check_feeds, closed
 from edgekit.runtimes.trt_inspector import placement_of
 from edgekit.runtimes.trt_profiles import check_covered
+from edgekit.runtimes.trt_queue import TensorRtQueue
 from edgekit.runtimes.trt_words import BuildLog, said_last
 
 __all__ = ["TensorRtBinding", "TensorRtSession"]
+
+# Requests in flight where nobody says how many.
+_DEPTH = 2
 
 
 class TensorRtBinding:
@@ -78,6 +82,11 @@ class TensorRtBinding:
             BadInput: TensorRT refuses to run, or the session is closed.
             Unavailable: The GPU failed.
         """
+        self.start()
+        self.wait()
+
+    def start(self) -> None:
+        """Put one run on the stream, without waiting for it; see run."""
         if self._session is None:
             closed()
         self._cuda.use()
@@ -85,6 +94,11 @@ class TensorRtBinding:
             self._cuda.launch(self._whole, self._stream)
         else:
             self._enqueue_whole()
+
+    def wait(self) -> None:
+        """Wait until what was started is done."""
+        if self._session is None:
+            closed()
         self._cuda.wait(self._stream)
 
     def device_ns(self) -> int:
@@ -220,6 +234,7 @@ class TensorRtSession:
         module: tensorrt or tensorrt_rtx.
         log: Fills while it runs.
         keep: What must live as long as the engine does: TensorRT's runtime and logger.
+        free_before: Free memory of the GPU before the engine was deserialized, bytes.
     """
 
     def __init__(
@@ -233,7 +248,9 @@ class TensorRtSession:
         module: Any,
         log: BuildLog,
         keep: tuple[Any, ...] = (),
+        free_before: int = 0,
     ) -> None:
+        self._free_before = free_before
         self._engine = engine
         self._module = module
         self._keep = keep
@@ -296,6 +313,26 @@ class TensorRtSession:
         binding = TensorRtBinding(self, feeds)
         self._bindings.add(binding)
         return binding
+
+    def queue(self, feeds: Feeds, depth: int | None = None) -> TensorRtQueue:
+        """Copy the feeds into the buffers of `depth` bindings, each on a stream of its own.
+
+        Args:
+            feeds: Every request runs on these.
+            depth: Requests in flight at most; None means two, so that the copies of one run beside
+                the work of the other.
+
+        Raises:
+            BadInput: A name, dtype or shape is wrong, no profile covers it, or it is closed.
+        """
+        return TensorRtQueue([self.bind(feeds) for _ in range(depth or _DEPTH)])
+
+    def device_bytes(self) -> int:
+        """Memory of the GPU that was taken since the engine was about to be opened.
+
+        By CUDA's own count of free memory: what other programs took meanwhile is in it.
+        """
+        return max(0, self._free_before - self.cuda.memory()[0])
 
     def context(self, profile: int) -> Any:
         """An execution context of its own, with an optimization profile chosen.

@@ -24,6 +24,7 @@ __all__ = [
     "Building",
     "CompileOptions",
     "Compiled",
+    "DeviceMemory",
     "DeviceTimed",
     "Feeds",
     "NodePlacement",
@@ -310,6 +311,15 @@ class Building(Protocol):
             progress: Told how far the build is, and of every attempt.
             kept: A folder that stays between builds, for measured timings; it may not exist yet.
         """
+        ...
+
+
+@runtime_checkable
+class DeviceMemory(Protocol):
+    """What a session offers beside Session where its device has memory of its own."""
+
+    def device_bytes(self) -> int:
+        """Memory of the device that the session takes, its bindings included."""
         ...
 
 

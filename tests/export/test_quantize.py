@@ -87,8 +87,8 @@ def test_s8s8_is_symmetric_and_has_float_biases(quantized):
     assert all(value.dtype == np.int8 and not value.any() for value in zeros)
     assert tensors["c1/bias"].dtype == np.float32
     entry = decisions.activations[0]
-    largest = max(abs(entry.minimum), abs(entry.maximum))
-    assert tensors["x/scale"] == pytest.approx(largest / 127)
+    assert 0 < entry.symmetric <= max(abs(entry.minimum), abs(entry.maximum))
+    assert tensors["x/scale"] == pytest.approx(entry.symmetric / 127)
 
 
 def test_metadata_opset_and_ir_version_survive(quantized):

@@ -43,6 +43,7 @@ def bench_entry(prepared: Prepared, measured: Measured) -> BenchEntry:
         warmup_ms=stream.warmup_ns / 1e6,
         rss_peak_bytes=measured.rss_peak_bytes,
         rss_base_bytes=measured.rss_base_bytes,
+        device_peak_bytes=measured.device_bytes,
         warmup=stream.warmup,
         steady=stream.steady,
         stopped_by=stream.stopped_by,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from edgekit.benchmarks.memory import rss_bytes, rss_peak_bytes
 from edgekit.benchmarks.summary import Summary
 from edgekit.core.card import GraphCard, ModelCard
 from edgekit.core.progress import Progress
-from edgekit.core.runtime import Array, Feeds, Placement, Session
+from edgekit.core.runtime import Array, DeviceMemory, Feeds, Placement, Session
 from edgekit.jobs.running.feeds import fit_batch
 from edgekit.jobs.running.gauge import Conditions, Gauge, ImageInput, open_gauge
 from edgekit.jobs.running.sequences import Outputs, run_sequence
@@ -61,12 +61,18 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Measured:
-    """Figures of one entry's process; nanoseconds and bytes."""
+    """Figures of one entry's process; nanoseconds and bytes.
+
+    Attributes:
+        device_bytes: Taken of the device's own memory at the end; what is bound once stays until
+            then, so it is the most.
+    """
 
     load_ns: int
     first_ns: int
     rss_base_bytes: int
     rss_peak_bytes: int | None
+    device_bytes: int | None
     stream: Summary
     concurrency: int = 1
 
@@ -194,6 +200,7 @@ class Worker:
             first_ns=self._started.first_ns,
             rss_base_bytes=self._rss_base,
             rss_peak_bytes=rss_peak_bytes(),
+            device_bytes=_device_bytes(self._sessions.values()),
             stream=self._started.summary(),
             concurrency=self._started.concurrency,
         )
@@ -211,6 +218,13 @@ class Worker:
 
     def _graph(self, role: str) -> GraphCard:
         return self._card.graph(role)
+
+
+def _device_bytes(sessions: Iterable[Session]) -> int | None:
+    """What sessions take of their device's own memory; None where it has none."""
+    told = [one.device_bytes() for one in sessions if isinstance(one, DeviceMemory)]
+    # Each counts from before its own opening on, so the first one's figure holds the others'.
+    return max(told, default=None)
 
 
 def _finite(array: Array) -> bool:
