@@ -21,7 +21,7 @@ PIP := $(BIN)/python -m pip install --quiet
 PIP_KEEP_TORCH := $(PIP) --constraint $(VENV)/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run jetson test test-slow check docs docs-links bench-fidelity bench-cli bench-errors bench-gpu schemas clean
+.PHONY: help run jetson test test-slow test-gpu check docs docs-links bench-fidelity bench-cli bench-errors bench-gpu schemas clean
 
 help: ## Show these lines
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -39,6 +39,9 @@ test: $(VENV)/dev.stamp ## Run the tests, without the slow ones
 
 test-slow: $(VENV)/dev.stamp ## Run the slow tests
 	$(BIN)/python -m pytest -m slow
+
+test-gpu: $(VENV)/dev.stamp ## Run the tests that need an NVIDIA GPU; says what was skipped and why
+	$(BIN)/python -m pytest -m gpu -rs
 
 check: $(VENV)/dev.stamp docs ## Lint, format, types, layers, documentation, packaging
 	$(BIN)/ruff check

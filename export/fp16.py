@@ -10,7 +10,7 @@ import numpy as np
 from edgekit.core.errors import BadInput
 from edgekit.core.files import write_bytes
 from edgekit.core.requires import requires
-from edgekit.export.graph import constants, in_order, load, with_initializers
+from edgekit.export.graph import attribute, constants, in_order, load, reads, with_initializers
 
 if TYPE_CHECKING:
     import onnx
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["write_fp16"]
 
+_FLOAT, _FLOAT16 = 1, 10  # of onnx.TensorProto
 LARGEST = 65504.0  # largest finite fp16
 SMALLEST_NORMAL = 2.0**-14  # below it fp16 loses digits
 # Beyond the fp16 range these constants mean "no limit", and the largest fp16 says the same.
@@ -72,6 +73,7 @@ def write_fp16(model: Path, output: Path) -> tuple[str, ...]:
         )
         for node in cast.graph.node:
             node.name = original_names.get(node.name, node.name)
+        _straighten(cast)
         in_order(cast)
         onnx.checker.check_model(cast, full_check=True)
     except Exception as error:  # the cast asserts, the checker has its own errors
@@ -81,6 +83,27 @@ def write_fp16(model: Path, output: Path) -> tuple[str, ...]:
         ) from error
     write_bytes(output, cast.SerializeToString(deterministic=True))
     return tuple(notes)
+
+
+def _straighten(model: onnx.ModelProto) -> None:
+    """Let a Cast to fp32 behind a Cast to fp16 read what that one reads.
+
+    A size that goes to fp32 on its way into a Range would be rounded to fp16 in between: wrong
+    above 2048, and TensorRT for RTX does not build such a Range.
+    """
+    casts = {
+        node.output[0]: node
+        for node in model.graph.node
+        if node.op_type == "Cast" and attribute(node, "to", 0) == _FLOAT16
+    }
+    for node in model.graph.node:
+        if node.op_type == "Cast" and attribute(node, "to", 0) == _FLOAT and node.input[0] in casts:
+            node.input[0] = casts[node.input[0]].input[0]
+    read = {name for node in model.graph.node for name in reads(node)}
+    read.update(value.name for value in model.graph.output)
+    for name, node in casts.items():
+        if name not in read:
+            model.graph.node.remove(node)
 
 
 def _outside(

@@ -230,6 +230,8 @@ def reads(node: onnx.NodeProto) -> set[str]:
     names = set(node.input)
     for entry in node.attribute:
         for graph in (entry.g, *entry.graphs):
+            # A graph inside may give away a tensor of the graph around it as it is.
+            names.update(value.name for value in graph.output)
             for inner in graph.node:
                 names |= reads(inner)
     return names

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,14 @@ import numpy as np
 
 from edgekit.core.errors import BadInput
 from edgekit.core.files import write_bytes
-from edgekit.export.graph import attribute, constants, load, producers, with_initializers
+from edgekit.export.graph import (
+    attribute,
+    constants,
+    load,
+    producers,
+    reads,
+    with_initializers,
+)
 from edgekit.export.qdq import SMALLEST_SCALE
 
 if TYPE_CHECKING:
@@ -125,7 +131,7 @@ def mend_qdq(path: Path, output: Path) -> list[str]:
                 nodes += _bound(node, values, path, changed)
             changed.update(_symmetric(node, values, path))
         nodes.append(node)
-    read = {name for node in nodes for name in node.input} | _read_inside(nodes)
+    read = {name for node in nodes for name in reads(node)}
     # Old files list weights among the inputs too, which would have to be fed then.
     read.update(value.name for value in (*model.graph.input, *model.graph.output))
     kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
@@ -261,15 +267,3 @@ def _symmetric(node: onnx.NodeProto, values: Values, path: Path) -> dict[str, ND
     del node.input[1:]
     node.input.extend(rest)
     return found
-
-
-def _read_inside(nodes: Iterable[onnx.NodeProto]) -> set[str]:
-    """Names that graphs inside nodes read; some are of the graph around them."""
-    read: set[str] = set()
-    for node in nodes:
-        for one in node.attribute:
-            for inner in (*([one.g] if one.HasField("g") else []), *one.graphs):
-                read.update(name for nested in inner.node for name in nested.input)
-                read.update(value.name for value in inner.output)
-                read |= _read_inside(inner.node)
-    return read

@@ -162,6 +162,11 @@ class TensorRt:
         elsewhere = bool(options.sm)
         probe = self.probe_build(target, options.sm) if elsewhere else self.probe(target)
         probe = _require(probe, target)
+        if options.compute not in probe.computes:
+            raise BadInput(
+                f"{target} computes in {', '.join(probe.computes)}, not in {options.compute}.",
+                hint="Leave --compute out, or choose another target.",
+            )
         if not options.optimize:
             raise BadInput(
                 "TensorRT cannot switch its graph optimizations off.",

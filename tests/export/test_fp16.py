@@ -91,3 +91,28 @@ def test_a_model_without_float_weights_is_refused(tmp_path):
     with pytest.raises(BadInput, match="no fp32 weights"):
         write_fp16(model, tmp_path / "h.onnx")
     assert not (tmp_path / "h.onnx").exists()
+
+
+def test_a_size_on_its_way_into_a_range_is_not_rounded(tmp_path):
+    """4099 would be 4096 or 4100 in fp16, and the range too short or too long by one."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Gather", ["shape", "one"], ["size"]),
+        helper.make_node("Cast", ["size"], ["limit"], to=TensorProto.FLOAT),
+        helper.make_node("Range", ["zero", "limit", "step"], ["range"]),
+        helper.make_node("Mul", ["range", "small"], ["places"]),
+        helper.make_node("Add", ["x", "places"], ["y"]),
+    ]
+    constants = {
+        "one": np.int64(1),
+        "zero": np.float32(0),
+        "step": np.float32(1),
+        "small": np.float32(0.001),
+    }
+    shapes = {"x": [1, "n"]}, {"y": [1, "n"]}
+    model = small.save(tmp_path / "m.onnx", nodes, *shapes, constants)
+    write_fp16(model, tmp_path / "h.onnx")
+    x = np.zeros((1, 4099), np.float32)
+    wanted, got = (small.run(path, {"x": x})[0] for path in (model, tmp_path / "h.onnx"))
+    assert got.shape == (1, 4099)
+    np.testing.assert_allclose(got, wanted, rtol=2e-3, atol=1e-3)
