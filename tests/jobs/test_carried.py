@@ -269,9 +269,10 @@ def test_a_decoder_travels_with_its_engines(shapes_onnx, tmp_path):
     (tmp_path / "heads.py").unlink()
     with pytest.raises(BadInput, match="runs only with consent"):
         edgekit.load(str(folder))
-    with edgekit.load(str(folder), trust_code=True) as opened:
-        with pytest.raises(BadInput, match="asked"):
-            opened.predict(np.zeros((64, 64, 3), np.uint8))
+    image = np.zeros((64, 64, 3), np.uint8)
+    opened = edgekit.load(str(folder), trust_code=True)
+    with opened, pytest.raises(BadInput, match="asked"):
+        opened.predict(image)
 
 
 def test_a_model_of_two_graphs_is_measured_from_its_engines(toy, tmp_path):
