@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from jsonschema import validate
 
@@ -17,6 +18,7 @@ from edgekit.benchmarks.schemas import load_schema
 from edgekit.core.errors import BadInput
 from edgekit.jobs.caching import store
 from edgekit.jobs.running import engines as engines_module
+from edgekit.tasks.cards import dump_card
 
 TARGETS = ("onnxruntime:cpu", "openvino:cpu")
 TOY = f"{Path(__file__).parent.parent / 'models' / 'toy_seq.py'}:toy_seq"
@@ -106,6 +108,16 @@ def test_an_engine_is_known_by_its_content_and_not_by_what_is_said_of_it(copied)
         bench(folder.parent)
 
 
+@pytest.mark.parametrize("name", ["tensors.json", "compiled.json"])
+def test_what_lies_beside_an_engine_is_part_of_it(copied, name):
+    # The sizes of the buffers that an engine writes to are taken from there.
+    file = copied() / "main" / name
+    file.write_bytes(file.read_bytes() + b"\n")
+    with pytest.raises(BadInput, match=NOT_HERE):
+        bench(file.parent.parent)
+    bench(file.parent.parent, trust_engine=True)
+
+
 def flip(path: Path) -> str:
     """Change one byte; return the sha256 of what it is then."""
     content = bytearray(path.read_bytes())
@@ -139,8 +151,10 @@ def test_a_damaged_byte_is_never_opened(copied, digits, target, trust):
 def test_another_version_or_device_is_said_by_the_runtime(copied, key, value, said):
     file = copied() / "main" / "compiled.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), key: value}))
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=NOT_HERE):
         bench(file.parent.parent)
+    with pytest.raises(BadInput, match=said):
+        bench(file.parent.parent, trust_engine=True)
 
 
 def test_another_target_is_refused(carried, digits):
@@ -213,9 +227,9 @@ def test_what_is_broken_is_one_sentence(copied, break_it, said):
     folder = copied()
     break_it(folder)
     with pytest.raises(BadInput, match=said):
-        bench(folder)
+        bench(folder, trust_engine=True)
     with pytest.raises(BadInput, match=said):
-        edgekit.load(str(folder))
+        edgekit.load(str(folder), trust_engine=True)
     with pytest.raises(BadInput, match=said):
         api.inspect(str(folder))
 
@@ -242,22 +256,23 @@ def test_the_card_can_be_put_over(carried, digits):
     assert found.metric.value < 0.5
 
 
-def test_a_decoder_travels_with_its_engines(shapes_onnx, shapes, tmp_path):
+def test_a_decoder_travels_with_its_engines(shapes_onnx, tmp_path):
     (tmp_path / "heads.py").write_text("def head(outputs, size):\n    raise ValueError('asked')\n")
-    card = edgekit.load(str(shapes_onnx), target="onnxruntime:cpu").card
-    from edgekit.tasks.cards import dump_card
-
+    with edgekit.load(str(shapes_onnx), target="onnxruntime:cpu") as opened:
+        card = opened.card
     head = msgspec.structs.replace(card.postprocess, decode="heads.py:head")
-    sidecar = msgspec.structs.replace(card, postprocess=head)
     shutil.copy(shapes_onnx, tmp_path / "m.onnx")
-    (tmp_path / "m.card.yaml").write_text(dump_card(sidecar))
-    api.compile(str(tmp_path / "m.onnx"), tmp_path / "out/engines", target="onnxruntime:cpu")
+    sidecar = dump_card(msgspec.structs.replace(card, postprocess=head))
+    (tmp_path / "m.card.yaml").write_text(sidecar)
+    folder = tmp_path / "out" / "engines"
+    api.compile(str(tmp_path / "m.onnx"), folder, target="onnxruntime:cpu")
     (tmp_path / "heads.py").unlink()
-    folder = tmp_path / "out/engines"
     with pytest.raises(BadInput, match="runs only with consent"):
-        evaluate(folder, shapes, "onnxruntime:cpu")
-    with pytest.raises(BadInput, match="asked"):
-        evaluate(folder, shapes, "onnxruntime:cpu", trust_code=True)
+        edgekit.load(str(folder))
+    image = np.zeros((64, 64, 3), np.uint8)
+    opened = edgekit.load(str(folder), trust_code=True)
+    with opened, pytest.raises(BadInput, match="asked"):
+        opened.predict(image)
 
 
 def test_a_model_of_two_graphs_is_measured_from_its_engines(toy, tmp_path):

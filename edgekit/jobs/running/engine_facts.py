@@ -41,7 +41,7 @@ def engine_facts(ready: ReadyEngine, role: str) -> EngineFacts:
         target=compiled.target,
         device=compiled.device,
         builder=record.builder if record else f"{runtime} {compiled.runtime_version}",
-        built_here=whole and built_here(compiled),
+        built_here=whole and built_here(ready),
         options=compiled.options,
         graph_sha256=compiled.graph_sha256,
         inputs=tensors.inputs,

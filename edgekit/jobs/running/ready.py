@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.core.errors import BadInput
+from edgekit.core.files import sha256_file
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Compiled, CompileOptions, Probe
 from edgekit.core.target import Target
@@ -108,24 +109,34 @@ def engines_of(
         )
     for engine in model.engines.values():
         _refuse_unlike(model.text, engine.compiled, target, options)
-    foreign = [role for role, one in model.engines.items() if not built_here(one.compiled)]
+    foreign = [role for role, one in model.engines.items() if not built_here(one)]
     if foreign and not trust_engine:
         raise BadInput(
-            f"{model.text} was not built on this machine, and an engine is native code that runs "
-            "unchecked.",
+            f"The engine in {model.text} was not built on this machine, and an engine is native "
+            "code that runs unchecked.",
             hint="Add --trust-engine if you trust who built it, or compile the model here.",
         )
     return model.engines
 
 
-def built_here(compiled: Compiled) -> bool:
-    """Whether this machine's cache holds the very engine; a runtime opens no other by that name."""
-    return any(
-        file.sha256 == compiled.engine_sha256
-        for _, record in records("engine")
-        if record is not None
-        for file in record.files.values()
-    )
+def built_here(ready: ReadyEngine) -> bool:
+    """Whether this machine's cache holds the very engine, with all that lies beside it.
+
+    The engine itself is taken at its recorded checksum, which a runtime compares before it opens
+    it. What lies beside it says how large its buffers are, so that must be the cache's own too.
+    """
+    compiled, folder = ready.compiled, ready.folder
+    for _, record in records("engine"):
+        files = {} if record is None else dict(record.files)
+        engine = files.pop(compiled.engine, None)
+        if engine is None or engine.sha256 != compiled.engine_sha256:
+            continue
+        if all(
+            (folder / name).is_file() and sha256_file(folder / name) == file.sha256
+            for name, file in files.items()
+        ):
+            return True
+    return False
 
 
 def _refuse_unlike(text: str, compiled: Compiled, target: Target, options: CompileOptions) -> None:
