@@ -197,7 +197,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(
         trt, "load_library", lambda *_: trt.Library(trt.ENGINES["tensorrt"], module, state.version)
     )
-    monkeypatch.setattr(trt, "Cuda", lambda index, extra: SimpleNamespace(index=index, memory=lambda: (7, 8)))
+    monkeypatch.setattr(
+        trt, "Cuda", lambda index, extra: SimpleNamespace(index=index, memory=lambda: (7, 8))
+    )
     return state
 
 
