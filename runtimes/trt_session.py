@@ -234,7 +234,7 @@ class TensorRtSession:
         log: BuildLog,
         keep: tuple[Any, ...] = (),
     ) -> None:
-        self._engine = engine
+        self._engine: Any = engine
         self._module = module
         self._keep = keep
         self.cuda = cuda
