@@ -63,7 +63,7 @@ class QdqFaults:
         for what, names in kinds.items():
             if names:
                 more = ", …" if len(names) > 1 else ""
-                said.append(f"{len(names)} {what} ({names[0]}{more})")
+                said.append(f"{len(names)} {what} ({next(iter(names))}{more})")
         return " and ".join(said)
 
 
