@@ -55,14 +55,15 @@ class QdqFaults:
     def words(self) -> str:
         """Name each kind with its first tensor: "12 quantized biases (fc1.bias, …)"."""
         said = []
-        for names, what in (
-            (self.biases, "quantized biases"),
-            (self.shifted, "tensors that are unsigned or shifted"),
-            (self.integer, "integer operators"),
-        ):
+        kinds: dict[str, tuple[str, ...]] = {
+            "quantized biases": self.biases,
+            "tensors that are unsigned or shifted": self.shifted,
+            "integer operators": self.integer,
+        }
+        for what, names in kinds.items():
             if names:
                 more = ", …" if len(names) > 1 else ""
-                said.append(f"{len(names)} {what} ({names[0]}{more})")
+                said.append(f"{len(names)} {what} ({next(iter(names))}{more})")
         return " and ".join(said)
 
 

@@ -261,7 +261,7 @@ def _layers(network: Any) -> tuple[BuiltLayer, ...]:
         read = [layer.get_input(at) for at in range(layer.num_inputs)]
         made = layer.get_output(0)
         precision = "" if made is None else _precision(made.dtype)
-        if kind == "DEQUANTIZE":
+        if kind == "DEQUANTIZE" and made is not None:
             quantized[made.name] = _precision(read[0].dtype)
         elif kind in PRODUCTS:
             fused = [quantized.get(one.name, "") for one in read[:2] if one is not None]

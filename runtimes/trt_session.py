@@ -251,7 +251,7 @@ class TensorRtSession:
         free_before: int = 0,
     ) -> None:
         self._free_before = free_before
-        self._engine = engine
+        self._engine: Any = engine
         self._module = module
         self._keep = keep
         self.cuda = cuda

@@ -8,7 +8,16 @@ from typing import Any
 
 import click
 
-__all__ = ["Number", "Percent", "fail_conditions", "named_numbers", "named_shapes", "named_values"]
+__all__ = [
+    "Number",
+    "Percent",
+    "fail_conditions",
+    "named_numbers",
+    "named_profiles",
+    "named_shapes",
+    "named_values",
+    "whole_numbers",
+]
 
 
 class Number(click.FloatRange):

@@ -17,6 +17,7 @@ import edgekit
 from edgekit import api
 from edgekit.core.documents import DeployDocument
 from edgekit.core.errors import BadInput, CheckFailed, Unavailable
+from edgekit.core.progress import Silent
 from edgekit.core.runtime import CompileOptions
 from edgekit.jobs.bundles.bundle import read_manifest, seal
 from edgekit.jobs.running.engines import compile_graph, open_engines
@@ -353,7 +354,10 @@ def evaluated(model, target, samples, folder):
 
     resolved = resolve_model(str(model))
     task = task_for(resolved.card)
-    compile_graph(resolved.variant.path(), parse_target(target), CompileOptions(), folder)
+    where = parse_target(target)
+    compile_graph(
+        resolved.variant.path(), where, CompileOptions(), folder, folder / "kept", Silent()
+    )
     with open_engines({"main": folder})["main"] as session:
         for sample in samples:
             fed, fit = feeds(load(sample), task, session.inputs[0].name)
