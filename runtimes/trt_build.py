@@ -40,6 +40,9 @@ _FIRST_BYTES = 1 << 30
 _LEAN = "libnvinfer_lean"
 # Kinds of layers that hold nearly all of a network's operations.
 PRODUCTS = ("CONVOLUTION", "DECONVOLUTION", "MATRIX_MULTIPLY")
+# Kinds that only move data, which a DequantizeLinear is moved through: the parser writes a
+# convolution in one dimension, and a transposed weight, with one in between.
+_MOVING = ("SHUFFLE", "SQUEEZE", "UNSQUEEZE")
 
 
 @dataclass(frozen=True)
@@ -263,6 +266,8 @@ def _layers(network: Any) -> tuple[BuiltLayer, ...]:
         precision = "" if made is None else _precision(made.dtype)
         if kind == "DEQUANTIZE" and made is not None:
             quantized[made.name] = _precision(read[0].dtype)
+        elif kind in _MOVING and made is not None and read[0].name in quantized:
+            quantized[made.name] = quantized[read[0].name]
         elif kind in PRODUCTS:
             fused = [quantized.get(one.name, "") for one in read[:2] if one is not None]
             precision = fused[0] if len(fused) == 2 and all(fused) else precision

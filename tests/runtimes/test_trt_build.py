@@ -88,7 +88,9 @@ def test_every_kind_of_layer_builds_in_fp16(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # NNCF's own
-@pytest.mark.parametrize("name", ["convolution", "depthwise", "residual", "silu", "concat", "gemm"])
+@pytest.mark.parametrize(
+    "name", ["convolution", "convolution-1d", "depthwise", "residual", "silu", "concat", "gemm"]
+)
 def test_what_edgekit_quantizes_for_tensorrt_builds_in_int8(tmp_path: Path, name: str) -> None:
     pytest.importorskip("nncf", reason="nncf is not installed")
     from edgekit.export.quantize import calibrate, write_int8

@@ -36,6 +36,16 @@ def convolution(path: Path) -> Path:
     )
 
 
+def convolution_1d(path: Path) -> Path:
+    return write(
+        path,
+        [conv("x", "c", "first", pads=[1, 1]), node("Relu", ["c"], ["y"], "relu")],
+        [tensor("x", [BATCH, 8, 32])],
+        [tensor("y", [BATCH, 8, 32])],
+        [weights("first_w", random(8, 8, 3)), weights("first_b", random(8))],
+    )
+
+
 def depthwise(path: Path) -> Path:
     return write(
         path,
@@ -350,6 +360,7 @@ def det_graph(path: Path, module: str = "") -> Path:
 
 CASES: dict[str, Callable[[Path], Path]] = {
     "convolution": convolution,
+    "convolution-1d": convolution_1d,
     "depthwise": depthwise,
     "residual": residual,
     "silu": silu,
@@ -372,6 +383,7 @@ CASES: dict[str, Callable[[Path], Path]] = {
 # Those with convolutions or matrix products, whose precision is planned, and how many.
 PRODUCTS = {
     "convolution": 1,
+    "convolution-1d": 1,
     "depthwise": 2,
     "residual": 3,
     "silu": 2,
