@@ -152,6 +152,7 @@ def _observed(root: Path) -> dict[str, Any]:
         "clock_mhz": clock_mhz(root),
         "temperature_c": temperature_c(root),
         "throttle_count": throttle_count(root),
+        "virtual": _virtual(root),
         "container": _container(root),
         "cpu_limit": _cpu_limit(root),
         "memory_limit_bytes": _memory_limit(root),
@@ -170,6 +171,13 @@ def _cpu_model(cpuinfo: dict[str, str], root: Path) -> str:
     )
     found = ", ".join(text for text in (board, part) if text)
     return found or platform.processor() or platform.machine()
+
+
+def _virtual(root: Path) -> bool:
+    """Whether a hypervisor lies below, which decides what runs where and how fast."""
+    flags = _fields(root / "proc/cpuinfo").get("flags", "").split()
+    places = (root / "sys/hypervisor/type", root / "proc/device-tree/hypervisor")
+    return "hypervisor" in flags or any(place.exists() for place in places)
 
 
 def _power_mode(root: Path) -> str | None:

@@ -12,10 +12,13 @@ from edgekit.benchmarks.median import median_interval
 from edgekit.benchmarks.ratio import RatioInterval
 from edgekit.benchmarks.statistics import Samples
 
-__all__ = ["DRIFT", "Figure", "figure_of", "stated_figure", "stored_ratio"]
+__all__ = ["DRIFT", "DRIFT_VIRTUAL", "Figure", "figure_of", "stated_figure", "stored_ratio"]
 
-# What the machine's own speed changes by between two runs, measured in docs/comparing.md.
+# What the machine's own speed changes by between two runs. On a virtual machine it was measured
+# (docs/comparing.md): valid runs of one model, minutes apart, differed by up to 58 %, because the
+# host moves virtual processors between cores and threads of cores. Elsewhere it is an assumption.
 DRIFT = 0.10
+DRIFT_VIRTUAL = 0.60
 # Of the intervals that documents state.
 _STATED = 0.95
 

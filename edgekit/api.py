@@ -510,7 +510,7 @@ def compare(
     base: str,
     new: str,
     *,
-    drift: float = 0.10,
+    drift: float | None = None,
     margin: float = 0.03,
     confidence: float = 0.99,
     progress: Progress | None = None,
@@ -521,7 +521,8 @@ def compare(
         base: What is held against: a folder or a JSON document of `bench`.
         new: What is judged, in the same form.
         drift: So much the machine's speed may have changed between the two, as a share; the
-            interval of each ratio is wider by it.
+            interval of each ratio is wider by it. None means 0.10, and 0.60 where one of the two
+            was taken on a virtual machine, or nothing is known of it.
         margin: SAME means that the whole interval lies within this share of 1.
         confidence: Of the intervals.
         progress: Receives what is being done.

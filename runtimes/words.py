@@ -10,7 +10,10 @@ from edgekit.runtimes.compatibility import dotted
 __all__ = ["UNTRIED", "architecture", "gib", "listed"]
 
 # No machine of NVIDIA's was at hand. Whoever reads one for the first time takes this out.
-UNTRIED = "read from documented formats, never tried on this hardware"
+UNTRIED = (
+    "read from documented formats, never tried on this hardware; engines of TensorRT were built by "
+    "edgekit's tests and run on no GPU"
+)
 _SM = re.compile(r"\bsm(\d+)\b")
 
 

@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from edgekit.benchmarks.environment import differences
 from edgekit.benchmarks.ratio import MARGIN, judge
-from edgekit.benchmarks.stored_ratio import Figure, figure_of, stated_figure, stored_ratio
+from edgekit.benchmarks.stored_ratio import (
+    DRIFT,
+    DRIFT_VIRTUAL,
+    Figure,
+    figure_of,
+    stated_figure,
+    stored_ratio,
+)
 from edgekit.core.documents import BenchEntry, ComparedEntry, CompareDocument
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress
@@ -34,16 +41,16 @@ def run(
     base: str,
     new: str,
     *,
-    drift: float,
+    drift: float | None,
     margin: float = MARGIN,
     confidence: float,
     progress: Progress,
 ) -> CompareDocument:
     """See edgekit.api.compare."""
-    if not (0 <= drift < 1 and 0 < margin < 1 and 0.5 <= confidence < 1):
+    if not (0 <= (drift or 0) < 1 and 0 < margin < 1 and 0.5 <= confidence < 1):
         raise BadInput(
             "A drift is from 0 to below 1, a margin above 0, a confidence from 0.5 to below 1; "
-            f"got {drift:g}, {margin:g}, {confidence:g}."
+            f"got {drift or 0:g}, {margin:g}, {confidence:g}."
         )
     one, other = read_result(base), read_result(new)
     for damage in (*one.damage, *other.damage):
@@ -60,6 +67,8 @@ def run(
             f"{base} and {new} were measured on unlike machines: {'; '.join(unlike)}.",
             hint="Measure both on one machine: edgekit bench A --against B.",
         )
+    if drift is None:
+        drift = _usual_drift(one, other)
     pairs, missing, differing = _pairs(one, other)
     entries = [
         _entry(one, other, places, drift=drift, margin=margin, confidence=confidence)
@@ -73,6 +82,12 @@ def run(
         differences=(*unknown, *differing, *([] if unknown else _observed(one, other))),
         missing=missing,
     )
+
+
+def _usual_drift(base: StoredResult, new: StoredResult) -> float:
+    """What is allowed for where the user says nothing; a machine that is not known is the worst."""
+    known = [result.document.environment.observed.get("virtual") for result in (base, new)]
+    return DRIFT if known == [False, False] else DRIFT_VIRTUAL
 
 
 def _pairs(

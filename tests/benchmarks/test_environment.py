@@ -133,3 +133,19 @@ def test_differing_keys_are_named_with_both_sides():
         "threads: 2, 4",
         "versions.x: 1, absent",
     ]
+
+
+@pytest.mark.parametrize(
+    ("files", "virtual"),
+    [
+        ({"proc/cpuinfo": "processor : 0\nflags\t: fpu hypervisor avx2\n"}, True),
+        ({"proc/cpuinfo": "processor : 0\nflags\t: fpu avx2\n"}, False),
+        ({"proc/cpuinfo": "processor : 0\n", "sys/hypervisor/type": "xen"}, True),
+        ({}, False),
+    ],
+)
+def test_a_hypervisor_below_is_told(tmp_path, files, virtual):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert environment(None, root=tmp_path).observed["virtual"] is virtual

@@ -12,7 +12,7 @@ from edgekit.core.errors import BadInput
 
 MACHINE = Environment(
     identity={"cpu": "A CPU", "versions": {"openvino": "2026.1"}},
-    observed={"load_average": [0.1, 0.1, 0.1]},
+    observed={"load_average": [0.1, 0.1, 0.1], "virtual": False},
 )
 
 
@@ -62,6 +62,19 @@ def test_a_difference_beyond_the_drift_is_proven_and_one_within_is_not(result):
     assert "bench --against" in document.entries[0].reasons[0]
     assert api.compare(base, little, drift=0).verdict == "SLOWER"
     assert api.compare(base, base, drift=0).verdict == "SAME"
+
+
+@pytest.mark.parametrize("observed", [{"virtual": True}, {}])
+def test_a_virtual_machine_and_one_that_is_not_known_drift_more(result, observed):
+    shaky = msgspec.structs.replace(MACHINE, observed=observed)
+    base = result("base", entry(), environment=shaky)
+    new = result("new", entry(p50_ms=15.0, p50_low_ms=14.9, p50_high_ms=15.1), environment=shaky)
+    document = api.compare(base, new)
+    assert document.verdict == "UNCLEAR"
+    assert "drift of 60%" in document.entries[0].reasons[0]
+    assert api.compare(base, new, drift=0.1).verdict == "SLOWER"
+    far = result("far", entry(p50_ms=18.0, p50_low_ms=17.9, p50_high_ms=18.1), environment=shaky)
+    assert api.compare(base, far).verdict == "SLOWER"
 
 
 def test_raw_samples_go_before_the_figures_that_are_stated(result):
