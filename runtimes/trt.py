@@ -54,42 +54,14 @@ class TensorRt:
 
     def probe(self, target: Target) -> Probe:
         """What this machine offers, from metadata, nvidia-smi and device files; never raises."""
-        engine = ENGINES[target.runtime]
-        version = engine.version()
+        version = ENGINES[target.runtime].version()
         gpu = _gpu(target)
-        reason, fix = _why_not(target, version, gpu)
-        return Probe(
-            target=str(target),
-            usable=not reason,
-            reason=reason,
-            fix=fix,
-            version=version,
-            device=_identity(gpu),
-            precisions=_PRECISIONS,
-            computes=_COMPUTES,
-            int8_computes=("fp32",),
-            typed=True,
-            dialect="s8s8",
-        )
+        return _probed(target, version, _why_not(target, version, gpu), _identity(gpu))
 
     def probe_build(self, target: Target, sm: tuple[int, ...]) -> Probe:
         """What can be built here for GPUs of these architectures; never raises."""
-        engine = ENGINES[target.runtime]
-        version = engine.version()
-        reason, fix = _library_missing(target, version)
-        return Probe(
-            target=str(target),
-            usable=not reason,
-            reason=reason,
-            fix=fix,
-            version=version,
-            device=engine_device(sm),
-            precisions=_PRECISIONS,
-            computes=_COMPUTES,
-            int8_computes=("fp32",),
-            typed=True,
-            dialect="s8s8",
-        )
+        version = ENGINES[target.runtime].version()
+        return _probed(target, version, _library_missing(target, version), engine_device(sm))
 
     def compile(
         self, graph: Path, target: Target, options: CompileOptions, folder: Path
@@ -210,6 +182,24 @@ def _gpus() -> tuple[Gpu, ...]:
 def _gpu(target: Target) -> Gpu | None:
     """The GPU that a target means; None where it is not there."""
     return next((one for one in _gpus() if one.index == (target.index or 0)), None)
+
+
+def _probed(target: Target, version: str, why_not: tuple[str, str], device: str) -> Probe:
+    """What either library offers, on a GPU that is here or elsewhere."""
+    reason, fix = why_not
+    return Probe(
+        target=str(target),
+        usable=not reason,
+        reason=reason,
+        fix=fix,
+        version=version,
+        device=device,
+        precisions=_PRECISIONS,
+        computes=_COMPUTES,
+        int8_computes=("fp32",),
+        typed=True,
+        dialect="s8s8",
+    )
 
 
 def _identity(gpu: Gpu | None) -> str:

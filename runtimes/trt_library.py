@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit.core.requires import requires
+from edgekit.runtimes.catalogue import CATALOGUE
 from edgekit.runtimes.installed import files_present, installed
 
 __all__ = ["ENGINES", "Library", "NvidiaEngine", "architectures", "load_library"]
@@ -50,15 +51,15 @@ ENGINES = {
     "tensorrt": NvidiaEngine(
         title="TensorRT",
         module="tensorrt",
-        distributions=("tensorrt", "tensorrt-cu13", "tensorrt-cu12"),
-        extra="tensorrt",
+        distributions=CATALOGUE["tensorrt"].distributions,
+        extra=CATALOGUE["tensorrt"].extra,
         install="pip install tensorrt 'edgekit[tensorrt]' (on a Jetson it comes with JetPack)",
     ),
     "tensorrt-rtx": NvidiaEngine(
         title="TensorRT for RTX",
         module="tensorrt_rtx",
-        distributions=("tensorrt-rtx-cu13", "tensorrt-rtx-cu12", "tensorrt-rtx"),
-        extra="tensorrt-rtx",
+        distributions=CATALOGUE["tensorrt-rtx"].distributions,
+        extra=CATALOGUE["tensorrt-rtx"].extra,
         install="pip install 'edgekit[tensorrt-rtx]'",
         timings=False,
     ),
