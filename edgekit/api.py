@@ -227,6 +227,7 @@ def compile(  # noqa: A001  (the command's own name)
     workspace: str | None = None,
     portable: Sequence[Literal["version", "hardware"]] = (),
     mend_qdq: bool = False,
+    trust_engine: bool = False,
     provider_options: Mapping[str, str] | None = None,
     force: bool = False,
     progress: Progress | None = None,
@@ -234,7 +235,8 @@ def compile(  # noqa: A001  (the command's own name)
     """Compile a model for one target; engines are cached by content.
 
     Args:
-        model: An ONNX file, a folder of graphs, a bundle, or BUNDLE@VARIANT.
+        model: An ONNX file, a folder of graphs, a bundle, or BUNDLE@VARIANT; or a plan file of
+            TensorRT (.engine, .plan), which is taken as it is.
         output: A folder to put the engines into, with their card; None leaves them in the cache.
         target: "openvino:cpu".
         compute: Float precision the engine may compute in.
@@ -247,6 +249,7 @@ def compile(  # noqa: A001  (the command's own name)
         workspace: Memory that the build may use for scratch, "1GB"; None leaves it to the engine.
         portable: "version" (runs on newer versions of the library), "hardware" (on newer GPUs).
         mend_qdq: Compile a copy whose Q/DQ TensorRT takes: biases in float, symmetric int8.
+        trust_engine: Open a plan file that another program built, to take it into `output`.
         provider_options: Options of an execution provider ("onnxruntime:ep=QNN"), key to value.
         force: Compile again although it is cached, and replace `output`.
         progress: Receives what is being done.
@@ -265,6 +268,7 @@ def compile(  # noqa: A001  (the command's own name)
         workspace=workspace,
         portable=portable,
         mend_qdq=mend_qdq,
+        trust_engine=trust_engine,
         provider_options=provider_options,
         force=force,
         progress=progress or Silent(),

@@ -13,7 +13,7 @@ from edgekit.core.runtime import Compiled, CompileOptions, TensorInfo
 from edgekit.core.target import Target
 from edgekit.runtimes.graph import Graph
 
-__all__ = ["Tensors", "checked_engine", "finish", "read_tensors"]
+__all__ = ["Tensors", "checked_engine", "finish", "read_tensors", "write_tensors"]
 
 _TENSORS = "tensors.json"
 
@@ -47,8 +47,7 @@ def finish(
         began_ns: time.perf_counter_ns() at the start of compiling.
     """
     compile_ns = time.perf_counter_ns() - began_ns
-    tensors = Tensors(inputs=graph.inputs, outputs=graph.outputs)
-    write_bytes(engine.parent / _TENSORS, msgspec.json.encode(tensors))
+    write_tensors(engine.parent, Tensors(inputs=graph.inputs, outputs=graph.outputs))
     return Compiled(
         target=str(target),
         engine=engine.name,
@@ -97,6 +96,11 @@ def checked_engine(
     if sha256_file(engine) != compiled.engine_sha256:
         raise BadInput(f"{engine} is damaged: its sha256 is not the one recorded.", hint=again)
     return engine
+
+
+def write_tensors(folder: Path, tensors: Tensors) -> None:
+    """Write inputs and outputs beside an engine."""
+    write_bytes(folder / _TENSORS, msgspec.json.encode(tensors))
 
 
 def read_tensors(folder: Path) -> Tensors:

@@ -10,24 +10,26 @@ import functools
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from edgekit.core.documents import Gpu
 from edgekit.core.errors import BadInput, Unavailable
-from edgekit.core.files import atomic_path
+from edgekit.core.files import atomic_path, sha256_file
 from edgekit.core.progress import Progress, Silent
 from edgekit.core.runtime import Compiled, CompileOptions, Probe
 from edgekit.core.target import Target
 from edgekit.runtimes.catalogue import parse_target
 from edgekit.runtimes.compatibility import dotted, tensorrt_row
 from edgekit.runtimes.cuda import Cuda
-from edgekit.runtimes.engines import finish, read_tensors
+from edgekit.runtimes.engines import finish, read_tensors, write_tensors
 from edgekit.runtimes.graph import read_graph
 from edgekit.runtimes.installed import older_than
 from edgekit.runtimes.jetson import jetson
 from edgekit.runtimes.nvidia import gpus
-from edgekit.runtimes.trt_build import build_plan
+from edgekit.runtimes.trt_adopted import engine_tensors
+from edgekit.runtimes.trt_build import Built, build_plan
 from edgekit.runtimes.trt_engine import (
     check_engine,
     engine_device,
@@ -97,18 +99,16 @@ class TensorRt:
         library = load_library(target.runtime, f"to run on {target}")
         cuda = Cuda(gpu.index, ENGINES[target.runtime].extra)
         log = BuildLog()
-        logger = log_of(library.module, log)
-        runtime = made(library.module.Runtime, logger, title=_title(library), log=log)
-        if "version" in compiled.options.portable:
-            # Its lean runtime is code inside the file; ours by its checksum.
-            runtime.engine_host_code_allowed = True
         free_before, _ = cuda.memory()
-        engine = runtime.deserialize_cuda_engine(path.read_bytes())
-        if engine is None:
-            raise BadInput(
-                f"{_title(library)} does not read {path}: {said_last(log)}",
-                hint=f"Compile it again for {compiled.target}.",
-            )
+        engine, keep = _deserialized(
+            library,
+            path.read_bytes(),
+            log,
+            what=str(path),
+            hint=f"Compile it again for {compiled.target}.",
+            # Its lean runtime is code inside the file; ours by its checksum.
+            host_code="version" in compiled.options.portable,
+        )
         return TensorRtSession(
             engine,
             cuda,
@@ -117,8 +117,45 @@ class TensorRt:
             profiles=record.profiles,
             module=library.module,
             log=log,
-            keep=(runtime, logger),
+            keep=keep,
             free_before=free_before,
+        )
+
+    def adopt(self, plan: Path, offset: int, target: Target, folder: Path) -> Compiled:
+        """Take another program's engine; see edgekit.core.runtime.Adopting.
+
+        Never tried on a GPU.
+        """
+        probe = _require(self.probe(target), target)
+        library = load_library(target.runtime, f"to run on {target}")
+        Cuda(target.index or 0, ENGINES[target.runtime].extra).use()
+        began = time.perf_counter_ns()
+        content = plan.read_bytes()[offset:]
+        engine, _ = _deserialized(
+            library,
+            content,
+            BuildLog(),
+            what=str(plan),
+            hint="An engine runs on the kind of GPU and the version that it was built with; "
+            "compile the ONNX file that it was built from.",
+            host_code=False,
+        )
+        tensors, profiles = engine_tensors(library.module, engine, plan)
+        written = folder / _ENGINE
+        with atomic_path(written) as temporary:
+            temporary.write_bytes(content)
+        write_tensors(folder, tensors)
+        write_record(folder, Built(b"", (), profiles, {}, (), ()), title="another program")
+        return Compiled(
+            target=str(target),
+            engine=written.name,
+            # Of a graph that is not known.
+            graph_sha256="",
+            engine_sha256=sha256_file(written),
+            runtime_version=probe.version,
+            device=probe.device,
+            options=CompileOptions(profiles=profiles),
+            compile_ns=time.perf_counter_ns() - began,
         )
 
     def _build(
@@ -170,6 +207,24 @@ class TensorRt:
 
 
 RUNTIME = TensorRt()
+
+
+def _deserialized(
+    library: Library, content: bytes, log: BuildLog, *, what: str, hint: str, host_code: bool
+) -> tuple[Any, tuple[Any, ...]]:
+    """An engine, and what must live as long as it does.
+
+    Raises:
+        BadInput: The library does not read it.
+    """
+    logger = log_of(library.module, log)
+    runtime = made(library.module.Runtime, logger, title=_title(library), log=log)
+    if host_code:
+        runtime.engine_host_code_allowed = True
+    engine = runtime.deserialize_cuda_engine(content)
+    if engine is None:
+        raise BadInput(f"{_title(library)} does not read {what}: {said_last(log)}", hint=hint)
+    return engine, (runtime, logger)
 
 
 @functools.cache

@@ -19,6 +19,7 @@ from edgekit.core.progress import Progress
 from edgekit.core.target import Target
 
 __all__ = [
+    "Adopting",
     "Array",
     "Binding",
     "Building",
@@ -320,6 +321,29 @@ class DeviceMemory(Protocol):
 
     def device_bytes(self) -> int:
         """Memory of the device that the session takes, its bindings included."""
+        ...
+
+
+@runtime_checkable
+class Adopting(Protocol):
+    """What a runtime offers beside Runtime where it runs engines that other programs built."""
+
+    def adopt(self, plan: Path, offset: int, target: Target, folder: Path) -> Compiled:
+        """Write another program's engine into `folder` as `compile` would have.
+
+        It is deserialized for that, so the caller asks the user first, and calls it in a process
+        of its own.
+
+        Args:
+            plan: The file.
+            offset: Bytes in front of the engine.
+            target: Where it runs.
+            folder: Exists and is empty.
+
+        Raises:
+            Unavailable: The device is not there.
+            BadInput: The library does not read it: damaged, of another version or GPU.
+        """
         ...
 
 

@@ -16,6 +16,7 @@ from edgekit.core.runtime import CompileOptions, Placement, ShapeProfile
 from edgekit.core.sizes import parse_size
 from edgekit.export import mend_qdq as mending
 from edgekit.export.graph import load
+from edgekit.jobs.running.adopting import Adopted, adopt_plan
 from edgekit.jobs.running.carried import carry_engines
 from edgekit.jobs.running.certify import whole_placement
 from edgekit.jobs.running.child import Child, run_in_child
@@ -30,9 +31,14 @@ from edgekit.jobs.running.engines import (
 )
 from edgekit.jobs.running.models import Model, resolve_model
 from edgekit.jobs.running.worker import Worker
+from edgekit.runtimes.trt_plan import is_plan
 
 __all__ = ["run"]
 
+_ELSEWHERE = (
+    "It was built by another program and taken as it is: bench, eval and predict run the folder "
+    "with --trust-engine, and what it answers is proven by edgekit eval alone."
+)
 _NOT_RUN = (
     "It was built for another machine and not run here: what it answers is proven by "
     "`edgekit eval` on onnxruntime:cpu, and by `edgekit verify` on the device."
@@ -52,6 +58,7 @@ def run(
     workspace: str | None = None,
     mend_qdq: bool = False,
     portable: Sequence[Literal["version", "hardware"]] = (),
+    trust_engine: bool = False,
     provider_options: Mapping[str, str] | None,
     force: bool,
     progress: Progress,
@@ -59,6 +66,24 @@ def run(
     """See edgekit.api.compile."""
     if output is not None:
         refuse_used_folder(output, force=force)
+    if is_plan(Path(model)):
+        if sm or shapes or workspace or portable or mend_qdq:
+            raise BadInput(
+                f"{model} is an engine already: how it was built cannot be changed any more.",
+                hint="Compile the ONNX file that it was built from.",
+            )
+        where, _ = usable(target)
+        return _adopted(
+            model,
+            adopt_plan(
+                Path(model),
+                where,
+                output,
+                trust_engine=trust_engine,
+                force=force,
+                progress=progress,
+            ),
+        )
     architectures = tuple(sorted(set(sm)))
     where, probe = buildable(target, architectures) if sm else usable(target)
     refuse_idle_options(provider_options, [where])
@@ -117,6 +142,24 @@ def run(
             *(() if opened else (_NOT_RUN,)),
         ),
         devices=opened.share_by_device() if opened else {},
+    )
+
+
+def _adopted(model: str, adopted: Adopted) -> CompileDocument:
+    compiled = adopted.compiled
+    return CompileDocument(
+        model=model,
+        target=compiled.target,
+        compute=compiled.options.compute,
+        engines={role: str(folder) for role, folder in adopted.folders.items()},
+        cached=False,
+        compile_ms=compiled.compile_ns / 1e6,
+        size_bytes=sum(
+            file.stat().st_size for one in adopted.folders.values() for file in one.iterdir()
+        ),
+        executed_precision=None,
+        placement={},
+        notes=(_ELSEWHERE,),
     )
 
 

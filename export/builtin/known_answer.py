@@ -52,7 +52,7 @@ def write_digits_graph(path: Path) -> None:
     with requires("onnx", extra="cpu", why="to write a test graph"):
         import onnx
     helper = onnx.helper
-    pool = {"kernel_shape": [2, 2], "strides": [2, 2]}
+    pool: dict[str, Any] = {"kernel_shape": [2, 2], "strides": [2, 2]}
     nodes = [
         helper.make_node("Conv", ["image", "c1.weight", "c1.bias"], ["c1"]),
         helper.make_node("Tanh", ["c1"], ["a1"]),

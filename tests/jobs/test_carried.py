@@ -15,9 +15,13 @@ from jsonschema import validate
 import edgekit
 from edgekit import api
 from edgekit.benchmarks.schemas import load_schema
-from edgekit.core.errors import BadInput
+from edgekit.core.errors import BadInput, Unavailable
+from edgekit.core.progress import Silent
+from edgekit.core.target import Target
 from edgekit.jobs.caching import store
 from edgekit.jobs.running import engines as engines_module
+from edgekit.jobs.running.adopting import adopt_plan
+from edgekit.runtimes.nvidia import gpus
 from edgekit.tasks.cards import dump_card
 
 TARGETS = ("onnxruntime:cpu", "openvino:cpu")
@@ -371,10 +375,43 @@ def test_a_plan_that_says_nothing_is_raw(tmp_path):
 @pytest.mark.parametrize("trust", [False, True])
 def test_a_plan_of_another_program_is_not_run(tmp_path, digits, trust):
     path = plan_file(tmp_path / "yolo.engine")
-    said = "is an engine of another program, which edgekit does not run"
+    said = "is an engine of another program, which is not run as it lies"
     with pytest.raises(BadInput, match=said):
         bench(path, trust_engine=trust)
     with pytest.raises(BadInput, match=said):
         evaluate(path, digits, trust_engine=trust)
     with pytest.raises(BadInput, match=said):
         edgekit.load(str(path), trust_engine=trust)
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "said"),
+    [
+        ({"target": "openvino:cpu", "trust_engine": True}, BadInput, "openvino:cpu runs none"),
+        ({"target": "tensorrt", "trust_engine": True}, Unavailable, "cannot be used here"),
+        ({"target": "tensorrt", "shapes": [{"x": "1"}]}, BadInput, "is an engine already"),
+    ],
+)
+def test_a_plan_becomes_a_folder_only_where_its_library_and_gpu_are(tmp_path, how, error, said):
+    if "shapes" not in how and how["target"] == "tensorrt" and gpus():
+        pytest.skip("this machine has an NVIDIA GPU")
+    path = plan_file(tmp_path / "yolo.engine")
+    with pytest.raises(error, match=said):
+        api.compile(str(path), tmp_path / "out", **how)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("trust", "output", "said"), [(False, "out", "native code"), (True, None, "no folder")]
+)
+def test_a_plan_needs_trust_and_a_folder(tmp_path, trust, output, said):
+    path = plan_file(tmp_path / "yolo.engine")
+    with pytest.raises(BadInput, match=said):
+        adopt_plan(
+            path,
+            Target("tensorrt", "cuda"),
+            tmp_path / output if output else None,
+            trust_engine=trust,
+            force=False,
+            progress=Silent(),
+        )

@@ -57,6 +57,7 @@ __all__ = ["command"]
     is_flag=True,
     help="Write another tool's Q/DQ as TensorRT takes it: symmetric, biases in float.",
 )
+@options.trust_engine
 @options.output(metavar="DIR", help="Folder for the engines and their card.")
 @options.provider_options
 @click.option("--force", is_flag=True, help="Compile again although it is cached.")
@@ -64,7 +65,9 @@ __all__ = ["command"]
 def command(*, model: str, output: Path | None, **rest: Any) -> CompileDocument:
     """Compile MODEL for one target; engines are cached by content.
 
-    MODEL is an ONNX file, a folder of graphs, a bundle, or BUNDLE@VARIANT.
+    MODEL is an ONNX file, a folder of graphs, a bundle, or BUNDLE@VARIANT; or a
+    plan file of TensorRT (.engine, .plan) that another program built, which -o
+    makes a folder of that other commands take.
     """
     from edgekit import api
 

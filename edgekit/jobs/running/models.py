@@ -85,9 +85,9 @@ def resolve_model(
         return _from_engines(text, path, card, options, wanted=engines)
     if is_plan(path):
         raise BadInput(
-            f"{text} is an engine of another program, which edgekit does not run.",
-            hint="`edgekit inspect` shows what it says of itself; compile the ONNX file that it "
-            "was built from to run it.",
+            f"{text} is an engine of another program, which is not run as it lies.",
+            hint="Make a folder of it: edgekit compile FILE --target tensorrt --trust-engine -o "
+            "DIR; or compile the ONNX file that it was built from.",
         )
     graphs = _graph_files(path)
     facts = {role: graph_facts(file, role) for role, file in graphs.items()}
