@@ -69,7 +69,13 @@ def set_up(root, tmp_path):
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
 def test_a_machine_that_is_no_jetson_is_told_so_by_make(root, tmp_path):
     ended = subprocess.run(
-        ["make", "jetson", f"PYTHON={sys.executable}", f"VENV={tmp_path / 'venv'}"],
+        [
+            "make",
+            "--no-print-directory",
+            "jetson",
+            f"PYTHON={sys.executable}",
+            f"VENV={tmp_path / 'venv'}",
+        ],
         cwd=root,
         capture_output=True,
         text=True,
