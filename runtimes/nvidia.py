@@ -16,7 +16,7 @@ from edgekit.runtimes.cuda_libraries import cuda_libraries
 from edgekit.runtimes.jetson import board_model, chip_sm, memory, tegra_chip
 from edgekit.runtimes.system_files import read_text
 from edgekit.runtimes.vendor_tools import Answer, Run, ask
-from edgekit.runtimes.words import UNTRIED
+from edgekit.runtimes.words import ENGINES_UNTRIED
 
 __all__ = ["Gpu", "driver_version", "gpus", "nvidia"]
 
@@ -92,7 +92,7 @@ def nvidia(
         instances=_instances(listed),
         error=_complaint(listed),
         on_bus=_on_bus(root),
-        note=UNTRIED if found or driver else "",
+        note=ENGINES_UNTRIED if found or driver else "",
     )
     return None if facts == NvidiaFacts() else facts
 

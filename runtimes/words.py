@@ -7,13 +7,11 @@ from collections.abc import Sequence
 
 from edgekit.runtimes.compatibility import dotted
 
-__all__ = ["UNTRIED", "architecture", "gib", "listed"]
+__all__ = ["ENGINES_UNTRIED", "UNTRIED", "architecture", "gib", "listed"]
 
 # No machine of NVIDIA's was at hand. Whoever reads one for the first time takes this out.
-UNTRIED = (
-    "read from documented formats, never tried on this hardware; engines of TensorRT were built by "
-    "edgekit's tests and run on no GPU"
-)
+UNTRIED = "read from documented formats, never tried on this hardware"
+ENGINES_UNTRIED = f"{UNTRIED}; TensorRT's engines were built by tests and run on no GPU"
 _SM = re.compile(r"\bsm(\d+)\b")
 
 

@@ -11,7 +11,7 @@ import pytest
 from edgekit.benchmarks.ratio import RatioRule
 
 ROOT = Path(__file__).parents[2]
-WINDOWS = 30
+WINDOWS = 16
 
 
 @pytest.fixture(scope="module")

@@ -83,7 +83,10 @@ def words(home, line):
         ("edgekit deploy edgekit:dig", ["edgekit:digits"]),
         ("edgekit deploy x --target openvino:", ["openvino:cpu", "openvino:gpu", "openvino:npu"]),
         ("edgekit deploy x --target=openvino:c", ["openvino:cpu"]),
-        ("edgekit deploy x --precision ", ["fp32", "fp16", "int8"]),
+        (
+            "edgekit deploy x --precision ",
+            ["fp32", "fp16", "int8", "int8-u8s8", "int8-s8s8"],
+        ),
         ("edgekit bench m --compute b", ["bf16"]),
         ("edgekit bench my.bundle@", ["my.bundle@fp32", "my.bundle@int8-u8s8", "my.bundle@int8"]),
         ("edgekit inspect --diff my.bundle@f", ["my.bundle@fp32"]),

@@ -260,6 +260,7 @@ def test_the_card_can_be_put_over(carried, digits):
     assert found.metric.value < 0.5
 
 
+@pytest.mark.slow
 def test_a_decoder_travels_with_its_engines(shapes_onnx, tmp_path):
     (tmp_path / "heads.py").write_text("def head(outputs, size):\n    raise ValueError('asked')\n")
     with edgekit.load(str(shapes_onnx), target="onnxruntime:cpu") as opened:
@@ -279,6 +280,7 @@ def test_a_decoder_travels_with_its_engines(shapes_onnx, tmp_path):
         opened.predict(image)
 
 
+@pytest.mark.slow
 def test_a_model_of_two_graphs_is_measured_from_its_engines(toy, tmp_path):
     api.export(str(toy / "toy.pth"), tmp_path / "toy", arch=TOY, trust_code=True)
     api.compile(str(tmp_path / "toy"), tmp_path / "engines", target="onnxruntime:cpu")

@@ -61,9 +61,12 @@ def test_with_images_its_accuracy_is_proven_on_onnx_runtime_and_said_to_be_so(
     assert scored.metric.value > 0.95
 
 
-def test_decisions_of_another_graph_are_refused(tmp_path, shapes_onnx, calibrated):
+def test_decisions_of_another_graph_are_refused(tmp_path, digits_onnx, calibrated):
+    other = onnx.load(str(digits_onnx))
+    other.graph.node[0].name = "renamed"
+    onnx.save(other, str(tmp_path / "other.onnx"))
     with pytest.raises(BadInput, match="made for another graph"):
-        api.quantize(str(shapes_onnx), tmp_path / "m.onnx", decisions=[calibrated[0]])
+        api.quantize(str(tmp_path / "other.onnx"), tmp_path / "m.onnx", decisions=[calibrated[0]])
     assert not (tmp_path / "m.onnx").exists()
 
 
@@ -87,6 +90,7 @@ def test_a_damaged_file_of_decisions_is_named(tmp_path, digits_onnx):
         api.quantize(str(digits_onnx), tmp_path / "m.onnx", decisions=[tmp_path / "broken.json"])
 
 
+@pytest.mark.slow
 def test_a_foreign_dialect_has_a_certificate_that_says_where_it_did_not_run(tmp_path, digits):
     document = api.deploy(
         "edgekit:digits",

@@ -14,7 +14,7 @@ from packed import own_answer, run_script, script_answer
 
 from edgekit import api
 from edgekit.core.documents import PackDocument
-from edgekit.core.errors import BadInput, CheckFailed, Unavailable
+from edgekit.core.errors import BadInput, CheckFailed
 from edgekit.core.files import sha256_file
 from edgekit.jobs.bundles.bundle import read_manifest, seal
 
@@ -323,7 +323,7 @@ def test_a_damaged_bundle_is_refused(bundle, tmp_path):
     [
         ("{0}", {"target": "openvino:gpu"}, BadInput, "Did you mean 'openvino:cpu'"),
         ("{0}", {"target": "openvini:cpu"}, BadInput, "there is no runtime 'openvini'"),
-        ("{0}", {"target": "tensorrt"}, Unavailable, "not supported"),
+        ("{0}", {"target": "tensorrt"}, BadInput, "holds nothing for tensorrt:cuda"),
         ("{0}@fp23", {"target": ORT}, BadInput, "Did you mean 'fp32'"),
         (
             "{0}",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edgekit.runtimes import vendor_tools
 from edgekit.runtimes.nvidia import driver_version, gpus, nvidia
 from edgekit.runtimes.vendor_tools import Answer, ask
-from edgekit.runtimes.words import UNTRIED
+from edgekit.runtimes.words import ENGINES_UNTRIED
 
 MIB = 1 << 20
 
@@ -30,7 +30,7 @@ def test_a_desktop_with_one_card(tmp_path):
     assert (card.memory_bytes, card.free_bytes) == (24564 * MIB, 23987 * MIB)
     assert card.driver == "580.82.07"
     assert not card.mig
-    assert found.note == UNTRIED
+    assert found.note == ENGINES_UNTRIED
 
 
 def test_a_server_with_two_cards_one_of_them_in_instances(tmp_path):
