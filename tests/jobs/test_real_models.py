@@ -52,6 +52,7 @@ def test_deploy_meets_the_published_metric_and_ships_nothing_that_fails(name, re
     assert api.verify(tmp_path / "bundle").verdict == "PASS"
 
 
+@pytest.mark.slow
 def test_int8_of_yolox_nano_does_not_collapse(realdata, tmp_path):
     """ONNX Runtime's defaults take this detector from .339 to .000."""
     output = tmp_path / "int8.onnx"
