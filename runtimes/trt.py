@@ -57,8 +57,12 @@ class TensorRt:
     def probe(self, target: Target) -> Probe:
         """What this machine offers, from metadata, nvidia-smi and device files; never raises."""
         version = ENGINES[target.runtime].version()
-        gpu = _gpu(target)
-        return _probed(target, version, _why_not(target, version, gpu), _identity(gpu))
+        gpu, why_not = None, _library_missing(target, version)
+        if not why_not[0]:
+            # Where the library is missing nobody asks nvidia-smi, which may take seconds.
+            gpu = _gpu(target)
+            why_not = _why_not(target, version, gpu)
+        return _probed(target, version, why_not, _identity(gpu))
 
     def probe_build(self, target: Target, sm: tuple[int, ...]) -> Probe:
         """What can be built here for GPUs of these architectures; never raises."""
@@ -145,7 +149,7 @@ class TensorRt:
         with atomic_path(written) as temporary:
             temporary.write_bytes(content)
         write_tensors(folder, tensors)
-        write_record(folder, Built(b"", (), profiles, {}, (), ()), title="another program")
+        write_record(folder, Built(content, profiles=profiles), title="another program")
         return Compiled(
             target=str(target),
             engine=written.name,
@@ -280,10 +284,7 @@ def _library_missing(target: Target, version: str) -> tuple[str, str]:
 
 
 def _why_not(target: Target, version: str, gpu: Gpu | None) -> tuple[str, str]:
-    """Reason and fix where a target cannot be used; two empty strings where it can."""
-    reason, fix = _library_missing(target, version)
-    if reason:
-        return reason, fix
+    """Reason and fix where a GPU cannot be used; two empty strings where it can."""
     title = ENGINES[target.runtime].title
     if gpu is None:
         count = len(_gpus())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +75,11 @@ class Built:
     """
 
     plan: bytes
-    layers: tuple[BuiltLayer, ...]
-    profiles: tuple[ShapeProfile, ...]
-    sizes: dict[str, int]
-    attempts: tuple[str, ...]
-    warnings: tuple[str, ...]
+    layers: tuple[BuiltLayer, ...] = ()
+    profiles: tuple[ShapeProfile, ...] = ()
+    sizes: dict[str, int] = field(default_factory=dict)
+    attempts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def build_plan(

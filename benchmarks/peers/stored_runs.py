@@ -19,7 +19,7 @@ import numpy as np
 
 from edgekit import api
 
-_DRIFTS = (0.01, 0.03, 0.1, 0.2)
+_DRIFTS = (0.01, 0.03, 0.1, 0.2, 0.6)
 
 
 def take(model: str, target: str, runs: int, seconds: float, folder: Path) -> None:

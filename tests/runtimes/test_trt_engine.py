@@ -273,7 +273,16 @@ def test_without_the_library_the_command_is_told(machine: SimpleNamespace, tmp_p
     made = probe(machine)
     assert made.reason == "TensorRT is not installed."
     assert "pip install tensorrt" in made.fix
+    assert made.device == ""
     assert RUNTIME.probe_build(RTX, (86,)).reason == "TensorRT for RTX is not installed."
+
+
+def test_without_the_library_nobody_asks_for_a_gpu(
+    machine: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.version = ""
+    monkeypatch.setattr(trt, "_gpus", lambda: pytest.fail("nvidia-smi was asked"))
+    assert not probe(machine).usable
 
 
 def test_compiling_without_the_library_names_it(
