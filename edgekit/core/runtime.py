@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from edgekit.core.progress import Progress
 from edgekit.core.target import Target
@@ -39,7 +37,13 @@ __all__ = [
     "TensorInfo",
 ]
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+else:
+    # Documents hold records of this module, and importing numpy takes longer than all of edgekit.
+    Array = Any
 Feeds = Mapping[str, Array]
 # Input name to its smallest, typical and largest shape, which an engine is built for.
 ShapeProfile = dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]
@@ -60,6 +64,8 @@ class TensorInfo(msgspec.Struct, frozen=True):
 
     def accepts(self, array: Array) -> bool:
         """Whether an array fits, dynamic axes taking any size."""
+        import numpy as np
+
         return (
             array.dtype == np.dtype(self.dtype)
             and array.ndim == len(self.shape)

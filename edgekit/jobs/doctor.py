@@ -15,14 +15,6 @@ from edgekit.core.errors import CheckFailed, EdgekitError
 from edgekit.core.progress import Position, Progress
 from edgekit.core.runtime import Array, CompileOptions, Feeds, Probe
 from edgekit.core.target import Target
-from edgekit.export.builtin.known_answer import (
-    EXPECTED,
-    FEED,
-    digit_answers,
-    digit_images,
-    write_digits_graph,
-    write_sum,
-)
 from edgekit.jobs.running.child import run_in_child
 from edgekit.runtimes.catalogue import load_runtime, parse_target
 from edgekit.runtimes.jetson import jetson
@@ -89,6 +81,16 @@ def known_answer(text: str) -> None:
     Raises:
         EdgekitError: The engine is not usable after all.
     """
+    # It brings OpenCV, which who asks without --deep need not wait for.
+    from edgekit.export.builtin.known_answer import (
+        EXPECTED,
+        FEED,
+        digit_answers,
+        digit_images,
+        write_digits_graph,
+        write_sum,
+    )
+
     target = parse_target(text)
     answer = _answer(target, write_sum, {"x": np.array(FEED, np.float32)})
     if not np.allclose(answer, EXPECTED):

@@ -132,3 +132,11 @@ def test_python_dash_m_is_the_same_program():
         [sys.executable, "-m", "edgekit", "--version"], capture_output=True, text=True, check=True
     ).stdout
     assert output == f"edgekit {__version__}\n"
+
+
+def test_the_calls_and_their_documents_import_no_numpy():
+    program = "import sys, edgekit.api; print('numpy' in sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "False\n"
