@@ -37,6 +37,13 @@ from edgekit.core.documents.debugging import (
     ParityValue,
     TappedTensor,
 )
+from edgekit.core.documents.demo import (
+    DemoDocument,
+    DemoEvent,
+    DemoRates,
+    DemoSource,
+    Distribution,
+)
 from edgekit.core.documents.deployment import (
     DeployDocument,
     DeployEntry,
@@ -96,10 +103,15 @@ __all__ = [
     "CudaLibrary",
     "DataDocument",
     "DebugParityDocument",
+    "DemoDocument",
+    "DemoEvent",
+    "DemoRates",
+    "DemoSource",
     "DeployDocument",
     "DeployEntry",
     "DeployStage",
     "DiffDocument",
+    "Distribution",
     "DoctorDocument",
     "DoctorTarget",
     "Document",
@@ -159,6 +171,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "compare": CompareDocument,
     "compile": CompileDocument,
     "data": DataDocument,
+    "demo": DemoDocument,
     "deploy": DeployDocument,
     "diff": DiffDocument,
     "doctor": DoctorDocument,

@@ -1,0 +1,1 @@
+"""The live demo: frames in, a picture with boxes and the truth about its age out."""

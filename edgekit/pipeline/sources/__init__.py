@@ -1,0 +1,1 @@
+"""What gives frames: cameras, files, folders, streams."""
