@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,13 +48,13 @@ _QDQ = {"QuantizeLinear", "DequantizeLinear"}
 _TOLERANCE = 1e-6
 
 
-def graph_stride(model: Any) -> int:
-    """Return the stride that the metadata of a graph says; else the usual 32 pixels.
+def graph_stride(graph: Path) -> int:
+    """Return the stride that the metadata of an ONNX file says; else the usual 32 pixels.
 
-    Args:
-        model: onnx.ModelProto.
+    Raises:
+        BadInput: Missing, damaged, or no ONNX file.
     """
-    for entry in model.metadata_props:
+    for entry in read_onnx(graph).metadata_props:
         if entry.key == "stride":
             digits = "".join(letter if letter.isdigit() else " " for letter in entry.value).split()
             return max((int(word) for word in digits), default=0) or DEFAULT_STRIDE
@@ -65,8 +66,8 @@ def resize_graph(
 ) -> ModelCard:
     """Write an ONNX file whose image input has a fixed height and width, and a batch of one.
 
-    At the size that a fixed graph had, the written one must answer as before; at the new size it
-    must run and give what its declared shapes say.
+    The written graph must answer as the given one does: at the new size where that one takes any
+    size, else at its own. At the new size it must run and give what its declared shapes say.
 
     Args:
         graph: fp32, fp16 or int8.
@@ -86,28 +87,22 @@ def resize_graph(
     model = read_onnx(graph)
     name, tensor = _image(card, model, str(graph))
     place = tensor.layout or "NCHW"
-    before = tuple(tensor.shape[place.index(letter)] for letter in "HW")
-    old = (before[0], before[1]) if all(isinstance(side, int) for side in before) else None
+    before = [tensor.shape[place.index(letter)] for letter in "HW"]
+    # A graph that takes any size is compared at the new one, another at its own.
+    old = _or_size(before[0], size[0]), _or_size(before[1], size[1])
     made = reshape_input(model, name, place, size, str(graph))
-    if old is not None:
-        same = reshape_input(model, name, place, (int(old[0]), int(old[1])), str(graph))
-        _refuse_other_answers(model, _at_old_size(made, same), name, str(graph), runner)
+    same = made if old == size else reshape_input(model, name, place, old, str(graph))
+    _refuse_other_answers(model, _at_old_size(made, same), name, str(graph), runner)
     _refuse_failing(made, str(graph), runner)
     own = graph_card(made, str(graph))
-    inputs = {
-        key: _filled(fixed.inputs.get(key), value) for key, value in own.inputs.items()
-    }
-    was = shape_text((int(old[0]), int(old[1]))) if old is not None else "dynamic"
-    fixed = ModelCard(
-        **{
-            **{field: getattr(fixed, field) for field in fixed.__struct_fields__},
-            "inputs": inputs,
-            "outputs": own.outputs,
-            "provenance": {
-                **fixed.provenance,
-                "input_shape": f"{shape_text(size)}, set by edgekit; exported as {was}",
-            },
-        }
+    inputs = {key: _filled(fixed.inputs.get(key), value) for key, value in own.inputs.items()}
+    was = "x".join(str(side) for side in before)
+    origin = f"{shape_text(size)}, set by edgekit in a graph of {was}"
+    fixed = msgspec.structs.replace(
+        fixed,
+        inputs=inputs,
+        outputs=own.outputs,
+        provenance={**fixed.provenance, "input_shape": origin},
     )
     _put_imgsz(made, size)
     put_card(made, fixed)
@@ -115,9 +110,7 @@ def resize_graph(
     return fixed
 
 
-def reshape_input(
-    model: Any, name: str, layout: str, size: tuple[int, int], where: str
-) -> Any:
+def reshape_input(model: Any, name: str, layout: str, size: tuple[int, int], where: str) -> Any:
     """Return the model with its image input at a height and width, and a batch of one.
 
     Args:
@@ -239,6 +232,8 @@ def _reshape(
 ) -> dict[int, NDArray[Any]]:
     target = maps.old(node.output[0])
     before, now = old_known.get(node.input[1]), known.get(node.input[1])
+    if any(old == 1 for old, new in pairs if old != new):
+        raise _refused(node, where, "at which the whole picture has become one cell")
     if target is None:
         raise _refused(node, where, "its result has no known shape")
     wanted = _regrouped(pairs, target, maps.known)
@@ -433,7 +428,8 @@ def _refuse_tied(node: Any, maps: _Maps, constant: set[str], where: str) -> None
                             f"{where} holds a constant for each of {size} places of the picture at "
                             f"its own size ({other!r}: a grid of anchors or positions), so it "
                             "cannot take another size.",
-                            hint="Export the model again at that size, or with dynamic=True.",
+                            hint="Export the model again at that size, or with dynamic height and "
+                            "width (Ultralytics: imgsz=HEIGHT,WIDTH or dynamic=True).",
                         )
     elif node.op_type in ("MatMul", "Gemm") and first is not None:
         weight = maps.old(node.input[1])
@@ -598,6 +594,10 @@ def _image(card: ModelCard, model: Any, where: str) -> tuple[str, TensorCard]:
     return name, TensorCard(shape=shape, dtype=own[name].dtype, layout=tensor.layout)
 
 
+def _or_size(side: int | str | Axis, size: int) -> int:
+    return side if isinstance(side, int) else size
+
+
 def _filled(known: TensorCard | None, own: TensorCard) -> TensorCard:
     if known is None:
         return own
@@ -682,7 +682,7 @@ def _feeds(model: Any) -> dict[str, Array]:
         name: TensorCard(tensor.shape, tensor.dtype, range=(0, 1))
         for name, tensor in graph_card(model).inputs.items()
     }
-    return generate_feeds(tensors, {name: 1 for name in _open(tensors)}, 0)
+    return generate_feeds(tensors, dict.fromkeys(_open(tensors), 1), 0)
 
 
 def _open(tensors: Mapping[str, TensorCard]) -> Iterator[str]:

@@ -191,11 +191,12 @@ def _result(
     names = [name for name in node.output if name]
     if node.domain not in ("", "ai.onnx") or node.op_type in _RANDOM or not names:
         return None
-    if node.op_type == "Shape" and not node.attribute:
+    if node.op_type == "Shape":
         tensor = found.get(node.input[0])
         if tensor is None or tensor.shape is None:
             return None
-        return {names[0]: np.array(tensor.shape, np.int64)}
+        cut = {entry.name: entry.i for entry in node.attribute}
+        return {names[0]: np.array(tensor.shape[cut.get("start", 0) : cut.get("end")], np.int64)}
     if any(name and name not in known for name in node.input) or any(_graphs(node)):
         return None
     if node.op_type == "Constant" and any(

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
-from edgekit.core.card import ModelCard
+from edgekit.core.card import Axis, ModelCard
 from edgekit.core.errors import BadInput
 from edgekit.tasks.preprocess import image_input
 
-__all__ = ["DEFAULT_STRIDE", "card_at", "parse_stream", "shape_text", "stream_shape"]
+__all__ = ["DEFAULT_STRIDE", "card_at", "shape_text", "stream_shape"]
 
 # The coarsest map of the usual detectors has a cell every 32 pixels.
 DEFAULT_STRIDE = 32
-# Streams have a few thousand pixels a side; more is a slip of the keyboard.
-_LARGEST = 65536
 
 
-def stream_shape(
-    stream: tuple[int, int], stride: int, size: tuple[int, int]
-) -> tuple[int, int]:
+def stream_shape(stream: tuple[int, int], stride: int, size: tuple[int, int]) -> tuple[int, int]:
     """Choose the network input for a stream.
 
     The longer side of the model stays, so that the picture is scaled as the model's square would
@@ -43,26 +39,6 @@ def stream_shape(
     return (short, side) if width >= height else (side, short)
 
 
-def parse_stream(text: str) -> tuple[int, int]:
-    """Parse "1280x720" into (width, height), pixels.
-
-    Raises:
-        BadInput: It is not of that form, or no size that a stream can have.
-    """
-    parts = text.lower().replace("×", "x").split("x")
-    if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
-        raise BadInput(
-            f"{text!r} is no size of a stream.", hint="Write WIDTHxHEIGHT, for instance 1280x720."
-        )
-    width, height = (int(part) for part in parts)
-    if not (0 < width <= _LARGEST and 0 < height <= _LARGEST):
-        raise BadInput(
-            f"A stream is not {width} x {height} pixels large.",
-            hint="Write WIDTHxHEIGHT, for instance 1280x720.",
-        )
-    return width, height
-
-
 def card_at(card: ModelCard, size: tuple[int, int]) -> ModelCard:
     """Return the card with its network input fixed at a size.
 
@@ -85,18 +61,31 @@ def card_at(card: ModelCard, size: tuple[int, int]) -> ModelCard:
             "would only show the network other proportions than it was trained on.",
             hint="Leave --stream out; it is for models with `resize: letterbox`.",
         )
-    placed = msgspec.structs.replace(card, preprocess=msgspec.structs.replace(preprocess, size=size))
+    placed = msgspec.structs.replace(
+        card, preprocess=msgspec.structs.replace(preprocess, size=size)
+    )
     found = image_input(card)
     if found is None:
         return placed
     name, tensor = found
     layout = tensor.layout or "NCHW"
     sides = {"H": size[0], "W": size[1]}
+    for letter, axis in zip(layout, tensor.shape, strict=True):
+        if letter in sides and isinstance(axis, Axis):
+            _refuse_outside(axis, sides[letter])
     shape = tuple(
         sides.get(letter, axis) for letter, axis in zip(layout, tensor.shape, strict=True)
     )
     fixed = msgspec.structs.replace(tensor, shape=shape)
     return msgspec.structs.replace(placed, inputs={**card.inputs, name: fixed})
+
+
+def _refuse_outside(axis: Axis, size: int) -> None:
+    if size < axis.min or (axis.max is not None and size > axis.max):
+        top = "any size" if axis.max is None else str(axis.max)
+        raise BadInput(
+            f"The axis {axis.name!r} of the model takes {axis.min} to {top}, not {size}."
+        )
 
 
 def shape_text(size: tuple[int, int]) -> str:
