@@ -227,7 +227,7 @@ def _found(asked: Asked, progress: Progress) -> LiveRecord:
 
 def _work_out(asked: Asked, progress: Progress) -> LiveRecord:
     # Imported only where something is to be made: it brings in onnx.
-    from edgekit.jobs.serving.preparing import prepared
+    from edgekit.jobs.live.preparing import prepared
 
     return prepared(asked, progress)
 
