@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Lock
 
 from edgekit.core.certificate import Verdict
@@ -12,11 +10,12 @@ from edgekit.core.documents import DemoDocument, DemoEvent, DemoRates, DemoSourc
 from edgekit.demo.controls import Controls
 from edgekit.pipeline.answer import STAGES, Answer
 from edgekit.pipeline.distribution import Rate, Times
-from edgekit.pipeline.frame import Granted
+from edgekit.pipeline.frame import Frame, Granted
+from edgekit.pipeline.slot import Handover
 from edgekit.pipeline.states import StateLog
 from edgekit.tasks.results import Detections
 
-__all__ = ["Counts", "Running"]
+__all__ = ["Counts", "Running", "Tally"]
 
 # What the outputs add to the stages of the pipeline, in order.
 _OUTPUT_STAGES = ("track", "draw", "encode", "save", "show")
@@ -30,6 +29,8 @@ class Running:
     Attributes:
         shape: (H, W) of the network input, pixels.
         own_shape: Whether that is the stream's own.
+        source: As the user named it.
+        controls: For the threshold and the classes of the moment.
     """
 
     model: str
@@ -41,45 +42,70 @@ class Running:
     shape: tuple[int, int]
     own_shape: bool
     source: str
-    notes: tuple[str, ...] = field(default=())
+    controls: Controls
+
+
+class Tally:
+    """A handover that counts what is put into it.
+
+    Args:
+        inner: What holds the frames.
+    """
+
+    def __init__(self, inner: Handover[Frame]) -> None:
+        self._inner = inner
+        self.rate = Rate()
+
+    def put(self, item: Frame) -> None:
+        """See Handover."""
+        self.rate.tick()
+        self._inner.put(item)
+
+    def take(self, timeout: float | None = None) -> Frame | None:
+        """See Handover."""
+        return self._inner.take(timeout)
+
+    def close(self) -> None:
+        """See Handover."""
+        self._inner.close()
+
+    @property
+    def dropped(self) -> int:
+        """See Handover."""
+        return self._inner.dropped
 
 
 class Counts:
     """The Meter of a demo; used from any thread. Its memory does not grow.
 
     Args:
-        running: What runs.
-        controls: For the threshold and the classes of the moment.
         states: Of the source.
-        captured: Tells how many frames the source gave.
-        dropped: Tells how many of them nobody took.
+        tally: Where the source's frames go through.
     """
 
     def __init__(
         self,
-        running: Running,
-        controls: Controls,
         states: StateLog,
-        *,
-        captured: Callable[[], int],
-        dropped: Callable[[], int],
+        tally: Tally,
     ) -> None:
-        self._running = running
-        self._controls = controls
+        self._running: Running | None = None
         self._states = states
-        self._captured, self._dropped = captured, dropped
+        self._tally = tally
         self._lock = Lock()
         self._stages = {name: Times() for name in (*STAGES, *_OUTPUT_STAGES)}
         self._age, self._shown_age = Times(), Times()
         self._answered, self._shown = Rate(), Rate()
-        self._source_rate = Rate()
         self._frames = self._detections = self._viewed = 0
         self._size = (0, 0)
         self._granted: Granted | None = None
         self._first_ns: int | None = None
         self._last_ns = 0
-        self._notes: list[str] = list(running.notes)
+        self._notes: list[str] = []
         self.saved: str | None = None
+
+    def describe(self, running: Running) -> None:
+        """Say what runs; before the first document is asked for."""
+        self._running = running
 
     def opened(self, granted: Granted) -> None:
         """Note what the source gives; again after it came back."""
@@ -87,16 +113,12 @@ class Counts:
             self._granted = granted
             self._size = (granted.width, granted.height)
 
-    def captured(self) -> None:
-        """Note that the source gave a frame."""
-        self._source_rate.add()
-
     def answered(self, answer: Answer) -> None:
         """Note that a frame went through the model."""
         for name, nanoseconds in answer.stages_ns.items():
             self._stages[name].add(nanoseconds)
         self._age.add(answer.age_ns)
-        self._answered.add()
+        self._answered.tick()
         height, width = answer.frame.pixels.shape[:2]
         with self._lock:
             self._frames += 1
@@ -110,7 +132,7 @@ class Counts:
     def shown(self, captured_ns: int, shown_ns: int) -> None:
         """See Meter."""
         self._shown_age.add(shown_ns - captured_ns)
-        self._shown.add()
+        self._shown.tick()
         with self._lock:
             self._viewed += 1
 
@@ -128,9 +150,9 @@ class Counts:
         """See Meter."""
         return self._document(
             DemoRates(
-                camera=self._source_rate.recent(),
-                inference=self._answered.recent(),
-                shown=self._shown.recent(),
+                camera=self._tally.rate.recent,
+                inference=self._answered.recent,
+                shown=self._shown.recent,
             )
         )
 
@@ -138,7 +160,7 @@ class Counts:
         """The whole run; its rates are of all of it."""
         seconds = self._seconds()
         rates = DemoRates(
-            camera=_per_second(self._captured(), seconds),
+            camera=_per_second(self._tally.rate.count, seconds),
             inference=_per_second(self._frames, seconds),
             shown=_per_second(self._viewed, seconds),
         )
@@ -149,9 +171,10 @@ class Counts:
             return 0.0 if self._first_ns is None else (self._last_ns - self._first_ns) / 1e9
 
     def _document(self, rates: DemoRates, *, interrupted: bool = False) -> DemoDocument:
-        running, setting, seconds = self._running, self._controls.setting, self._seconds()
-        stages = {name: times.document() for name, times in self._stages.items()}
-        labels = self._controls.labels
+        running, seconds = self._running, self._seconds()
+        assert running is not None, "describe comes first"
+        setting, labels = running.controls.setting, running.controls.labels
+        stages = {name: times.distribution() for name, times in self._stages.items()}
         with self._lock:
             granted = self._granted
             return DemoDocument(
@@ -176,12 +199,12 @@ class Counts:
                 fps=_per_second(self._frames, seconds),
                 rates=rates,
                 frames=self._frames,
-                captured=self._captured(),
-                dropped=self._dropped(),
+                captured=self._tally.rate.count,
+                dropped=self._tally.dropped,
                 not_shown=max(0, self._frames - self._viewed),
                 stages={name: one for name, one in stages.items() if one.n},
-                frame_age_ms=self._age.document(),
-                shown_age_ms=self._shown_age.document(),
+                frame_age_ms=self._age.distribution(),
+                shown_age_ms=self._shown_age.distribution(),
                 detections=self._detections,
                 confidence=setting.confidence,
                 classes=None

@@ -13,16 +13,15 @@ from types import FrameType
 from edgekit.core.documents import DemoDocument
 from edgekit.demo.controls import Controls
 from edgekit.demo.counts import Counts
+from edgekit.demo.outputs import Outputs
 from edgekit.demo.presenting import Presenter
 from edgekit.pipeline.grabber import Grabber
 from edgekit.pipeline.runner import Runner
 
-__all__ = ["Front", "Live"]
+__all__ = ["Live"]
 
 # How often somebody without a window looks whether it is over, seconds.
 _LOOK = 0.05
-# What runs in the main thread until it is over: a window's event loop.
-Front = Callable[[Callable[[], bool]], None]
 
 
 @dataclass(frozen=True)
@@ -39,21 +38,19 @@ class Live:
     grabber: Grabber
     runner: Runner
     presenter: Presenter
+    outputs: Outputs
     counts: Counts
     controls: Controls
     seconds: float | None = None
 
-    def run(self, front: Front | None = None) -> DemoDocument:
+    def run(self) -> DemoDocument:
         """Run until the source ends, somebody stops it, or time is up.
-
-        Args:
-            front: Runs in this thread and returns when the function that it is given says True.
 
         Returns:
             What was counted. After Ctrl-C too: `interrupted` says so.
 
         Raises:
-            EdgekitError: A stage failed.
+            EdgekitError: A stage failed, or the source gave no frame at all.
         """
         limit = float("inf") if self.seconds is None else time.monotonic() + self.seconds
 
@@ -70,16 +67,16 @@ class Live:
         self.runner.start()
         with _terminated(self.controls.stop):
             try:
-                if front is not None:
-                    front(over)
-                while front is None and not over():
+                if self.outputs.front is not None:
+                    self.outputs.front(over)
+                while not over():
                     self.controls.stopped.wait(_LOOK)
             except KeyboardInterrupt:
                 interrupted = True
             finally:
                 self._stop()
         document = self.counts.final(interrupted=interrupted)
-        error = self.presenter.error
+        error = self.presenter.error or (None if document.frames else self.grabber.failure)
         if error is not None:
             raise error
         return document
@@ -90,6 +87,7 @@ class Live:
             self.runner.stop()
         finally:
             self.presenter.close()
+            self.outputs.close()
 
 
 @contextmanager

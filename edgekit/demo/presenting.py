@@ -7,20 +7,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Thread
 
-import numpy as np
-
 from edgekit.demo.controls import Setting
 from edgekit.demo.counts import Counts
 from edgekit.demo.output import Output, View
+from edgekit.demo.overlay import Overlay
 from edgekit.pipeline.answer import Answer
 from edgekit.pipeline.slot import Closed, Handover, NewestSlot, ShortQueue
-from edgekit.tasks.draw import draw
 from edgekit.tasks.predictions import BoxPrediction, Prediction, Timings, labelled
 
-__all__ = ["Presenter"]
+__all__ = ["Presenter", "Track"]
 
-# Seconds that the outputs may take together to finish what they began.
-_PATIENCE = 2.0
+# Gives the detections of a frame their identity.
+Track = Callable[[BoxPrediction, Answer], BoxPrediction]
+
+# Seconds that the last answers may take to be shown.
+_PATIENCE = 0.5
 
 
 class Presenter:
@@ -44,13 +45,14 @@ class Presenter:
         counts: Counts,
         *,
         every_frame: bool,
-        track: Callable[[BoxPrediction, Answer], BoxPrediction] | None = None,
+        track: Track | None = None,
     ) -> None:
         self._labels = labels
         self._setting = setting
         self._outputs = outputs
         self._counts = counts
         self._track = track
+        self._overlay = Overlay()
         self._answers: Handover[Answer] = ShortQueue(2) if every_frame else NewestSlot()
         self._thread = Thread(target=self._run, name="present", daemon=True)
         self.error: BaseException | None = None
@@ -69,12 +71,10 @@ class Presenter:
         self._answers.put(answer)
 
     def close(self) -> None:
-        """Show what was delivered, then close the outputs."""
+        """Show what was delivered; not for ever."""
         self._answers.close()
         if self._thread.is_alive():
             self._thread.join(_PATIENCE)
-        for output in self._outputs:
-            output.close()
 
     def _run(self) -> None:
         try:
@@ -100,7 +100,7 @@ class Presenter:
         picture = None
         if any(output.wants_picture for output in self._outputs):
             start = time.perf_counter_ns()
-            picture = draw(answer.frame.pixels, prediction)
+            picture = self._overlay.draw(answer.frame, prediction)
             self._counts.stage("draw", time.perf_counter_ns() - start)
         view = View(answer, prediction, picture)
         for output in self._outputs:

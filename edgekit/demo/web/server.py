@@ -45,7 +45,7 @@ class _Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of POST /controls; what is left out stays, classes null means all."""
 
     confidence: float | msgspec.UnsetType = msgspec.UNSET
-    classes: tuple[str, ...] | None | msgspec.UnsetType = msgspec.UNSET
+    classes: tuple[str, ...] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Server:
