@@ -32,8 +32,10 @@ class Lane:
         Raises:
             BadInput: The array is no such image.
         """
-        array, self._fit = self._task.preprocess(image)
-        np.copyto(self._buffer, array)
+        first = self._buffer[:1]
+        _, self._fit = self._task.preprocess(image, first)
+        if len(self._buffer) > 1:
+            self._buffer[1:] = first
 
     def infer(self) -> None:
         """Run the network on what was laid."""

@@ -11,8 +11,11 @@ FILES = {
     "/": ("page.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
-    "/picture.js": ("picture.js", "text/javascript"),
+    "/controls.js": ("controls.js", "text/javascript"),
+    "/history.js": ("history.js", "text/javascript"),
+    "/link.js": ("link.js", "text/javascript"),
     "/panels.js": ("panels.js", "text/javascript"),
+    "/picture.js": ("picture.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 
