@@ -1,4 +1,4 @@
-"""Answers and outputs made by hand."""
+"""Frames, answers, predictions, and meters."""
 
 from __future__ import annotations
 
@@ -9,11 +9,85 @@ import pytest
 
 from edgekit.demo.controls import Controls
 from edgekit.demo.counts import Counts, Running, Tally
+from edgekit.demo.output import View
 from edgekit.pipeline.answer import Answer
 from edgekit.pipeline.frame import Frame
 from edgekit.pipeline.slot import NewestSlot
 from edgekit.pipeline.states import StateLog
-from edgekit.tasks.results import Detections
+from edgekit.tasks.predictions import BoxPrediction, Detection, Timings
+from edgekit.tasks.results import Detections, Raw
+
+TIMES = Timings(0, 0, 0, 0)
+
+
+class Memory:
+    """A meter that keeps what it is told."""
+
+    def __init__(self):
+        self.frames = []
+        self.stages = []
+        self.notes = []
+
+    def shown(self, captured_ns, shown_ns):
+        self.frames.append((captured_ns, shown_ns))
+
+    def stage(self, name, nanoseconds):
+        self.stages.append((name, nanoseconds))
+
+    def note(self, sentence):
+        self.notes.append(sentence)
+
+    def document(self):
+        raise AssertionError("nobody asks for it here")
+
+
+@pytest.fixture
+def meter():
+    return Memory()
+
+
+@pytest.fixture(name="boxes")
+def _boxes():
+    """Call it with (label, class, score, box, track) each."""
+    return boxes
+
+
+@pytest.fixture(name="frame_of")
+def _frame_of():
+    """Call it with pixels."""
+    return frame_of
+
+
+@pytest.fixture(name="view_of")
+def _view_of():
+    """Call it with pixels."""
+    return view_of
+
+
+@pytest.fixture(name="plain")
+def _plain():
+    """Call it with a grey level."""
+    return plain
+
+
+def boxes(*found, size=(240, 320)):
+    return BoxPrediction(tuple(Detection(*one) for one in found), size, TIMES)
+
+
+def frame_of(pixels, number=0, second=0.0, position=None):
+    return Frame(pixels, number, int(second * 1e9), position_s=position)
+
+
+def view_of(pixels, number=0, second=0.0, prediction=None, position=None, picture=True):
+    frame = frame_of(pixels, number, second, position)
+    answer = Answer(frame, Raw({}), {}, frame.captured_ns + 40_000_000)
+    made = prediction or boxes(size=pixels.shape[:2])
+    return View(answer, made, pixels if picture else None)
+
+
+def plain(level, size=(240, 320)):
+    return np.full((*size, 3), level, np.uint8)
+
 
 LABELS = ("person", "car", "dog")
 
