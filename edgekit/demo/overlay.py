@@ -121,7 +121,7 @@ def dimmed(picture: Image, title: str, reason: str = "") -> Image:
     Returns:
         (H, W, 3) uint8, BGR, a new array.
     """
-    canvas = cv2.convertScaleAbs(picture, alpha=_DIMMED_LIGHT)
+    canvas = np.asarray(cv2.convertScaleAbs(picture, alpha=_DIMMED_LIGHT), np.uint8)
     height, width = canvas.shape[:2]
     large, small = Lettering.of(canvas, bold=True, times=2), Lettering.of(canvas)
     lines = [(title, large, _ACCENT)]
