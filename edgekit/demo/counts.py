@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
@@ -31,6 +32,7 @@ class Running:
         own_shape: Whether that is the stream's own.
         source: As the user named it.
         controls: For the threshold and the classes of the moment.
+        granted: Tells what the source gives now.
     """
 
     model: str
@@ -43,10 +45,13 @@ class Running:
     own_shape: bool
     source: str
     controls: Controls
+    granted: Callable[[], Granted | None]
 
 
 class Tally:
-    """A handover that counts what is put into it.
+    """A handover that counts what is put into it, from the moment that somebody takes it.
+
+    A camera runs while the model is still compiled; what it gave meanwhile nobody has dropped.
 
     Args:
         inner: What holds the frames.
@@ -54,11 +59,17 @@ class Tally:
 
     def __init__(self, inner: Handover[Frame]) -> None:
         self._inner = inner
+        self._before: int | None = None
         self.rate = Rate()
+
+    def begin(self) -> None:
+        """Count from now on."""
+        self._before = self._inner.dropped
 
     def put(self, item: Frame) -> None:
         """See Handover."""
-        self.rate.tick()
+        if self._before is not None:
+            self.rate.tick()
         self._inner.put(item)
 
     def take(self, timeout: float | None = None) -> Frame | None:
@@ -71,8 +82,8 @@ class Tally:
 
     @property
     def dropped(self) -> int:
-        """See Handover."""
-        return self._inner.dropped
+        """See Handover; since `begin`."""
+        return 0 if self._before is None else self._inner.dropped - self._before
 
 
 class Counts:
@@ -96,8 +107,6 @@ class Counts:
         self._age, self._shown_age = Times(), Times()
         self._answered, self._shown = Rate(), Rate()
         self._frames = self._detections = self._viewed = 0
-        self._size = (0, 0)
-        self._granted: Granted | None = None
         self._first_ns: int | None = None
         self._last_ns = 0
         self._notes: list[str] = []
@@ -107,22 +116,14 @@ class Counts:
         """Say what runs; before the first document is asked for."""
         self._running = running
 
-    def opened(self, granted: Granted) -> None:
-        """Note what the source gives; again after it came back."""
-        with self._lock:
-            self._granted = granted
-            self._size = (granted.width, granted.height)
-
     def answered(self, answer: Answer) -> None:
         """Note that a frame went through the model."""
         for name, nanoseconds in answer.stages_ns.items():
             self._stages[name].add(nanoseconds)
         self._age.add(answer.age_ns)
         self._answered.tick()
-        height, width = answer.frame.pixels.shape[:2]
         with self._lock:
             self._frames += 1
-            self._size = (width, height)
             if isinstance(answer.result, Detections):
                 self._detections += len(answer.result.scores)
             if self._first_ns is None:
@@ -160,7 +161,7 @@ class Counts:
         """The whole run; its rates are of all of it."""
         seconds = self._seconds()
         rates = DemoRates(
-            camera=_per_second(self._tally.rate.count, seconds),
+            camera=self._tally.rate.overall,
             inference=_per_second(self._frames, seconds),
             shown=_per_second(self._viewed, seconds),
         )
@@ -175,8 +176,8 @@ class Counts:
         assert running is not None, "describe comes first"
         setting, labels = running.controls.setting, running.controls.labels
         stages = {name: times.distribution() for name, times in self._stages.items()}
+        granted = running.granted()
         with self._lock:
-            granted = self._granted
             return DemoDocument(
                 model=running.model,
                 task=running.task,
@@ -189,8 +190,8 @@ class Counts:
                 source=DemoSource(
                     name=running.source,
                     state=self._states.state,
-                    width=self._size[0],
-                    height=self._size[1],
+                    width=granted.width if granted else 0,
+                    height=granted.height if granted else 0,
                     rate=granted.rate if granted else None,
                     pixel_format=granted.pixel_format if granted else "",
                     backend=granted.backend if granted else "",

@@ -89,7 +89,7 @@ def run(
         stack.callback(opened.close)
         progress.stage("demo")
         controls = Controls(opened.card.labels, confidence=confidence, classes=classes)
-        counts.describe(_running(model, opened, source.name, controls))
+        counts.describe(_running(model, opened, source.name, controls, grabber))
         for sentence in opened.warnings:
             counts.note(sentence)
         presenter = Presenter(
@@ -110,13 +110,16 @@ def run(
             every_frame=request.every_frame,
         )
         live = Live(grabber, runner, presenter, outputs, counts, controls, request.seconds)
+        tally.begin()
         document = live.run()
     if stats is not None:
         write_bytes(stats, pretty_json(document))
     return document
 
 
-def _running(model: str, opened: LiveModel, source: str, controls: Controls) -> Running:
+def _running(
+    model: str, opened: LiveModel, source: str, controls: Controls, grabber: Grabber
+) -> Running:
     return Running(
         model=model,
         task=opened.card.task,
@@ -128,6 +131,7 @@ def _running(model: str, opened: LiveModel, source: str, controls: Controls) -> 
         own_shape=opened.own_shape,
         source=source,
         controls=controls,
+        granted=lambda: grabber.granted,
     )
 
 

@@ -11,7 +11,7 @@ from edgekit.demo.controls import Controls
 from edgekit.demo.counts import Counts, Running, Tally
 from edgekit.demo.output import View
 from edgekit.pipeline.answer import Answer
-from edgekit.pipeline.frame import Frame
+from edgekit.pipeline.frame import Frame, Granted
 from edgekit.pipeline.slot import NewestSlot
 from edgekit.pipeline.states import StateLog
 from edgekit.tasks.predictions import BoxPrediction, Detection, Timings
@@ -120,7 +120,9 @@ def controls():
 
 @pytest.fixture
 def counts(controls):
-    made = Counts(StateLog(), Tally(NewestSlot()))
+    tally = Tally(NewestSlot())
+    tally.begin()
+    made = Counts(StateLog(), tally)
     made.describe(
         Running(
             model="m.onnx",
@@ -133,6 +135,9 @@ def counts(controls):
             own_shape=True,
             source="synthetic",
             controls=controls,
+            granted=lambda: Granted(
+                width=640, height=480, rate=30, pixel_format="MJPG", backend="V4L2"
+            ),
         )
     )
     return made

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from edgekit.pipeline.frame import Granted
+from edgekit.demo.counts import Tally
+from edgekit.pipeline.slot import NewestSlot
 
 
 def test_before_the_first_frame_there_are_no_figures(counts):
@@ -51,13 +52,20 @@ def test_frames_that_nobody_took_are_dropped(counts, answer_of):
     assert document.dropped == 4
 
 
-def test_the_size_is_that_of_the_last_frame(counts, answer_of):
-    counts.opened(Granted(width=640, height=480, rate=30, pixel_format="MJPG", backend="V4L2"))
+def test_the_source_is_what_was_granted(counts):
     source = counts.document().source
     assert (source.width, source.height, source.pixel_format) == (640, 480, "MJPG")
-    counts.answered(answer_of(size=(90, 200)))
-    source = counts.document().source
-    assert (source.width, source.height) == (200, 90)
+
+
+def test_what_a_camera_gave_before_the_model_was_there_was_not_dropped(answer_of):
+    tally = Tally(NewestSlot())
+    for number in range(5):
+        tally.put(answer_of(number).frame)
+    tally.begin()
+    assert (tally.rate.count, tally.dropped) == (0, 0)
+    tally.put(answer_of(5).frame)
+    tally.put(answer_of(6).frame)
+    assert (tally.rate.count, tally.dropped) == (2, 2)
 
 
 def test_controls_of_the_moment_stand_in_the_document(counts, controls):
