@@ -29,7 +29,7 @@ __all__ = ["Server"]
 
 _LARGEST_BODY = 1 << 18
 # A request for a frame is answered with "none yet" then, and asked again.
-_POLL_S = 10.0
+_POLL_S = 4.0
 # A page that takes longer to read one picture is cut off.
 _SLOWEST_S = 10.0
 # The document is made anew at most so often, however many pages ask.
