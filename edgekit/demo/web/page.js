@@ -17,6 +17,8 @@ const WORDS = {
   ended: "The source has ended.",
 };
 let last = null;
+// Why there is no picture although the server answers: too many pages look on.
+let unseen = "";
 
 screen.dataset.empty = "";
 
@@ -31,7 +33,7 @@ function show(state) {
   last = state;
   const { source, events } = state.demo;
   const reason = events.at(-1)?.reason || WORDS[source.state] || "";
-  say(source.state, source.state === "live" ? "" : reason);
+  say(source.state, source.state === "live" ? unseen : reason);
   controls.show(state.demo);
   showPanels(state);
 }
@@ -75,13 +77,18 @@ addEventListener("keydown", (event) => {
 
 watch();
 follow(byId("picture"), {
-  drawn() {
+  drawn(aspect) {
+    screen.style.aspectRatio = aspect;
     delete screen.dataset.empty;
+    unseen = "";
   },
   aged(age) {
     history.display(age);
     byId("pill-age").textContent = age.toFixed(0);
     byId("pill").hidden = screen.dataset.state !== "live";
   },
-  trouble,
+  trouble(error) {
+    if (error.status === 503) unseen = error.message;
+    else trouble(error);
+  },
 });

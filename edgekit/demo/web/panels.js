@@ -58,9 +58,9 @@ function showHead(demo) {
 function showTiles({ demo }) {
   const { rates, frame_age_ms: result, shown_age_ms: shown } = demo;
   write("age-shown", short(shown.p50_ms ?? shown.mean_ms));
-  write("age-shown-more", shown.n ? `median; p90 ${short(shown.p90_ms)}, p99 ${short(shown.p99_ms)}` : "no frame yet");
+  write("age-shown-more", shown.n ? `p90 ${short(shown.p90_ms)} · p99 ${short(shown.p99_ms)}` : "no frame yet");
   write("age-result", short(result.p50_ms ?? result.mean_ms));
-  write("age-result-more", result.n ? `median; p90 ${short(result.p90_ms)}, p99 ${short(result.p99_ms)}` : "no frame yet");
+  write("age-result-more", result.n ? `p90 ${short(result.p90_ms)} · p99 ${short(result.p99_ms)}` : "no frame yet");
   write("fps-inference", figure(rates.inference, 1));
   write("fps-camera", figure(rates.camera, 1));
   write("fps-shown", figure(rates.shown, 1));

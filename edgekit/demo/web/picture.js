@@ -22,7 +22,7 @@ const after = () =>
  * drawn is reported at once: its age, by the server's clock, comes back.
  *
  * @param canvas its dataset tells the number of the frame on it, and the age last reported, in ms
- * @param tell { drawn(), aged(ms), trouble(error) }
+ * @param tell { drawn(width / height), aged(ms), trouble(error) }
  */
 export async function follow(canvas, tell) {
   const client = crypto.getRandomValues(new Uint32Array(2)).join("-");
@@ -40,9 +40,9 @@ export async function follow(canvas, tell) {
       canvas.height = bitmap.height;
     }
     brush.drawImage(bitmap, 0, 0);
-    bitmap.close();
     canvas.dataset.number = shown;
-    tell.drawn();
+    bitmap.close();
+    tell.drawn(canvas.width / canvas.height);
     await after();
     report(shown);
   }

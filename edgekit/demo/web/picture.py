@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import cv2
@@ -100,7 +101,8 @@ class Pictures:
         self.newest = view
         # Read after the view is in its place: who waits looked before, or finds it.
         if self._waiting and not self._closed:
-            self._loop.call_soon_threadsafe(self._wake)
+            with suppress(RuntimeError):  # the loop was closed just now
+                self._loop.call_soon_threadsafe(self._wake)
 
     @property
     def wanted(self) -> bool:
@@ -124,16 +126,13 @@ class Pictures:
             deadline, patient_until = now + seconds, now + min(_PATIENCE_S, seconds)
             while not self._closed:
                 fresh, view, now = self._fresh, self.newest, self._loop.time()
-                there = view is not None and view.answer.frame.number > after
-                if (
-                    view is not None
-                    and there
-                    and (view.picture is not None or now >= patient_until)
-                ):
-                    return await self._encoded(view, width)
+                until = deadline
+                if view is not None and view.answer.frame.number > after:
+                    if view.picture is not None or now >= patient_until:
+                        return await self._encoded(view, width)
+                    until = patient_until
                 if now >= deadline:
                     return None
-                until = min(deadline, patient_until) if there else deadline
                 try:
                     await asyncio.wait_for(fresh.wait(), until - now)
                 except asyncio.TimeoutError:

@@ -29,7 +29,7 @@ __all__ = ["Server"]
 
 _LARGEST_BODY = 1 << 18
 # A request for a frame is answered with "none yet" then, and asked again.
-_POLL_S = 10.0
+_POLL_S = 4.0
 # A page that takes longer to read one picture is cut off.
 _SLOWEST_S = 10.0
 # The document is made anew at most so often, however many pages ask.
@@ -83,10 +83,15 @@ class Server:
         """Return what aiohttp serves."""
         from aiohttp import web
 
-        made = web.Application(
-            client_max_size=_LARGEST_BODY,
-            middlewares=[web.middleware(self._guarded), web.middleware(self._one_sentence)],
-        )
+        @web.middleware
+        async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._guarded(request, handler)
+
+        @web.middleware
+        async def one_sentence(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._one_sentence(request, handler)
+
+        made = web.Application(client_max_size=_LARGEST_BODY, middlewares=[guarded, one_sentence])
         made.on_response_prepare.append(_with_headers)
         routes = made.router
         for path in self._files:
@@ -225,7 +230,7 @@ class Server:
         return self._document[1]
 
 
-async def _with_headers(request: web.Request, response: web.StreamResponse) -> None:
+async def _with_headers(_: web.Request, response: web.StreamResponse) -> None:
     for name, value in POLICY.items():
         response.headers[name] = value
 
