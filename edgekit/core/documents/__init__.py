@@ -40,6 +40,7 @@ from edgekit.core.documents.debugging import (
 from edgekit.core.documents.demo import (
     DemoDocument,
     DemoEvent,
+    DemoFrame,
     DemoRates,
     DemoSource,
     Distribution,
@@ -105,6 +106,7 @@ __all__ = [
     "DebugParityDocument",
     "DemoDocument",
     "DemoEvent",
+    "DemoFrame",
     "DemoRates",
     "DemoSource",
     "DeployDocument",
@@ -180,6 +182,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "eval": EvalDocument,
     "export": ExportDocument,
     "exported": ExportedDocument,
+    "frame": DemoFrame,
     "inspect": InspectDocument,
     "plan": PlanDocument,
     "parity": DebugParityDocument,
