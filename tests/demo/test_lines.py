@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import time
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -86,41 +87,42 @@ def test_a_line_is_there_before_the_next_frame(tmp_path, controls, meter, view_o
     made.close()
 
 
-@pytest.fixture
-def pipe(monkeypatch):
-    """The reading end of what stdout writes into."""
+@contextmanager
+def piped_stdout():
+    """The reading end of what stdout writes into; no fixture: pytest changes stdout after them."""
     reading, writing = os.pipe()
-    with os.fdopen(writing, "w") as stdout:
-        monkeypatch.setattr("sys.stdout", stdout)
+    with os.fdopen(writing, "w") as stdout, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdout", stdout)
         yield reading
-        monkeypatch.undo()
 
 
-def test_a_reader_that_leaves_stops_the_demo(controls, meter, view_of, plain, pipe):
-    made = Lines("-", controls, meter)
-    made.show(view_of(plain(0), 3))
-    assert json.loads(os.read(pipe, 10000))["frame"] == 3
-    assert not controls.stopped.is_set()
-    os.close(pipe)
-    made.show(view_of(plain(0), 4))
-    assert controls.stopped.wait(10)
-    made.close()
+def test_a_reader_that_leaves_stops_the_demo(controls, meter, view_of, plain):
+    with piped_stdout() as pipe:
+        made = Lines("-", controls, meter)
+        made.show(view_of(plain(0), 3))
+        assert json.loads(os.read(pipe, 10000))["frame"] == 3
+        assert not controls.stopped.is_set()
+        os.close(pipe)
+        made.show(view_of(plain(0), 4))
+        assert controls.stopped.wait(10)
+        made.close()
     assert made.reader_left
     assert meter.notes == []
 
 
-def test_a_reader_that_does_not_read_costs_lines_and_no_time(controls, meter, view_of, plain, pipe):
-    made = Lines("-", controls, meter)
-    view = view_of(plain(0))
-    begun = time.monotonic()
-    for _ in range(3000):
-        made.show(view)
-    assert made.dropped > 500
-    made.close()
-    assert time.monotonic() - begun < 5
-    # So that the thread ends before the pipe does.
-    os.close(pipe)
-    made._work._thread.join(10)
+def test_a_reader_that_does_not_read_costs_lines_and_no_time(controls, meter, view_of, plain):
+    with piped_stdout() as pipe:
+        made = Lines("-", controls, meter)
+        view = view_of(plain(0))
+        begun = time.monotonic()
+        for _ in range(3000):
+            made.show(view)
+        assert made.dropped > 500
+        made.close()
+        assert time.monotonic() - begun < 5
+        # So that the thread ends before the pipe does.
+        os.close(pipe)
+        made._work._thread.join(10)
     assert not made._work._thread.is_alive()
 
 
