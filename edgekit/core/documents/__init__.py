@@ -40,6 +40,7 @@ from edgekit.core.documents.debugging import (
 from edgekit.core.documents.demo import (
     DemoDocument,
     DemoEvent,
+    DemoFrame,
     DemoRates,
     DemoSource,
     Distribution,
@@ -108,6 +109,7 @@ __all__ = [
     "DemoEvent",
     "DemoFound",
     "DemoHealthDocument",
+    "DemoFrame",
     "DemoRates",
     "DemoSource",
     "DemoStateDocument",
@@ -186,6 +188,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "eval": EvalDocument,
     "export": ExportDocument,
     "exported": ExportedDocument,
+    "frame": DemoFrame,
     "inspect": InspectDocument,
     "plan": PlanDocument,
     "parity": DebugParityDocument,
