@@ -30,9 +30,7 @@ def test_count_mean_and_largest_are_exact():
     assert found.mean_ms == sum(samples) / 6 / 1e6
 
 
-@pytest.mark.parametrize(
-    ("n", "known"), [(10, 0), (11, 1), (63, 1), (64, 2), (661, 2), (662, 3)]
-)
+@pytest.mark.parametrize(("n", "known"), [(10, 0), (11, 1), (63, 1), (64, 2), (661, 2), (662, 3)])
 def test_a_percentile_with_too_few_frames_is_none(n, known):
     found = counted([1_000_000] * n).distribution()
     assert [found.p50_ms, found.p90_ms, found.p99_ms].count(None) == 3 - known
