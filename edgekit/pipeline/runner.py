@@ -143,9 +143,11 @@ class Runner:
         self._halt()
         # Whoever closes the session afterwards must not do so under a running inference.
         _, inference, _ = self._threads
-        if inference.ident is not None:
+        if inference.ident is None:
+            self.finished.set()
+        else:
             inference.join()
-            self.join(_PATIENCE_S)
+        self.join(_PATIENCE_S)
 
     def _halt(self, failure: BaseException | None = None) -> None:
         with self._room:
@@ -202,7 +204,9 @@ class Runner:
         """Wait until it is time to take a frame; return its lane, None at the end."""
         with self._room:
             while not self._stopping:
-                if not self._free or (self._laid and not self._every_frame):
+                # A frame that must wait, for the engine or for the reader, is not taken.
+                behind = not self._every_frame and (self._laid or self._inferred)
+                if behind or not self._free:
                     self._room.wait()
                 elif wait_ns := self._too_early_ns():
                     self._room.wait(wait_ns / 1e9)
@@ -238,6 +242,8 @@ class Runner:
     def _postprocess(self) -> None:
         while (job := self._take(self._results, self._inferred)) is not None:
             job.stage("queue")
+            with self._room:
+                self._room.notify()
             result = job.lane.read(self._confidence())
             job.stage("postprocess")
             with self._room:

@@ -89,7 +89,7 @@ class Detector:
     def _suppressed(
         self, head: Head, outputs: Outputs, fit: Fit, threshold: float
     ) -> tuple[Float, Float, Integer]:
-        boxes, scores = head(outputs, fit.size)
+        boxes, scores, _ = head(outputs, fit.size, threshold)
         count = scores.shape[1]
         check_labels(self.card, count)
         flat = np.ascontiguousarray(scores).reshape(-1)
