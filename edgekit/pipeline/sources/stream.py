@@ -144,7 +144,12 @@ class Stream:
 
     def _options(self) -> dict[str, str]:
         """FFmpeg's: no buffers of its own, few bytes until the codec is known."""
-        options = {"fflags": "nobuffer+discardcorrupt", "analyzeduration": "1000000"}
+        options = {
+            "fflags": "nobuffer+discardcorrupt",
+            "analyzeduration": "1000000",
+            # Twenty frames are usual, which is a second at 20 frames a second.
+            "fpsprobesize": "2",
+        }
         if self._scheme in ("rtsp", "rtsps"):
             # Over UDP a lost packet tears pictures, and firewalls hold it up.
             options["rtsp_transport"] = "tcp"
