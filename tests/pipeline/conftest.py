@@ -118,7 +118,7 @@ def wait_until():
 
 @pytest.fixture
 def video(tmp_path):
-    """Write a video whose frame i has the brightness i * 5, and return its path."""
+    """Write a video whose frame i has the brightness 20 + 5 i, and return its path."""
     av = pytest.importorskip("av")
 
     def write(name="video.mp4", *, frames=20, rate=20, size=(64, 48), codec="mpeg4"):
@@ -127,8 +127,9 @@ def video(tmp_path):
             stream = container.add_stream(codec, rate=rate)
             stream.width, stream.height = size
             stream.pix_fmt = "yuv420p"
+            stream.options = {"qmin": "1", "qmax": "1"}
             for index in range(frames):
-                pixels = np.full((size[1], size[0], 3), 5 * index, np.uint8)
+                pixels = np.full((size[1], size[0], 3), 20 + 5 * index, np.uint8)
                 frame = av.VideoFrame.from_ndarray(pixels, format="bgr24")
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())

@@ -1,7 +1,8 @@
 """An RTSP server for the tests, run by the system's Python: PORT WIDTH HEIGHT [RATE].
 
-Every picture holds the time at which it was made: milliseconds of CLOCK_MONOTONIC, 24 bits, in 6 x 4
-blocks of black and white, the lowest bit top left, row by row. It says "ready PORT" and serves /cam.
+Every picture holds the time at which it was made: milliseconds of CLOCK_MONOTONIC, 24 bits, in
+6 x 4 blocks of black and white, the lowest bit top left, row by row. It says "ready PORT" and
+serves /cam.
 """
 
 import sys

@@ -241,7 +241,7 @@ class Decoding:
         ):
             return Broken(f"there was no answer within {limit_s:g} s")
         if isinstance(error, self._av.error.InvalidDataError):
-            return NoVideo("what it sends is no video that can be decoded")
+            return NoVideo("the data is damaged, or of a kind that FFmpeg does not know")
         permanent = isinstance(
             error,
             (
