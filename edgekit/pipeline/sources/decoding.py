@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Generator, Mapping
 from types import ModuleType
@@ -139,7 +140,7 @@ class Decoding:
     def granted(self) -> Granted:
         """What it says of itself; a width of 0 where it does not know yet."""
         stream = self._stream
-        rate = stream.average_rate or stream.guessed_rate
+        rate = stream.average_rate
         return Granted(
             width=stream.codec_context.width,
             height=stream.codec_context.height,
@@ -240,7 +241,7 @@ class Decoding:
         ):
             return Broken(f"there was no answer within {limit_s:g} s")
         if isinstance(error, self._av.error.InvalidDataError):
-            return NoVideo("what it sends is no video that can be decoded")
+            return NoVideo("the data is damaged, or of a kind that FFmpeg does not know")
         permanent = isinstance(
             error,
             (
@@ -252,6 +253,9 @@ class Decoding:
                 ValueError,
             ),
         )
+        if getattr(error, "errno", None) == errno.EIO:
+            # FFmpeg's word for many things, a host name that nobody knows among them.
+            return Broken("it cannot be reached, or the connection broke")
         # Never str(error): it holds the address, password and all.
         words = (getattr(error, "strerror", None) or type(error).__name__).lower()
         return Broken(words, permanent=permanent)
