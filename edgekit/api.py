@@ -565,6 +565,7 @@ def deploy(
     inputs: Mapping[str, str] | None = None,
     opset: int | None = None,
     bake: Sequence[str] = (),
+    stream: tuple[int, int] | None = None,
     threads: int | None = None,
     provider_options: Mapping[str, str] | None = None,
     time: float = 10.0,
@@ -600,6 +601,8 @@ def deploy(
         inputs: As for `export`.
         opset: As for `export`.
         bake: "preprocess" and "nms": what becomes part of the graphs.
+        stream: (width, height) of the frames to come, pixels: the network input gets their shape,
+            without padding beyond the stride; None keeps the model's own.
         threads: Threads of a CPU engine; None means all physical cores.
         provider_options: Options of the targets that are execution providers, key to value.
         time: Seconds of measurement for each entry, at most.
@@ -636,6 +639,7 @@ def deploy(
         inputs=inputs or {},
         opset=opset,
         bake=bake,
+        stream=stream,
         threads=threads,
         provider_options=provider_options or {},
         time=time,

@@ -53,6 +53,7 @@ from edgekit.core.documents.deployment import (
     PlanDocument,
     PlannedStage,
     Recommendation,
+    StreamShape,
 )
 from edgekit.core.documents.document import Document, Environment, ErrorDocument, OutputParity
 from edgekit.core.documents.engines import EngineFacts, EngineLayer
@@ -164,6 +165,7 @@ __all__ = [
     "RuntimeLimit",
     "StageLatency",
     "StageTime",
+    "StreamShape",
     "TappedTensor",
     "VerifyDocument",
     "VerifyEntry",
