@@ -6,7 +6,7 @@
 exporter to ONNX and OpenVINO, at 640x640, at 416x416 and at the video's own shape.
 
 Random weights find nothing, and a frame without boxes costs less to decode than a real one. So the
-statistics of the batch normalisation are taken from frames of the video, which gives every layer
+statistics of the batch normalisation are taken from the frames that are played, which gives every layer
 signals of the usual size; the weights of the last class convolutions are scaled so that the logits
 spread by 1; and one number is added to all of them, so that in the median frame TARGET boxes come
 through at the default thresholds (confidence 0.25, IoU 0.7). That is in the weights: every program
@@ -31,6 +31,8 @@ TARGET = 15
 STRIDE = 32
 SIDE = 640
 SMALL = 416
+# Frames at the video's beginning that the scores are scaled on: those that are played.
+PLAYED = 120
 _SAMPLES = 24
 
 
@@ -58,16 +60,14 @@ def letterbox(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def sample_frames(video: Path) -> list[np.ndarray]:
-    """Take frames spread over the whole video."""
+    """Take a few of the frames that are played."""
     capture = cv2.VideoCapture(str(video))
-    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    wanted = set(np.linspace(0, count - 1, _SAMPLES).astype(int).tolist())
     frames = []
-    for number in range(count):
+    for number in range(PLAYED):
         done, frame = capture.read()
         if not done:
             break
-        if number in wanted:
+        if number % (PLAYED // _SAMPLES) == 0:
             frames.append(frame)
     capture.release()
     if not frames:
