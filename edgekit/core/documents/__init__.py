@@ -44,6 +44,7 @@ from edgekit.core.documents.demo import (
     DemoSource,
     Distribution,
 )
+from edgekit.core.documents.demo_page import DemoFound, DemoHealthDocument, DemoStateDocument
 from edgekit.core.documents.deployment import (
     DeployDocument,
     DeployEntry,
@@ -105,8 +106,11 @@ __all__ = [
     "DebugParityDocument",
     "DemoDocument",
     "DemoEvent",
+    "DemoFound",
+    "DemoHealthDocument",
     "DemoRates",
     "DemoSource",
+    "DemoStateDocument",
     "DeployDocument",
     "DeployEntry",
     "DeployStage",
@@ -172,6 +176,8 @@ DOCUMENTS: dict[str, type[Document]] = {
     "compile": CompileDocument,
     "data": DataDocument,
     "demo": DemoDocument,
+    "demo-health": DemoHealthDocument,
+    "demo-state": DemoStateDocument,
     "deploy": DeployDocument,
     "diff": DiffDocument,
     "doctor": DoctorDocument,
