@@ -39,9 +39,7 @@ _SAMPLES = 24
 def own_shape(width: int, height: int, side: int = SIDE) -> tuple[int, int]:
     """The least (H, W), in multiples of the stride, that holds the video at the side's scale."""
     scale = side / max(width, height)
-    return tuple(
-        int(np.ceil(round(edge * scale) / STRIDE)) * STRIDE for edge in (height, width)
-    )  # type: ignore[return-value]
+    return tuple(int(np.ceil(round(edge * scale) / STRIDE)) * STRIDE for edge in (height, width))  # type: ignore[return-value]
 
 
 def letterbox(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -107,7 +105,9 @@ def scaled(network: Any, frames: Sequence[np.ndarray]) -> dict[str, float]:
 
         def boxes(added: float) -> float:
             prediction = torch.cat([raw[:, :4], torch.sigmoid(logits + added).float()], 1)
-            return float(np.median([len(one) for one in non_max_suppression(prediction, 0.25, 0.7)]))
+            return float(
+                np.median([len(one) for one in non_max_suppression(prediction, 0.25, 0.7)])
+            )
 
         # More boxes come through as more is added, up to where they hide each other: the best
         # logits are where to look for it.

@@ -28,7 +28,7 @@ _WAITING = 1000
 
 
 class Lines:
-    """Writes one `edgekit.frame/1` document a line, each at once.
+    """Writes one `edgekit.demo-frame/1` document a line, each at once.
 
     Args:
         where: A file, or "-" for stdout.

@@ -8,7 +8,10 @@ from typing import Literal
 
 from edgekit.pipeline.frame import Wanted
 
-__all__ = ["Display", "Request"]
+__all__ = ["STDOUT", "Display", "Request"]
+
+# Where lines go instead of into a file.
+STDOUT = "-"
 
 Display = Literal["window", "web", "none"]
 
@@ -38,7 +41,7 @@ class Request:
     port: int
     every_frame: bool = False
     save: Path | None = None
-    detections: Path | None = None
+    detections: str | None = None
     track: bool = False
     seconds: float | None = None
     force: bool = False

@@ -10,7 +10,7 @@ import click
 from edgekit.cli import completing, options
 from edgekit.cli.examples import examples
 from edgekit.cli.reporting import reporting
-from edgekit.cli.types import Dimensions, Number
+from edgekit.cli.types import Number, StreamSize
 
 if TYPE_CHECKING:
     from edgekit.core.documents import DemoDocument
@@ -45,7 +45,7 @@ def _names(
     help="Camera (0, /dev/video0), file, folder of images, rtsp:// or http:// stream, csi, "
     "gst:PIPELINE, synthetic. Default: camera 0, or synthetic where there is none.",
 )
-@click.option("--size", type=Dimensions(), help="Ask the source for this size.")
+@click.option("--size", type=StreamSize(), help="Ask the source for this size.")
 @click.option(
     "--rate", type=Number(min=0, min_open=True), help="Ask the source for so many frames a second."
 )

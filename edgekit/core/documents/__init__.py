@@ -190,7 +190,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "eval": EvalDocument,
     "export": ExportDocument,
     "exported": ExportedDocument,
-    "frame": DemoFrame,
+    "demo-frame": DemoFrame,
     "inspect": InspectDocument,
     "plan": PlanDocument,
     "parity": DebugParityDocument,

@@ -143,7 +143,7 @@ class DemoFrame(Document, frozen=True, kw_only=True):
         regions: Every class that occurs, largest first; null for another task.
     """
 
-    schema: Literal["edgekit.frame/1"] = "edgekit.frame/1"
+    schema: Literal["edgekit.demo-frame/1"] = "edgekit.demo-frame/1"
     frame: int
     captured: str
     at_s: float
