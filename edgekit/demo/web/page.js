@@ -70,10 +70,7 @@ function fullScreen() {
 }
 
 byId("full").addEventListener("click", fullScreen);
-addEventListener("keydown", (event) => {
-  const typing = event.target.closest?.("input, select, textarea");
-  if (event.key === "f" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) fullScreen();
-});
+byId("picture").addEventListener("dblclick", fullScreen);
 
 watch();
 follow(byId("picture"), {

@@ -326,3 +326,9 @@ def test_the_files_of_the_page_are_served_whole(client, path):
     assert reply.status == 200
     assert reply.headers["Content-Type"].partition(";")[0] == FILES[path][1]
     assert len(reply.body) > 100
+
+
+def test_a_failure_of_our_own_is_one_sentence_too(client, meter, monkeypatch):
+    monkeypatch.setattr(meter, "document", lambda: 1 / 0)
+    reply = client.get("/state")
+    assert (reply.status, reply.text) == (500, "edgekit failed to answer this.\n")
