@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -63,21 +64,25 @@ class Detection:
         class_index: From 0, as in the card's labels.
         score: 0 to 1.
         box: x1, y1, x2, y2 in pixels of the image, from its top left corner; not clipped to it.
+        track: Number of the object, the same from frame to frame; None where nobody tracks, or
+            where it has been seen once only.
     """
 
     label: str
     class_index: int
     score: float
     box: tuple[float, float, float, float]
+    track: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return {
+        """Return plain data for JSON; "track" where it has one."""
+        plain: dict[str, Any] = {
             "label": self.label,
             "class_index": self.class_index,
             "score": self.score,
             "box": list(self.box),
         }
+        return plain if self.track is None else {**plain, "track": self.track}
 
 
 @dataclass(frozen=True)
@@ -205,9 +210,9 @@ class MaskPrediction:
     size: tuple[int, int]
     timings: Timings
 
-    @property
+    @cached_property
     def shares(self) -> tuple[ClassShare, ...]:
-        """The classes that occur, by their part of the pixels, largest first."""
+        """The classes that occur, by their part of the pixels, largest first; counted once."""
         counts = np.bincount(self.mask.reshape(-1))
         order = np.argsort(-counts, kind="stable")
         return tuple(

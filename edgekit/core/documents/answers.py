@@ -20,12 +20,18 @@ __all__ = [
 
 
 class PredictedObject(msgspec.Struct, frozen=True, kw_only=True):
-    """One object found; its box is x1, y1, x2, y2 in pixels of the image, not clipped to it."""
+    """One object found.
+
+    Attributes:
+        box: x1, y1, x2, y2 in pixels of the image, not clipped to it.
+        track: Number of the object from frame to frame; left out where it has none.
+    """
 
     label: str
     class_index: int
     score: float
     box: tuple[float, float, float, float]
+    track: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class PredictedClass(msgspec.Struct, frozen=True, kw_only=True):
