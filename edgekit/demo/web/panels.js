@@ -5,7 +5,7 @@ const figure = (value, digits = 0) => (value == null ? "–" : value.toFixed(dig
 // Few digits where a figure is large.
 const short = (ms) => (ms == null ? "–" : ms.toFixed(ms < 10 ? 2 : ms < 100 ? 1 : 0));
 const IDLE = new Set(["wait", "queue"]);
-const OUT = new Set(["track", "draw", "encode", "show"]);
+const OUT = new Set(["track", "draw", "encode", "save", "show"]);
 
 function make(tag, text = "", kind = "") {
   const made = document.createElement(tag);
@@ -79,7 +79,7 @@ function showFound({ found, found_total: total }) {
       name.scope = "row";
       const swatch = make("span", "", "swatch");
       swatch.style.background = one.colour;
-      name.append(swatch, one.label);
+      name.append(swatch, one.track == null ? one.label : `${one.label} ${one.track}`);
       const size = one.box ? `${sides(one.box)}` : "";
       row.append(name, make("td", figure(one.score, 2)), make("td", size, "size"));
       return row;

@@ -17,8 +17,7 @@ import cv2
 
 from edgekit.demo.meter import Meter
 from edgekit.demo.output import View
-from edgekit.tasks.draw import draw
-from edgekit.tasks.predictions import RawPrediction
+from edgekit.demo.overlay import Overlay
 from edgekit.tasks.task import Image
 
 __all__ = ["Jpeg", "Pictures", "bare_picture"]
@@ -60,9 +59,7 @@ class Jpeg:
 
 def bare_picture(view: View) -> Image:
     """Return the picture of a view that came without one: (H, W, 3) uint8, BGR."""
-    if isinstance(view.prediction, RawPrediction):
-        return view.answer.frame.pixels
-    return draw(view.answer.frame.pixels, view.prediction)
+    return Overlay().draw(view.answer.frame, view.prediction)
 
 
 class Pictures:
