@@ -40,6 +40,7 @@ class Jpeg:
     Attributes:
         number: Of the frame.
         captured_ns: By `time.perf_counter_ns`.
+        result_ms: Its age when its result was there, milliseconds.
         width: Of the picture before it was scaled down, pixels.
         height: Pixels.
         content: The file.
@@ -47,6 +48,7 @@ class Jpeg:
 
     number: int
     captured_ns: int
+    result_ms: float
     width: int
     height: int
     content: bytes
@@ -186,8 +188,8 @@ class Pictures:
         height, width = picture.shape[:2]
         content = _jpeg(picture, step)
         self._meter.stage("encode", time.perf_counter_ns() - start)
-        frame = view.answer.frame
-        return Jpeg(frame.number, frame.captured_ns, width, height, content)
+        frame, result_ms = view.answer.frame, view.answer.age_ns / 1e6
+        return Jpeg(frame.number, frame.captured_ns, result_ms, width, height, content)
 
 
 def _jpeg(picture: Image, step: int) -> bytes:

@@ -250,6 +250,7 @@ async def _picture(request: web.Request, jpeg: Jpeg) -> web.StreamResponse:
             "Content-Length": str(len(jpeg.content)),
             "Frame-Number": str(jpeg.number),
             "Frame-Age-Ms": f"{jpeg.age_ms:.1f}",
+            "Frame-Result-Age-Ms": f"{jpeg.result_ms:.1f}",
             "Frame-Size": f"{jpeg.width}x{jpeg.height}",
         }
     )

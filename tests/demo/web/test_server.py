@@ -38,6 +38,7 @@ def test_a_frame_comes_with_its_number_age_and_size(page, client):
     assert reply.headers["Content-Type"] == "image/jpeg"
     assert reply.headers["Frame-Number"] == "7"
     assert reply.headers["Frame-Size"] == "1280x720"
+    assert 20 <= float(reply.headers["Frame-Result-Age-Ms"]) < 100
     assert 20 <= float(reply.headers["Frame-Age-Ms"]) < 5000
     difference = np.abs(pixels_of(reply).astype(int) - view_of(7).picture)
     assert np.median(difference) <= 2
