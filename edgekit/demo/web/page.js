@@ -47,14 +47,11 @@ function trouble(error) {
 
 async function watch() {
   let tries = 0;
-  let number = null;
   for (;;) {
     try {
       const state = await (await ask("state", 3000)).json();
       tries = 0;
       show(state);
-      if (state.frame !== number && state.age_ms != null) history.results(state.age_ms);
-      number = state.frame;
       history.draw();
       await sleep(document.hidden ? 2000 : EVERY);
     } catch (error) {
@@ -70,13 +67,11 @@ function fullScreen() {
 }
 
 byId("full").addEventListener("click", fullScreen);
-addEventListener("keydown", (event) => {
-  const typing = event.target.closest?.("input, select, textarea");
-  if (event.key === "f" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) fullScreen();
-});
+byId("picture").addEventListener("dblclick", fullScreen);
 
 watch();
 follow(byId("picture"), {
+  answered: (age) => history.results(age),
   drawn(aspect) {
     screen.style.aspectRatio = aspect;
     delete screen.dataset.empty;

@@ -56,7 +56,7 @@ class WebPage:
         meter: Meter,
         *,
         host: str = "127.0.0.1",
-        port: int = 8080,
+        port: int = 8765,
         viewers: int = 16,
         monitor_token: str | None = None,
         announce: Callable[[str], None] = lambda _: None,

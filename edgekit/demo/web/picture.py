@@ -17,8 +17,7 @@ import cv2
 
 from edgekit.demo.meter import Meter
 from edgekit.demo.output import View
-from edgekit.tasks.draw import draw
-from edgekit.tasks.predictions import RawPrediction
+from edgekit.demo.overlay import Overlay
 from edgekit.tasks.task import Image
 
 __all__ = ["Jpeg", "Pictures", "bare_picture"]
@@ -41,6 +40,7 @@ class Jpeg:
     Attributes:
         number: Of the frame.
         captured_ns: By `time.perf_counter_ns`.
+        result_ms: Its age when its result was there, milliseconds.
         width: Of the picture before it was scaled down, pixels.
         height: Pixels.
         content: The file.
@@ -48,6 +48,7 @@ class Jpeg:
 
     number: int
     captured_ns: int
+    result_ms: float
     width: int
     height: int
     content: bytes
@@ -60,9 +61,7 @@ class Jpeg:
 
 def bare_picture(view: View) -> Image:
     """Return the picture of a view that came without one: (H, W, 3) uint8, BGR."""
-    if isinstance(view.prediction, RawPrediction):
-        return view.answer.frame.pixels
-    return draw(view.answer.frame.pixels, view.prediction)
+    return Overlay().draw(view.answer.frame, view.prediction)
 
 
 class Pictures:
@@ -189,8 +188,8 @@ class Pictures:
         height, width = picture.shape[:2]
         content = _jpeg(picture, step)
         self._meter.stage("encode", time.perf_counter_ns() - start)
-        frame = view.answer.frame
-        return Jpeg(frame.number, frame.captured_ns, width, height, content)
+        frame, result_ms = view.answer.frame, view.answer.age_ns / 1e6
+        return Jpeg(frame.number, frame.captured_ns, result_ms, width, height, content)
 
 
 def _jpeg(picture: Image, step: int) -> bytes:

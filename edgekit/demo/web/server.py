@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Server"]
 
+_LOG = logging.getLogger(__name__)
 _LARGEST_BODY = 1 << 18
 # A request for a frame is answered with "none yet" then, and asked again.
 _POLL_S = 4.0
@@ -156,6 +158,9 @@ class Server:
             text = _NOT_HERE if error.status == 404 else f"{error.reason}."
             kept = {key: error.headers[key] for key in ("Allow",) if key in error.headers}
             return web.Response(status=error.status, text=text + "\n", headers=kept)
+        except Exception:
+            _LOG.exception("a request for %s failed", request.path)
+            return web.Response(status=500, text="edgekit failed to answer this.\n")
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         from aiohttp import web
@@ -245,6 +250,7 @@ async def _picture(request: web.Request, jpeg: Jpeg) -> web.StreamResponse:
             "Content-Length": str(len(jpeg.content)),
             "Frame-Number": str(jpeg.number),
             "Frame-Age-Ms": f"{jpeg.age_ms:.1f}",
+            "Frame-Result-Age-Ms": f"{jpeg.result_ms:.1f}",
             "Frame-Size": f"{jpeg.width}x{jpeg.height}",
         }
     )

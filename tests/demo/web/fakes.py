@@ -20,9 +20,9 @@ from edgekit.core.documents import (
     Distribution,
 )
 from edgekit.demo.output import View
+from edgekit.demo.overlay import Overlay
 from edgekit.pipeline.answer import Answer
 from edgekit.pipeline.frame import Frame
-from edgekit.tasks.draw import draw
 from edgekit.tasks.predictions import BoxPrediction, Detection, Timings
 from edgekit.tasks.results import Detections
 
@@ -162,7 +162,7 @@ def drawn(step, prediction, size):
     """The scene with its boxes; drawn once, so that a camera costs nothing."""
     key = step, tuple(each.box for each in prediction), size
     if key not in _DRAWN:
-        _DRAWN[key] = draw(scene(step, size), prediction)
+        _DRAWN[key] = Overlay().draw(Frame(scene(step, size), 0, 0), prediction)
     return _DRAWN[key]
 
 

@@ -226,3 +226,13 @@ def test_what_strangers_send_prints_nothing(serve, capfd):
     assert Client(page).get("/").status == 200
     page.close()
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_loopback_address_of_the_other_protocol_works_too(serve):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 on this machine")
+    page = serve(host="::1")
+    assert page.url.startswith("http://[::1]:")
+    assert Client(page).get("/").status == 200

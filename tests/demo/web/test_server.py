@@ -38,6 +38,7 @@ def test_a_frame_comes_with_its_number_age_and_size(page, client):
     assert reply.headers["Content-Type"] == "image/jpeg"
     assert reply.headers["Frame-Number"] == "7"
     assert reply.headers["Frame-Size"] == "1280x720"
+    assert 20 <= float(reply.headers["Frame-Result-Age-Ms"]) < 100
     assert 20 <= float(reply.headers["Frame-Age-Ms"]) < 5000
     difference = np.abs(pixels_of(reply).astype(int) - view_of(7).picture)
     assert np.median(difference) <= 2
@@ -326,3 +327,9 @@ def test_the_files_of_the_page_are_served_whole(client, path):
     assert reply.status == 200
     assert reply.headers["Content-Type"].partition(";")[0] == FILES[path][1]
     assert len(reply.body) > 100
+
+
+def test_a_failure_of_our_own_is_one_sentence_too(client, meter, monkeypatch):
+    monkeypatch.setattr(meter, "document", lambda: 1 / 0)
+    reply = client.get("/state")
+    assert (reply.status, reply.text) == (500, "edgekit failed to answer this.\n")
