@@ -61,9 +61,9 @@ class Detector:
         self._rules = card.postprocess
         self._preprocessor = preprocessor(card)
 
-    def preprocess(self, image: Image) -> tuple[Input, Fit]:
+    def preprocess(self, image: Image, out: Input | None = None) -> tuple[Input, Fit]:
         """Lay an image into the network input; see `Preprocessor`."""
-        return self._preprocessor(image)
+        return self._preprocessor(image, out)
 
     def postprocess(
         self, outputs: Outputs, fit: Fit, confidence: float | None = None
@@ -89,7 +89,7 @@ class Detector:
     def _suppressed(
         self, head: Head, outputs: Outputs, fit: Fit, threshold: float
     ) -> tuple[Float, Float, Integer]:
-        boxes, scores = head(outputs, fit.size)
+        boxes, scores, _ = head(outputs, fit.size, threshold)
         count = scores.shape[1]
         check_labels(self.card, count)
         flat = np.ascontiguousarray(scores).reshape(-1)

@@ -1,15 +1,21 @@
-"""Frames, predictions and a meter that remembers."""
+"""Frames, answers, predictions, and meters."""
 
 from __future__ import annotations
+
+import time
 
 import numpy as np
 import pytest
 
+from edgekit.demo.controls import Controls
+from edgekit.demo.counts import Counts, Running, Tally
 from edgekit.demo.output import View
 from edgekit.pipeline.answer import Answer
-from edgekit.pipeline.frame import Frame
+from edgekit.pipeline.frame import Frame, Granted
+from edgekit.pipeline.slot import NewestSlot
+from edgekit.pipeline.states import StateLog
 from edgekit.tasks.predictions import BoxPrediction, Detection, Timings
-from edgekit.tasks.results import Raw
+from edgekit.tasks.results import Detections, Raw
 
 TIMES = Timings(0, 0, 0, 0)
 
@@ -81,3 +87,57 @@ def view_of(pixels, number=0, second=0.0, prediction=None, position=None, pictur
 
 def plain(level, size=(240, 320)):
     return np.full((*size, 3), level, np.uint8)
+
+
+LABELS = ("person", "car", "dog")
+
+
+@pytest.fixture
+def answer_of():
+    """Make the answer of a frame: boxes of these classes, captured so many milliseconds ago."""
+
+    def made(number=0, classes=(0,), size=(120, 160), age_ms=20.0):
+        done = time.perf_counter_ns()
+        count = len(classes)
+        return Answer(
+            Frame(np.zeros((*size, 3), np.uint8), number, done - round(age_ms * 1e6)),
+            Detections(
+                np.tile(np.array([10, 10, 60, 60], np.float32), (count, 1)),
+                np.full(count, 0.9, np.float32),
+                np.array(classes, np.int64),
+            ),
+            {"read": 1_000_000, "preprocess": 2_000_000, "inference": 10_000_000},
+            done,
+        )
+
+    return made
+
+
+@pytest.fixture
+def controls():
+    return Controls(LABELS)
+
+
+@pytest.fixture
+def counts(controls):
+    tally = Tally(NewestSlot())
+    tally.begin()
+    made = Counts(StateLog(), tally)
+    made.describe(
+        Running(
+            model="m.onnx",
+            task="detection",
+            target="onnxruntime:cpu",
+            variant="fp32",
+            compute="fp32",
+            verdict=None,
+            shape=(384, 640),
+            own_shape=True,
+            source="synthetic",
+            controls=controls,
+            granted=lambda: Granted(
+                width=640, height=480, rate=30, pixel_format="MJPG", backend="V4L2"
+            ),
+        )
+    )
+    return made

@@ -45,6 +45,7 @@ from edgekit.core.documents.demo import (
     DemoSource,
     Distribution,
 )
+from edgekit.core.documents.demo_page import DemoFound, DemoHealthDocument, DemoStateDocument
 from edgekit.core.documents.deployment import (
     DeployDocument,
     DeployEntry,
@@ -52,6 +53,7 @@ from edgekit.core.documents.deployment import (
     PlanDocument,
     PlannedStage,
     Recommendation,
+    StreamShape,
 )
 from edgekit.core.documents.document import Document, Environment, ErrorDocument, OutputParity
 from edgekit.core.documents.engines import EngineFacts, EngineLayer
@@ -106,9 +108,12 @@ __all__ = [
     "DebugParityDocument",
     "DemoDocument",
     "DemoEvent",
+    "DemoFound",
+    "DemoHealthDocument",
     "DemoFrame",
     "DemoRates",
     "DemoSource",
+    "DemoStateDocument",
     "DeployDocument",
     "DeployEntry",
     "DeployStage",
@@ -160,6 +165,7 @@ __all__ = [
     "RuntimeLimit",
     "StageLatency",
     "StageTime",
+    "StreamShape",
     "TappedTensor",
     "VerifyDocument",
     "VerifyEntry",
@@ -174,6 +180,8 @@ DOCUMENTS: dict[str, type[Document]] = {
     "compile": CompileDocument,
     "data": DataDocument,
     "demo": DemoDocument,
+    "demo-health": DemoHealthDocument,
+    "demo-state": DemoStateDocument,
     "deploy": DeployDocument,
     "diff": DiffDocument,
     "doctor": DoctorDocument,

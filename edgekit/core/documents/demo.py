@@ -92,6 +92,7 @@ class DemoDocument(Document, frozen=True, kw_only=True):
         detections: Objects found, all frames together.
         events: The source's states, oldest first.
         saved: The recording; null without one.
+        interrupted: Whether Ctrl-C ended it.
         notes: What a user must know, each a sentence.
     """
 
@@ -121,6 +122,7 @@ class DemoDocument(Document, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
     events: tuple[DemoEvent, ...] = ()
     saved: str | None = None
+    interrupted: bool = False
     notes: tuple[str, ...] = ()
     environment: Environment | None = None
 

@@ -44,6 +44,7 @@ def write_recipe(path: Path, request: DeployRequest) -> None:
         "input": dict(request.inputs),
         "opset": request.opset,
         "bake": list(request.bake),
+        "stream": None if request.stream is None else "{}x{}".format(*request.stream),
         "threads": request.threads,
         "provider-option": dict(request.provider_options),
         "time": request.time,
