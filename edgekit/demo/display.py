@@ -11,17 +11,22 @@ import sys
 from pathlib import Path
 from threading import Thread
 
-__all__ = ["why_no_window"]
+__all__ = ["no_window"]
 
 # A display at the other end of a dead connection answers never.
 _ANSWER_S = 2.0
 
 
-def why_no_window() -> str | None:
-    """Return why no window can be shown, as the end of a sentence; None where one can.
+def no_window() -> str | None:
+    """Return why no window can be shown, as a sentence; None where one can.
 
     Where Qt may look for displays of other kinds first, it is told to take X11.
     """
+    reason = _reason()
+    return None if reason is None else f"There is no window: {reason}."
+
+
+def _reason() -> str | None:
     import cv2
 
     toolkit = cv2.currentUIFramework()
@@ -33,7 +38,7 @@ def why_no_window() -> str | None:
     by_qt = toolkit.startswith("QT")
     if not display:
         if not wayland:
-            return "there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set)"
+            return "this session has no display (DISPLAY is not set)"
         if not by_qt or os.environ.get("QT_QPA_PLATFORM", "").startswith("wayland"):
             return None
         return "OpenCV's windows need X11 and DISPLAY is not set"

@@ -11,23 +11,25 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edgekit.core.documents import DemoDocument
 from edgekit.core.errors import EdgekitError
 from edgekit.core.files import write_bytes
 from edgekit.demo.controls import Controls
+from edgekit.demo.display import no_window
 from edgekit.demo.meter import Meter
 from edgekit.demo.output import View
 from edgekit.demo.overlay import dimmed, figures, head_up
 from edgekit.pipeline.slot import Closed, NewestSlot
-from edgekit.pipeline.states import StateLog
 from edgekit.tasks.task import Image
 
-__all__ = ["HELP", "Window"]
+__all__ = ["HELP", "Window", "no_window"]
 
 HELP = "q quit   space freeze   + - or 1 to 9 threshold   0 the model's own   s save   h hide this"
 
 # Keys and the closing cross are looked at so often while no frame comes; a frame is shown at once.
 _TURN_S = 0.02
-_FIGURES_S = 0.5
+# How often the figures change: no eye reads faster.
+_FIGURES_S = 0.3
 _SAID_S, _HELP_S = 2.0, 6.0
 _STEP = 0.05
 _LARGEST = (1280, 720)
@@ -39,8 +41,8 @@ class Window:
 
     Args:
         controls: Changed by keys, and told to stop when the window is closed.
-        meter: Is told what was shown when, and "show" a frame.
-        states: Of the source: while it is not live, its state stands across the last picture.
+        meter: Is told what was shown when, and "show" a frame. While the source is not live, its
+            state stands across the last picture.
         title: Of the window.
         confidence: The model's own threshold, where keys begin to count from.
         snapshots: The folder that pictures are saved in.
@@ -50,7 +52,6 @@ class Window:
         self,
         controls: Controls,
         meter: Meter,
-        states: StateLog,
         *,
         title: str = "edgekit demo",
         confidence: float = 0.25,
@@ -58,7 +59,6 @@ class Window:
     ) -> None:
         self._controls = controls
         self._meter = meter
-        self._states = states
         self._title = title
         self._confidence = confidence
         self._snapshots = snapshots
@@ -67,8 +67,8 @@ class Window:
         self._frozen = False
         self._banner = False
         self._head_up = True
-        self._lines: tuple[str, ...] = ()
-        self._lines_until = 0.0
+        self._demo: DemoDocument | None = None
+        self._asked = 0.0
         self._said = HELP
         self._said_until = 0.0
         self._painted = 0.0
@@ -122,10 +122,11 @@ class Window:
             if self._picture is None:
                 self._suit(view.picture)
             self._picture = view.picture
-        still = self._states.state not in ("live", "connecting") or self._picture is None
+        demo = self._now()
+        still = demo.source.state not in ("live", "connecting") or self._picture is None
         # A picture that stands still is painted again for its figures, and for a new state.
         if fresh or still != self._banner or time.monotonic() - self._painted > _FIGURES_S:
-            self._paint(still=still and not fresh)
+            self._paint(demo, still=still and not fresh)
         key = cv2.waitKey(1)
         if fresh:
             assert view is not None
@@ -145,7 +146,7 @@ class Window:
             self._title, max(160, round(width * scale)), max(90, round(height * scale))
         )
 
-    def _paint(self, *, still: bool) -> None:
+    def _paint(self, demo: DemoDocument, *, still: bool) -> None:
         self._painted = time.monotonic()
         self._banner = still
         if self._picture is None:
@@ -153,10 +154,10 @@ class Window:
         else:
             canvas = self._scaled(self._picture)
         if still:
-            events = self._states.events
-            canvas = dimmed(canvas, self._states.state, events[-1].reason if events else "")
+            reason = demo.events[-1].reason if demo.events else ""
+            canvas = dimmed(canvas, demo.source.state, reason)
         if self._head_up:
-            head_up(canvas, self._words())
+            head_up(canvas, self._words(demo))
         cv2.imshow(self._title, canvas)
 
     def _scaled(self, picture: Image) -> Image:
@@ -170,14 +171,16 @@ class Window:
         how = cv2.INTER_AREA if scale <= 0.5 else cv2.INTER_LINEAR
         return np.asarray(cv2.resize(picture, size, interpolation=how), np.uint8)
 
-    def _words(self) -> tuple[str, ...]:
+    def _now(self) -> DemoDocument:
         now = time.monotonic()
-        if now >= self._lines_until:
-            # Figures that change with every frame cannot be read.
-            self._lines, self._lines_until = figures(self._meter.document()), now + _FIGURES_S
+        if self._demo is None or now - self._asked > _FIGURES_S:
+            self._demo, self._asked = self._meter.document(), now
+        return self._demo
+
+    def _words(self, demo: DemoDocument) -> tuple[str, ...]:
         frozen = ("frozen: press space to go on",) if self._frozen else ()
-        said = (self._said,) if now < self._said_until else ()
-        return self._lines + frozen + said
+        said = (self._said,) if time.monotonic() < self._said_until else ()
+        return (*figures(demo), *frozen, *said)
 
     def _press(self, key: int) -> None:
         letter = chr(key).lower()
