@@ -34,6 +34,7 @@ _SAID_S, _HELP_S = 2.0, 6.0
 _STEP = 0.05
 _LARGEST = (1280, 720)
 _ESCAPE = 27
+_BARS = (24, 24, 24)
 
 
 class Window:
@@ -98,7 +99,7 @@ class Window:
         Args:
             until: Asked fifty times a second at least; True ends it as well.
         """
-        flags = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
+        flags = cv2.WINDOW_NORMAL | cv2.WINDOW_FREERATIO | cv2.WINDOW_GUI_NORMAL
         cv2.namedWindow(self._title, flags)
         cv2.resizeWindow(self._title, 640, 360)
         self._said_until = time.monotonic() + _HELP_S
@@ -135,8 +136,15 @@ class Window:
             self._meter.stage("show", now - begun)
         if key >= 0:
             self._press(key & 0xFF)
-        if cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
+        if self._gone():
             self._controls.stop()
+
+    def _gone(self) -> bool:
+        """Whether somebody closed it; only `waitKey` notices, so nothing else fails before."""
+        try:
+            return cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
+        except cv2.error:  # with its last window, OpenCV's Qt is gone as a whole
+            return True
 
     def _suit(self, picture: Image) -> None:
         """Give the window the shape of the first picture."""
@@ -161,15 +169,26 @@ class Window:
         cv2.imshow(self._title, canvas)
 
     def _scaled(self, picture: Image) -> Image:
-        """Return a copy, at most as large as the window: Qt is slow at making a large one small."""
+        """Return a copy of the window's shape, with dark bars, and at most as large.
+
+        Qt is slow at making a large picture small, and leaves its bars white.
+        """
         height, width = picture.shape[:2]
         _, _, wide, tall = cv2.getWindowImageRect(self._title)
-        scale = min(wide / width, tall / height)
-        if not 0 < scale < 1:
+        if wide < 1 or tall < 1:
             return picture.copy()
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        how = cv2.INTER_AREA if scale <= 0.5 else cv2.INTER_LINEAR
-        return np.asarray(cv2.resize(picture, size, interpolation=how), np.uint8)
+        scale = min(wide / width, tall / height)
+        if scale < 1:
+            size = max(1, round(width * scale)), max(1, round(height * scale))
+            how = cv2.INTER_AREA if scale <= 0.5 else cv2.INTER_LINEAR
+            picture = np.asarray(cv2.resize(picture, size, interpolation=how), np.uint8)
+        inner = min(1.0, scale)
+        across = max(0, round(wide / scale * inner) - picture.shape[1])
+        down = max(0, round(tall / scale * inner) - picture.shape[0])
+        bars = down // 2, down - down // 2, across // 2, across - across // 2
+        return np.asarray(
+            cv2.copyMakeBorder(picture, *bars, cv2.BORDER_CONSTANT, value=_BARS), np.uint8
+        )
 
     def _now(self) -> DemoDocument:
         now = time.monotonic()
