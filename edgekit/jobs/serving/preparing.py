@@ -31,7 +31,7 @@ from edgekit.jobs.serving.fastest import fastest
 from edgekit.jobs.serving.live import Asked, LiveRecord
 from edgekit.tasks.decoders import decoder_file
 from edgekit.tasks.registry import task_for
-from edgekit.tasks.stream_shape import card_at, shape_text
+from edgekit.tasks.stream_shape import DEFAULT_STRIDE, card_at, shape_text, stream_shape
 
 __all__ = ["prepared"]
 
@@ -104,6 +104,7 @@ def _certified(asked: Asked, progress: Progress) -> LiveRecord:
         compute=choice.options.compute,
         engine=place.name if kept else "",
         place="" if kept else str(place),
+        own_shape=_fits(model.card, asked.stream),
         verdict=choice.verdict,
         warnings=choice.warnings,
         files=_decoder(model),
@@ -274,6 +275,14 @@ def _fitted(model: Model, found: StreamFit, asked: Asked, progress: Progress) ->
         graphs={"main": str(stored.folder / "main.onnx")},
     )
     return replace(model, variant=variant, card=card, bundle=None)
+
+
+def _fits(card: ModelCard, stream: tuple[int, int] | None) -> bool:
+    """Whether a model's input is the stream's own shape already, as deploy --stream made it."""
+    if stream is None or card.preprocess is None or card.preprocess.resize != "letterbox":
+        return False
+    size = card.preprocess.size
+    return size == stream_shape(stream, DEFAULT_STRIDE, size)
 
 
 def _is_open(card: ModelCard) -> bool:
