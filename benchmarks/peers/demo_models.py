@@ -39,7 +39,9 @@ _SAMPLES = 24
 def own_shape(width: int, height: int, side: int = SIDE) -> tuple[int, int]:
     """The least (H, W), in multiples of the stride, that holds the video at the side's scale."""
     scale = side / max(width, height)
-    return tuple(int(np.ceil(round(edge * scale) / STRIDE)) * STRIDE for edge in (height, width))  # type: ignore[return-value]
+    return tuple(
+        int(np.ceil(round(edge * scale) / STRIDE)) * STRIDE for edge in (height, width)
+    )  # type: ignore[return-value]
 
 
 def letterbox(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -73,53 +75,67 @@ def sample_frames(video: Path) -> list[np.ndarray]:
     return frames
 
 
-def scaled(network: Any, frames: Sequence[np.ndarray]) -> dict[str, float]:
-    """Scale the class scores of a network in place; see the top of this file.
-
-    Returns:
-        The scale, what was added, and the boxes in the median frame.
-    """
+def spread(network: Any, frames: Sequence[np.ndarray]) -> None:
+    """Take the statistics of a network's layers from frames, and scale its class logits to 1."""
     import torch
-    from ultralytics.utils.nms import non_max_suppression
 
-    batch = torch.from_numpy(np.stack([letterbox(one, (SIDE, SIDE)) for one in frames]))
+    batch = _batch(frames, (SIDE, SIDE))
     norms = [one for one in network.modules() if isinstance(one, torch.nn.BatchNorm2d)]
     with torch.no_grad():
         for norm in norms:
             norm.reset_running_stats()
+            # A plain mean over all that is seen.
             norm.momentum = None
         network.train()
         for part in batch.split(4):
             network(part)
         network.eval()
-        for norm in norms:
-            norm.momentum = 0.03
         last = [branch[-1] for branch in network.model[-1].cv3]
         seen: list[torch.Tensor] = []
         hooks = [one.register_forward_hook(lambda _m, _i, out: seen.append(out)) for one in last]
-        raw = torch.cat([network(part)[0] for part in batch.split(4)])
+        for part in batch.split(4):
+            network(part)
         for hook in hooks:
             hook.remove()
         factor = 1 / float(torch.cat([one.flatten() for one in seen]).std())
-        logits = torch.logit(raw[:, 4:].double(), eps=1e-12) * factor
+        for one in last:
+            one.weight.mul_(factor)
+            one.bias.mul_(factor)
+
+
+def lift(network: Any, frames: Sequence[np.ndarray], shape: tuple[int, int]) -> float:
+    """Add the number to a network's class logits that lets TARGET boxes through at a shape.
+
+    Returns:
+        The boxes in the median frame.
+    """
+    import torch
+    from ultralytics.utils.nms import non_max_suppression
+
+    with torch.no_grad():
+        raw = torch.cat([network(part)[0] for part in _batch(frames, shape).split(4)])
+        logits = torch.logit(raw[:, 4:].double(), eps=1e-12)
 
         def boxes(added: float) -> float:
-            prediction = torch.cat([raw[:, :4], torch.sigmoid(logits + added).float()], 1)
-            return float(
-                np.median([len(one) for one in non_max_suppression(prediction, 0.25, 0.7)])
-            )
+            scored = torch.cat([raw[:, :4], torch.sigmoid(logits + added).float()], 1)
+            return float(np.median([len(one) for one in non_max_suppression(scored, 0.25, 0.7)]))
 
-        # More boxes come through as more is added, up to where they hide each other: the best
-        # logits are where to look for it.
+        # Nobody passes at the lower end; a tenth of all anchors does at the upper.
         best = logits.amax(1).flatten()
         low, high = -float(best.max()) - 3, -float(best.quantile(0.9)) - 1
         for _ in range(30):
             middle = (low + high) / 2
             low, high = (middle, high) if boxes(middle) < TARGET else (low, middle)
-        for one in last:
-            one.weight.mul_(factor)
-            one.bias.mul_(factor).add_(high)
-    return {"factor": factor, "added": high, "boxes": boxes(high)}
+        for branch in network.model[-1].cv3:
+            branch[-1].bias.add_(high)
+    return boxes(high)
+
+
+def _batch(frames: Sequence[np.ndarray], shape: tuple[int, int]) -> Any:
+    """Return (N, 3, H, W) float32."""
+    import torch
+
+    return torch.from_numpy(np.stack([letterbox(one, shape) for one in frames]))
 
 
 def export(checkpoint: Path, folder: Path, shape: tuple[int, int], engine: str) -> None:
@@ -150,15 +166,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     torch.manual_seed(0)
     model = YOLO(f"{NAME}.yaml", verbose=False)
-    facts: dict[str, Any] = dict(scaled(model.model, frames))
-    checkpoint = folder / f"{NAME}.pt"
-    model.save(checkpoint)
     height, width = frames[0].shape[:2]
     own = own_shape(width, height)
-    facts |= {"video": [width, height], "own": list(own)}
-    for shape in {(SIDE, SIDE), (SMALL, SMALL), own}:
-        for engine in ("onnx", "openvino"):
-            export(checkpoint, folder, shape, engine)
+    spread(model.model, frames)
+    boxes = {}
+    # At 416 the same weights would let hundreds through: a number of its own for each side.
+    for name, shapes in ((NAME, [(SIDE, SIDE), own]), (f"{NAME}-{SMALL}", [(SMALL, SMALL)])):
+        boxes[name] = lift(model.model, frames, shapes[0])
+        checkpoint = folder / f"{name}.pt"
+        model.save(checkpoint)
+        for shape in dict.fromkeys(shapes):
+            for engine in ("onnx", "openvino"):
+                export(checkpoint, folder, shape, engine)
+    facts = {"video": [width, height], "own": list(own), "boxes": boxes[NAME]}
     (folder / "facts.json").write_text(json.dumps(facts))
     print(json.dumps(facts))
     return 0
