@@ -87,7 +87,14 @@ def prepare(request: DeployRequest) -> Prepared:
     targets = [usable(target) for target in dict.fromkeys(request.targets)]
     refuse_idle_options(request.provider_options, [target for target, _ in targets])
     plans = plan_entries(targets, request.precision, request.compute)
-    card, folder = source_card(source, request.card, request.options)
+    card, folder = source_card(
+        source,
+        request.card,
+        request.options,
+        inputs=request.inputs,
+        trust_code=request.trust_code,
+        trust_pickle=request.trust_pickle,
+    )
     data = None
     if request.data is not None or request.calibration is not None:
         data = open_data(request.data, card, calibration=request.calibration, seed=request.seed)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from edgekit.core.errors import BadInput
+from edgekit.tasks.draw_instances import draw_instance
 from edgekit.tasks.image_like import Colour, ImageLike, as_image
 from edgekit.tasks.predictions import (
     BoxPrediction,
@@ -39,7 +40,8 @@ _KNOWS_UNICODE = int(cv2.__version__.partition(".")[0]) >= 5
 def draw(image: ImageLike, prediction: Prediction, *, colour: Colour = "BGR") -> Image:
     """Draw a prediction onto the image it was made of.
 
-    Boxes get their label and score in a colour of their class; a classification gets a banner above
+    Boxes get their label and score in a colour of their class, over the object's mask or keypoints
+    where the model gives them; a classification gets a banner above
     the image with its best classes; a mask is laid over the image, its legend below. An image whose
     short side is under 160 pixels is enlarged by a whole factor.
 
@@ -88,6 +90,7 @@ def _with_boxes(canvas: Image, prediction: BoxPrediction, zoom: int) -> Image:
     # The best stands on top.
     for one in reversed(prediction.detections):
         tint = class_colour(one.class_index)
+        draw_instance(canvas, one, tint, zoom=zoom)
         # Far outside the image a coordinate would leave OpenCV's 32 bits.
         x1, y1, x2, y2 = (
             round(min(max(zoom * value, -1.0), limit))
