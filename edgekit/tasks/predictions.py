@@ -302,8 +302,8 @@ def _objects(result: Detections, labels: Sequence[str]) -> Iterator[Detection]:
             index,
             score,
             (box[0], box[1], box[2], box[3]),
-            None if masks is None else masks[at],
-            None if points is None else tuple((x, y, seen) for x, y, seen in points[at]),
+            mask=None if masks is None else masks[at],
+            keypoints=None if points is None else tuple((x, y, seen) for x, y, seen in points[at]),
         )
 
 
