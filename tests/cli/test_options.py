@@ -20,7 +20,7 @@ CONTRACT = {
     "--trust-engine", "--require-valid", "--require-verified", "--require-proven", "--config",
     "--threads", "--batch", "--shapes", "--scenario", "--max-drop", "--max-shift",
     "--min-agreement", "--time", "--seed", "--output-path", "-o", "--force", "--json", "--quiet",
-    "--debug", "--provider-option",
+    "--debug", "--provider-option", "--stream",
 }  # fmt: skip
 # The issue asks for the card "by option": --set is that option, beside the contract's own.
 OWN = {
@@ -41,6 +41,24 @@ OWN = {
         "--trust-code",
     },
     "compare": {"--confidence", "--drift", "--fail-on", "--margin"},
+    "demo": {
+        "--classes",
+        "--confidence",
+        "--detections",
+        "--display",
+        "--every-frame",
+        "--fit",
+        "--host",
+        "--pixel-format",
+        "--port",
+        "--rate",
+        "--save",
+        "--set",
+        "--size",
+        "--source",
+        "--stats",
+        "--track",
+    },
     "doctor": {"--deep"},
     "debug": {"--against"},
     "cache": {"--all", "--limit", "--older-than"},
