@@ -152,7 +152,13 @@ def _model(asked: Asked, progress: Progress) -> _Ready:
         _refuse_several(model)
         return _graph_ready(model, asked, progress)
     source = Source.parse(asked.model, asked.arch)
-    card, folder = source_card(source, asked.card, asked.card_options)
+    card, folder = source_card(
+        source,
+        asked.card,
+        asked.card_options,
+        trust_code=asked.trust_code,
+        trust_pickle=asked.trust_pickle,
+    )
     found, warnings = _wanted(source, card, asked)
     try:
         made = _exported(source, card, folder, found, asked, progress)
