@@ -33,7 +33,7 @@ from edgekit.tasks.preprocess import image_input
 from edgekit.tasks.registry import task_for
 from edgekit.tasks.task import Task
 
-__all__ = ["Asked", "Fit", "LiveModel", "LiveRecord", "live_model", "refuse_not_shown"]
+__all__ = ["Asked", "Fit", "LiveModel", "LiveRecord", "live_model", "own_card", "refuse_not_shown"]
 
 Fit = Literal["stream", "model"]
 
@@ -241,6 +241,8 @@ def _parts(asked: Asked) -> dict[str, str] | None:
     assert path is not None
     parts: dict[str, str] = {}
     if is_bundle(path):
+        if asked.card is not None:
+            raise own_card(asked.model)
         if asked.trust_engine:
             return None
         parts["bundle"] = sha256_file(path / MANIFEST)
@@ -287,6 +289,14 @@ def _changed(stored: Stored) -> str:
         if not path.is_file() or sha256_file(path) != sha256:
             return f"{path.name} changed"
     return ""
+
+
+def own_card(model: str) -> BadInput:
+    """Why --card is no option for a bundle or a folder of engines."""
+    return BadInput(
+        f"{model} brings its own card, so --card cannot replace it.",
+        hint="Put single keys over it with --set KEY=VALUE.",
+    )
 
 
 def refuse_not_shown(card: ModelCard, model: str) -> None:

@@ -23,7 +23,7 @@ from edgekit.jobs.deploying.request import DeployRequest
 from edgekit.jobs.deploying.stages import Stages
 from edgekit.jobs.export import source_card
 from edgekit.jobs.live.fastest import fastest
-from edgekit.jobs.live.model import Asked, LiveRecord, refuse_not_shown
+from edgekit.jobs.live.model import Asked, LiveRecord, own_card, refuse_not_shown
 from edgekit.jobs.running.engines import CachedEngine, compile_graphs
 from edgekit.jobs.running.fitting import StreamFit, fit_graph, stream_fit
 from edgekit.jobs.running.models import Model, resolve_model, split_variant, with_options
@@ -90,10 +90,7 @@ def prepared(asked: Asked, progress: Progress) -> LiveRecord:
 def _certified(asked: Asked, progress: Progress) -> LiveRecord:
     """A bundle's entry or a folder of engines, at the shape that they have."""
     if asked.card is not None:
-        raise BadInput(
-            f"{asked.model} brings its own card, so --card cannot replace it.",
-            hint="Put single keys over it with --set KEY=VALUE.",
-        )
+        raise own_card(asked.model)
     choice = choose(asked.model, target=asked.target, compute=asked.compute, threads=asked.threads)
     card = with_options(choice.model.card, asked.card_options)
     refuse_not_shown(card, asked.model)
