@@ -61,7 +61,7 @@ def test_lines_of_every_task_validate(tmp_path, meter, view_of, plain, boxes):
     ):
         made.show(view_of(plain(0), prediction=prediction))
     made.close()
-    schema = make.make_schema("frame")
+    schema = make.make_schema("demo-frame")
     for line in lines_of(path):
         assert next(iter(line)) == "schema"
         jsonschema.validate(line, schema)

@@ -207,7 +207,7 @@ class Camera:
         self.page = page
         self.rate = rate
         self.number = first
-        self.longest_ns = 0
+        self.handed_ns = []
         self.drawn = 0
         self.paused = threading.Event()
         self._end = threading.Event()
@@ -223,7 +223,7 @@ class Camera:
             view = view_of(self.number, picture=wanted)
             start = time.perf_counter_ns()
             self.page.show(view)
-            self.longest_ns = max(self.longest_ns, time.perf_counter_ns() - start)
+            self.handed_ns.append(time.perf_counter_ns() - start)
             self.number += 1
 
     def close(self):

@@ -138,7 +138,7 @@ def test_a_client_that_reads_nothing_holds_up_neither_frames_nor_others(serve, c
         number = int(reply.headers["Frame-Number"])
     assert sorted(times)[10] < 0.3
     # Handing a view over costs the frames' thread next to nothing, whoever reads or not.
-    assert running.longest_ns < 100e6
+    assert sorted(running.handed_ns)[len(running.handed_ns) * 9 // 10] < 20e6
     for connection in slow:
         connection.close()
 

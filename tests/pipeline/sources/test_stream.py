@@ -175,7 +175,7 @@ from edgekit.pipeline.grabber import Grabber
 from edgekit.pipeline.slot import NewestSlot
 from edgekit.pipeline.sources.stream import Stream
 from edgekit.pipeline.states import StateLog
-grabber = Grabber(Stream("http://127.0.0.1:{tcp_server()}/x"), NewestSlot(), StateLog())
+grabber = Grabber(Stream("http://127.0.0.1:{tcp_server()}/x", open_s=60), NewestSlot(), StateLog())
 grabber.start()
 time.sleep(0.5)
 begin = time.monotonic()
@@ -187,5 +187,5 @@ print(time.monotonic() - begin, flush=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert float(done.stdout) < 1
-    # Ten seconds are what the open itself may take.
-    assert time.monotonic() - begin < 9
+    # A minute is what the open itself may take.
+    assert time.monotonic() - begin < 30
