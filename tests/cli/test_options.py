@@ -70,6 +70,7 @@ OWN = {
         "--report-images",
         "--set",
         "--sign",
+        "--stream",
     },
     "eval": {"--set"},
     "inspect": {"--diff", "--nodes"},
@@ -144,6 +145,7 @@ def test_deploy_passes_everything_on(invoke, answer, samples):
         *("--bake", "preprocess,nms", "--sign", "key.pem", "--dry-run"),
         "--remeasure",
         "--report-images",
+        *("--stream", "1280x720"),
         *("--time", "2.5", "--golden", "g", "--trust-code", "--trust-pickle", "--seed", "7"),
         *("--force", "--require-verified", "--quiet"),
     )
@@ -178,6 +180,7 @@ def test_deploy_passes_everything_on(invoke, answer, samples):
         "dry_run": True,
         "remeasure": True,
         "report_images": True,
+        "stream": (1280, 720),
         "trust_code": True,
         "trust_pickle": True,
         "seed": 7,
@@ -201,3 +204,10 @@ def test_an_input_name_may_hold_an_equals_sign(invoke, answer, samples, argument
     calls = answer("deploy", samples["deploy"])
     invoke("deploy", *arguments["deploy"], "--input", "a=b=1,2")
     assert calls[0][1]["inputs"] == {"a=b": "1,2"}
+
+
+def test_a_stream_is_width_times_height(invoke, answer, samples, arguments):
+    answer("deploy", samples["deploy"])
+    outcome = invoke("deploy", *arguments["deploy"], "--stream", "720p")
+    assert outcome.status == 2
+    assert "1280x720" in outcome.stderr
