@@ -17,7 +17,7 @@ from edgekit.demo.outputs import Outputs
 from edgekit.demo.presenting import Presenter, Track
 from edgekit.demo.request import Request
 from edgekit.demo.sources import can_wait, demo_source, usual_source
-from edgekit.jobs.serving.live import LiveModel, live_model
+from edgekit.jobs.live.model import LiveModel, live_model
 from edgekit.pipeline.frame import Frame
 from edgekit.pipeline.grabber import Grabber
 from edgekit.pipeline.runner import Runner
