@@ -565,6 +565,7 @@ def deploy(
     inputs: Mapping[str, str] | None = None,
     opset: int | None = None,
     bake: Sequence[str] = (),
+    stream: tuple[int, int] | None = None,
     threads: int | None = None,
     provider_options: Mapping[str, str] | None = None,
     time: float = 10.0,
@@ -600,6 +601,8 @@ def deploy(
         inputs: As for `export`.
         opset: As for `export`.
         bake: "preprocess" and "nms": what becomes part of the graphs.
+        stream: (width, height) of the frames to come, pixels: the network input gets their shape,
+            without padding beyond the stride; None keeps the model's own.
         threads: Threads of a CPU engine; None means all physical cores.
         provider_options: Options of the targets that are execution providers, key to value.
         time: Seconds of measurement for each entry, at most.
@@ -636,6 +639,7 @@ def deploy(
         inputs=inputs or {},
         opset=opset,
         bake=bake,
+        stream=stream,
         threads=threads,
         provider_options=provider_options or {},
         time=time,
@@ -912,7 +916,7 @@ def demo(
     port: int = 8765,
     every_frame: bool = False,
     save: Path | None = None,
-    detections: Path | None = None,
+    detections: str | Path | None = None,
     stats: Path | None = None,
     confidence: float | None = None,
     classes: Sequence[str] | None = None,
@@ -922,9 +926,9 @@ def demo(
     compute: str | None = None,
     threads: int | None = None,
     card: Path | None = None,
-    card_options: Mapping[str, str] | None = None,
+    options: Mapping[str, str] | None = None,
     arch: str | None = None,
-    seconds: float | None = None,
+    time: float | None = None,
     trust_code: bool = False,
     trust_pickle: bool = False,
     trust_engine: bool = False,
@@ -961,9 +965,9 @@ def demo(
         compute: Float precision the engine may compute in; None takes the fastest that agrees.
         threads: Threads of a CPU engine; None means all physical cores, or as certified.
         card: The model's card, over every other.
-        card_options: Keys of the card to values, put over it.
+        options: Keys of the card to values, put over it.
         arch: "module:factory" for a state dict.
-        seconds: End by itself after so long.
+        time: End by itself after so many seconds; None means never.
         trust_code: Allow code of the user's (a decoder, an architecture) to run.
         trust_pickle: Allow weights that only a full pickle can load.
         trust_engine: Open engines that were not built on this machine.
@@ -991,9 +995,9 @@ def demo(
         port=port,
         every_frame=every_frame,
         save=save,
-        detections=detections,
+        detections=None if detections is None else str(detections),
         track=track,
-        seconds=seconds,
+        seconds=time,
         force=force,
     )
     return job.run(
@@ -1007,7 +1011,7 @@ def demo(
         compute=compute,
         threads=threads,
         card=card,
-        card_options=card_options,
+        card_options=options,
         arch=arch,
         trust_code=trust_code,
         trust_pickle=trust_pickle,

@@ -40,9 +40,7 @@ _SAMPLES = 24
 def own_shape(width: int, height: int, side: int = SIDE) -> tuple[int, int]:
     """The least (H, W), in multiples of the stride, that holds the video at the side's scale."""
     scale = side / max(width, height)
-    return tuple(
-        int(np.ceil(round(edge * scale) / STRIDE)) * STRIDE for edge in (height, width)
-    )  # type: ignore[return-value]
+    return tuple(int(np.ceil(round(edge * scale) / STRIDE)) * STRIDE for edge in (height, width))  # type: ignore[return-value]
 
 
 def letterbox(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

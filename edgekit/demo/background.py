@@ -1,43 +1,42 @@
-"""A thread that works views off, behind a short queue, for outputs that take their time."""
+"""A thread that works items off, behind a short queue, for outputs that take their time."""
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import time
 from collections.abc import Callable
 from threading import Thread
+from typing import Generic, TypeVar
 
 from edgekit.core.errors import EdgekitError
 from edgekit.demo.meter import Meter
-from edgekit.demo.output import View
 
 __all__ = ["Background"]
 
-# Views that wait: a hiccup of the disk shorter than this costs no frame, and no more memory than so
-# many pictures.
-_LENGTH = 8
+T = TypeVar("T")
 
 
-class Background:
-    """Works views off in order, in a thread of its own, which starts with the first one.
+class Background(Generic[T]):
+    """Works items off in order, in a thread of its own, which starts with the first one.
 
     Args:
         name: Of the thread, and of the stage that the meter counts.
-        work: Called with every view.
+        work: Called with every item.
         finish: Called once after the last, if there was one.
-        meter: Gets the time of every view, and the sentence where `work` or `finish` fails with an
+        meter: Gets the time of every item, and the sentence where `work` or `finish` fails with an
             EdgekitError: nothing more is worked off then, and whoever puts goes on.
-        wait: Let `put` wait while the queue is full, instead of dropping the view.
+        length: Items that may wait: what a hiccup of the disk must not cost.
+        wait: Let `put` wait while the queue is full, instead of dropping the item.
     """
 
     def __init__(
         self,
         name: str,
-        work: Callable[[View], None],
+        work: Callable[[T], None],
         finish: Callable[[], None],
         meter: Meter,
         *,
+        length: int,
         wait: bool = False,
     ) -> None:
         self._name = name
@@ -45,24 +44,25 @@ class Background:
         self._finish = finish
         self._meter = meter
         self._wait = wait
-        self._views: queue.Queue[View | None] = queue.Queue(_LENGTH)
+        self._items: queue.Queue[T | None] = queue.Queue(length)
         self._thread: Thread | None = None
         self._closed = False
+        self._abandoned = False
         self._failed = False
         self._dropped = 0
 
     @property
     def dropped(self) -> int:
-        """Views that came while the queue was full."""
+        """Items that came while the queue was full."""
         return self._dropped
 
     @property
     def working(self) -> bool:
-        """Whether a view that is put will be worked off: not closed, not failed."""
+        """Whether an item that is put will be worked off: not closed, not failed."""
         return not (self._closed or self._failed)
 
-    def put(self, view: View) -> None:
-        """Hand a view over; nothing where it is closed or has failed."""
+    def put(self, item: T) -> None:
+        """Hand an item over; nothing where it is closed or has failed."""
         if self._thread is None and self.working:
             # A daemon: one that hangs in a write must not keep the program from ending.
             self._thread = Thread(target=self._run, name=self._name, daemon=True)
@@ -70,9 +70,9 @@ class Background:
         while self.working:
             try:
                 if self._wait:
-                    self._views.put(view, timeout=0.1)
+                    self._items.put(item, timeout=0.1)
                 else:
-                    self._views.put_nowait(view)
+                    self._items.put_nowait(item)
                 return
             except queue.Full:
                 if not self._wait:
@@ -87,17 +87,20 @@ class Background:
         if self._thread is None:
             return
         deadline = time.monotonic() + timeout
-        # Full to the end: it hangs in a write, and nobody waits for it.
-        with contextlib.suppress(queue.Full):
-            self._views.put(None, timeout=timeout)
+        try:
+            self._items.put(None, timeout=timeout)
+        except queue.Full:  # it hangs in a write, and nobody waits for it
+            self._abandoned = True
         self._thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
         try:
-            while (view := self._views.get()) is not None:
+            while (item := self._items.get()) is not None:
                 begun = time.perf_counter_ns()
-                self._work(view)
+                self._work(item)
                 self._meter.stage(self._name, time.perf_counter_ns() - begun)
+                if self._abandoned:
+                    return
             self._finish()
         except EdgekitError as error:
             self._meter.note(str(error))

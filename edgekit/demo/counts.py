@@ -19,7 +19,7 @@ from edgekit.tasks.results import Detections
 __all__ = ["Counts", "Running", "Tally"]
 
 # What the outputs add to the stages of the pipeline, in order.
-_OUTPUT_STAGES = ("track", "draw", "encode", "save", "show")
+_OUTPUT_STAGES = ("track", "draw", "encode", "save", "lines", "show")
 _KEPT_NOTES = 100
 
 

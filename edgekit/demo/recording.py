@@ -51,6 +51,8 @@ _ENCODERS = (
 # Divides by all usual frame rates, and is the finest that MPEG-4 Part 2 takes.
 _TICKS = 60000
 _KEYFRAME_S = 2
+# Each holds a picture: 22 MB at 1280x720.
+_WAITING = 8
 _USUAL_NS = 33_333_333
 
 
@@ -95,7 +97,9 @@ class Recording:
                 "larger and which browsers do not play."
             )
         self._writer: _Writer | None = None
-        self._work = Background("save", self._write, self._finish, meter, wait=every)
+        self._work = Background(
+            "save", self._write, self._finish, meter, length=_WAITING, wait=every
+        )
 
     @property
     def path(self) -> Path | None:

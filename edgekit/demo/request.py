@@ -38,7 +38,7 @@ class Request:
     port: int
     every_frame: bool = False
     save: Path | None = None
-    detections: Path | None = None
+    detections: str | None = None
     track: bool = False
     seconds: float | None = None
     force: bool = False

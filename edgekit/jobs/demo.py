@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgekit.core.documents import DemoDocument
-from edgekit.core.files import pretty_json, refuse_unwritable, refuse_used_file, write_bytes
+from edgekit.core.files import pretty_json, refuse_used_file, write_bytes
 from edgekit.core.progress import Progress
 from edgekit.demo.controls import Controls
 from edgekit.demo.counts import Counts, Running, Tally

@@ -19,7 +19,7 @@ METADATA = {
 
 
 def test_the_labels_stand_in_the_order_of_their_numbers():
-    card = ultralytics_card(METADATA, "a.engine", shape=None)
+    card = ultralytics_card(METADATA, "a.engine", shapes=None)
     assert card.labels == tuple(f"class {index}" for index in range(12))
     assert card.preprocess.size == (64, 32)
     assert card.provenance == {"description": "YOLO", "version": "8.4"}
@@ -36,7 +36,7 @@ def test_the_labels_stand_in_the_order_of_their_numbers():
     ],
 )
 def test_without_an_output_the_head_is_the_exporters_own(more, head):
-    card = ultralytics_card({**METADATA, **more}, "a.engine", shape=None)
+    card = ultralytics_card({**METADATA, **more}, "a.engine", shapes=None)
     assert card.postprocess.decode == head
 
 
@@ -52,12 +52,12 @@ def test_without_an_output_the_head_is_the_exporters_own(more, head):
 )
 def test_what_is_malformed_names_the_key(key, value):
     with pytest.raises(BadInput, match=f"'{key}'"):
-        ultralytics_card({**METADATA, key: value}, "a.engine", shape=None)
+        ultralytics_card({**METADATA, key: value}, "a.engine", shapes=None)
 
 
 def test_a_key_that_is_missing_is_named():
     with pytest.raises(BadInput, match="lacks the key 'imgsz'"):
-        ultralytics_card({"task": "detect", "names": {}, "stride": 1}, "a", shape=None)
+        ultralytics_card({"task": "detect", "names": {}, "stride": 1}, "a", shapes=None)
 
 
 def test_only_its_own_metadata_is_taken_for_it():

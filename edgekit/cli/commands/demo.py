@@ -10,7 +10,7 @@ import click
 from edgekit.cli import completing, options
 from edgekit.cli.examples import examples
 from edgekit.cli.reporting import reporting
-from edgekit.cli.types import Dimensions, Number
+from edgekit.cli.types import Number, StreamSize
 
 if TYPE_CHECKING:
     from edgekit.core.documents import DemoDocument
@@ -21,7 +21,7 @@ _FILE = click.Path(path_type=Path)
 
 
 def _names(
-    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+    _ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
 ) -> tuple[str, ...] | None:
     """Split a,b,c; None where nothing was given."""
     names = tuple(name.strip() for value in values for name in value.split(",") if name.strip())
@@ -45,7 +45,7 @@ def _names(
     help="Camera (0, /dev/video0), file, folder of images, rtsp:// or http:// stream, csi, "
     "gst:PIPELINE, synthetic. Default: camera 0, or synthetic where there is none.",
 )
-@click.option("--size", type=Dimensions(), help="Ask the source for this size.")
+@click.option("--size", type=StreamSize(), help="Ask the source for this size.")
 @click.option(
     "--rate", type=Number(min=0, min_open=True), help="Ask the source for so many frames a second."
 )
@@ -75,7 +75,6 @@ def _names(
 @click.option(
     "--detections",
     metavar="FILE.jsonl",
-    type=click.Path(path_type=Path, allow_dash=True),
     help="Write the answers as JSON lines; - is stdout.",
 )
 @click.option("--stats", metavar="FILE.json", type=_FILE, help="Write the summary as JSON.")
@@ -106,7 +105,6 @@ def _names(
 @options.arch
 @click.option(
     "--time",
-    "seconds",
     metavar="SECONDS",
     type=Number(min=0, min_open=True),
     help="End by itself after so long.",

@@ -40,6 +40,7 @@ from edgekit.core.documents.debugging import (
 from edgekit.core.documents.demo import (
     DemoDocument,
     DemoEvent,
+    DemoFrame,
     DemoRates,
     DemoSource,
     Distribution,
@@ -52,6 +53,7 @@ from edgekit.core.documents.deployment import (
     PlanDocument,
     PlannedStage,
     Recommendation,
+    StreamShape,
 )
 from edgekit.core.documents.document import Document, Environment, ErrorDocument, OutputParity
 from edgekit.core.documents.engines import EngineFacts, EngineLayer
@@ -107,6 +109,7 @@ __all__ = [
     "DemoDocument",
     "DemoEvent",
     "DemoFound",
+    "DemoFrame",
     "DemoHealthDocument",
     "DemoRates",
     "DemoSource",
@@ -162,6 +165,7 @@ __all__ = [
     "RuntimeLimit",
     "StageLatency",
     "StageTime",
+    "StreamShape",
     "TappedTensor",
     "VerifyDocument",
     "VerifyEntry",
@@ -186,6 +190,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "eval": EvalDocument,
     "export": ExportDocument,
     "exported": ExportedDocument,
+    "demo-frame": DemoFrame,
     "inspect": InspectDocument,
     "plan": PlanDocument,
     "parity": DebugParityDocument,

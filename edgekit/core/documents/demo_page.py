@@ -21,6 +21,7 @@ class DemoFound(msgspec.Struct, frozen=True, kw_only=True):
         score: 0 to 1: of an object or a class; of a region its share of the pixels.
         box: x1, y1, x2, y2 in pixels of the frame; null where it has no place.
         colour: That it is drawn in, "#rrggbb".
+        track: Number of the object, the same from frame to frame; null where nobody tracks.
     """
 
     label: str
@@ -28,6 +29,7 @@ class DemoFound(msgspec.Struct, frozen=True, kw_only=True):
     score: float | None
     box: tuple[float, float, float, float] | None = None
     colour: str = "#808080"
+    track: int | None = None
 
 
 class DemoStateDocument(Document, frozen=True, kw_only=True):

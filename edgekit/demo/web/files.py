@@ -36,4 +36,4 @@ POLICY = {
 
 def page_file(name: str) -> bytes:
     """Return a file of FILES."""
-    return resources.files(__package__).joinpath(name).read_bytes()
+    return resources.files("edgekit.demo.web").joinpath(name).read_bytes()

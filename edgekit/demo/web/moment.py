@@ -13,7 +13,7 @@ from edgekit.core.documents import (
     DemoStateDocument,
 )
 from edgekit.demo.output import View
-from edgekit.tasks.draw import class_colour
+from edgekit.tasks.marks import BGR, class_colour, colour_of
 from edgekit.tasks.predictions import BoxPrediction, ClassPrediction, MaskPrediction, Prediction
 
 __all__ = ["found_in", "health_of", "moment_of"]
@@ -72,7 +72,8 @@ def found_in(prediction: Prediction) -> tuple[DemoFound, ...]:
                 class_index=one.class_index,
                 score=_finite(one.score),
                 box=one.box,
-                colour=_colour(one.class_index),
+                colour=_hex(colour_of(one)),
+                track=one.track,
             )
             for one in prediction
         )
@@ -83,7 +84,7 @@ def found_in(prediction: Prediction) -> tuple[DemoFound, ...]:
     else:
         shares = []
     return tuple(
-        DemoFound(label=label, class_index=at, score=_finite(share), colour=_colour(at))
+        DemoFound(label=label, class_index=at, score=_finite(share), colour=_hex(class_colour(at)))
         for label, at, share in shares
     )
 
@@ -92,6 +93,6 @@ def _finite(value: float) -> float | None:
     return value if value == value else None
 
 
-def _colour(index: int) -> str:
-    blue, green, red = class_colour(index)
+def _hex(colour: BGR) -> str:
+    blue, green, red = colour
     return f"#{red:02x}{green:02x}{blue:02x}"

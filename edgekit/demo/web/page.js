@@ -17,6 +17,8 @@ const WORDS = {
   ended: "The source has ended.",
 };
 let last = null;
+// Why there is no picture although the server answers: too many pages look on.
+let unseen = "";
 
 screen.dataset.empty = "";
 
@@ -31,7 +33,7 @@ function show(state) {
   last = state;
   const { source, events } = state.demo;
   const reason = events.at(-1)?.reason || WORDS[source.state] || "";
-  say(source.state, source.state === "live" ? "" : reason);
+  say(source.state, source.state === "live" ? unseen : reason);
   controls.show(state.demo);
   showPanels(state);
 }
@@ -45,14 +47,11 @@ function trouble(error) {
 
 async function watch() {
   let tries = 0;
-  let number = null;
   for (;;) {
     try {
       const state = await (await ask("state", 3000)).json();
       tries = 0;
       show(state);
-      if (state.frame !== number && state.age_ms != null) history.results(state.age_ms);
-      number = state.frame;
       history.draw();
       await sleep(document.hidden ? 2000 : EVERY);
     } catch (error) {
@@ -68,20 +67,23 @@ function fullScreen() {
 }
 
 byId("full").addEventListener("click", fullScreen);
-addEventListener("keydown", (event) => {
-  const typing = event.target.closest?.("input, select, textarea");
-  if (event.key === "f" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) fullScreen();
-});
+byId("picture").addEventListener("dblclick", fullScreen);
 
 watch();
 follow(byId("picture"), {
-  drawn() {
+  answered: (age) => history.results(age),
+  drawn(aspect) {
+    screen.style.aspectRatio = aspect;
     delete screen.dataset.empty;
+    unseen = "";
   },
   aged(age) {
     history.display(age);
     byId("pill-age").textContent = age.toFixed(0);
     byId("pill").hidden = screen.dataset.state !== "live";
   },
-  trouble,
+  trouble(error) {
+    if (error.status === 503) unseen = error.message;
+    else trouble(error);
+  },
 });

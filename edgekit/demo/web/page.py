@@ -8,6 +8,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from edgekit.core.errors import BadInput
@@ -55,7 +56,7 @@ class WebPage:
         meter: Meter,
         *,
         host: str = "127.0.0.1",
-        port: int = 8080,
+        port: int = 8765,
         viewers: int = 16,
         monitor_token: str | None = None,
         announce: Callable[[str], None] = lambda _: None,
@@ -76,6 +77,7 @@ class WebPage:
         self._pictures: Pictures | None = None
         self._thread: threading.Thread | None = None
         self._stop = asyncio.Event()
+        self._failure: BaseException | None = None
 
     def start(self) -> None:
         """Begin to serve.
@@ -100,6 +102,8 @@ class WebPage:
         )
         self._thread.start()
         ready.wait()
+        if self._failure is not None:
+            raise self._failure
 
     @property
     def url(self) -> str:
@@ -126,7 +130,8 @@ class WebPage:
         thread, self._thread = self._thread, None
         if thread is None or self._loop is None:
             return
-        self._loop.call_soon_threadsafe(self._stop.set)
+        with suppress(RuntimeError):  # the loop ended by itself
+            self._loop.call_soon_threadsafe(self._stop.set)
         thread.join(0.9)
 
     def _serve(
@@ -146,6 +151,8 @@ class WebPage:
         )
         try:
             loop.run_until_complete(self._until_closed(server, pictures, listening, ready))
+        except BaseException as error:
+            self._failure = error
         finally:
             ready.set()
             loop.close()

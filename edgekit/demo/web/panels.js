@@ -1,10 +1,11 @@
 // The figures beside the picture, written anew with every state of the server.
 const byId = (id) => document.getElementById(id);
+const rate = (value) => figure(value, value < 100 ? 1 : 0);
 const figure = (value, digits = 0) => (value == null ? "–" : value.toFixed(digits));
 // Few digits where a figure is large.
 const short = (ms) => (ms == null ? "–" : ms.toFixed(ms < 10 ? 2 : ms < 100 ? 1 : 0));
 const IDLE = new Set(["wait", "queue"]);
-const OUT = new Set(["track", "draw", "encode", "show"]);
+const OUT = new Set(["track", "draw", "encode", "save", "show"]);
 
 function make(tag, text = "", kind = "") {
   const made = document.createElement(tag);
@@ -58,12 +59,12 @@ function showHead(demo) {
 function showTiles({ demo }) {
   const { rates, frame_age_ms: result, shown_age_ms: shown } = demo;
   write("age-shown", short(shown.p50_ms ?? shown.mean_ms));
-  write("age-shown-more", shown.n ? `median; p90 ${short(shown.p90_ms)}, p99 ${short(shown.p99_ms)}` : "no frame yet");
+  write("age-shown-more", shown.n ? `p90 ${short(shown.p90_ms)} · p99 ${short(shown.p99_ms)}` : "no frame yet");
   write("age-result", short(result.p50_ms ?? result.mean_ms));
-  write("age-result-more", result.n ? `median; p90 ${short(result.p90_ms)}, p99 ${short(result.p99_ms)}` : "no frame yet");
-  write("fps-inference", figure(rates.inference, 1));
-  write("fps-camera", figure(rates.camera, 1));
-  write("fps-shown", figure(rates.shown, 1));
+  write("age-result-more", result.n ? `p90 ${short(result.p90_ms)} · p99 ${short(result.p99_ms)}` : "no frame yet");
+  write("fps-inference", rate(rates.inference));
+  write("fps-camera", rate(rates.camera));
+  write("fps-shown", rate(rates.shown));
   write("dropped", demo.dropped.toLocaleString("en"));
   write("dropped-share", demo.captured ? `${figure((100 * demo.dropped) / demo.captured)} %` : "");
 }
@@ -78,7 +79,7 @@ function showFound({ found, found_total: total }) {
       name.scope = "row";
       const swatch = make("span", "", "swatch");
       swatch.style.background = one.colour;
-      name.append(swatch, one.label);
+      name.append(swatch, one.track == null ? one.label : `${one.label} ${one.track}`);
       const size = one.box ? `${sides(one.box)}` : "";
       row.append(name, make("td", figure(one.score, 2)), make("td", size, "size"));
       return row;

@@ -22,7 +22,7 @@ const after = () =>
  * drawn is reported at once: its age, by the server's clock, comes back.
  *
  * @param canvas its dataset tells the number of the frame on it, and the age last reported, in ms
- * @param tell { drawn(), aged(ms), trouble(error) }
+ * @param tell { answered(ms until the result), drawn(width / height), aged(ms until drawn), trouble(error) }
  */
 export async function follow(canvas, tell) {
   const client = crypto.getRandomValues(new Uint32Array(2)).join("-");
@@ -40,9 +40,9 @@ export async function follow(canvas, tell) {
       canvas.height = bitmap.height;
     }
     brush.drawImage(bitmap, 0, 0);
-    bitmap.close();
     canvas.dataset.number = shown;
-    tell.drawn();
+    bitmap.close();
+    tell.drawn(canvas.width / canvas.height);
     await after();
     report(shown);
   }
@@ -69,6 +69,7 @@ export async function follow(canvas, tell) {
       const blob = await answer.blob();
       const received = performance.now();
       number = Number(answer.headers.get("Frame-Number"));
+      tell.answered(Number(answer.headers.get("Frame-Result-Age-Ms")));
       await drawing;
       drawing = draw(blob, number, received).catch(tell.trouble);
     } catch (error) {

@@ -10,14 +10,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import cv2
 
 from edgekit.demo.meter import Meter
 from edgekit.demo.output import View
-from edgekit.tasks.draw import draw
-from edgekit.tasks.predictions import RawPrediction
+from edgekit.demo.overlay import Overlay
 from edgekit.tasks.task import Image
 
 __all__ = ["Jpeg", "Pictures", "bare_picture"]
@@ -40,6 +40,7 @@ class Jpeg:
     Attributes:
         number: Of the frame.
         captured_ns: By `time.perf_counter_ns`.
+        result_ms: Its age when its result was there, milliseconds.
         width: Of the picture before it was scaled down, pixels.
         height: Pixels.
         content: The file.
@@ -47,6 +48,7 @@ class Jpeg:
 
     number: int
     captured_ns: int
+    result_ms: float
     width: int
     height: int
     content: bytes
@@ -59,9 +61,7 @@ class Jpeg:
 
 def bare_picture(view: View) -> Image:
     """Return the picture of a view that came without one: (H, W, 3) uint8, BGR."""
-    if isinstance(view.prediction, RawPrediction):
-        return view.answer.frame.pixels
-    return draw(view.answer.frame.pixels, view.prediction)
+    return Overlay().draw(view.answer.frame, view.prediction)
 
 
 class Pictures:
@@ -100,7 +100,8 @@ class Pictures:
         self.newest = view
         # Read after the view is in its place: who waits looked before, or finds it.
         if self._waiting and not self._closed:
-            self._loop.call_soon_threadsafe(self._wake)
+            with suppress(RuntimeError):  # the loop was closed just now
+                self._loop.call_soon_threadsafe(self._wake)
 
     @property
     def wanted(self) -> bool:
@@ -124,16 +125,13 @@ class Pictures:
             deadline, patient_until = now + seconds, now + min(_PATIENCE_S, seconds)
             while not self._closed:
                 fresh, view, now = self._fresh, self.newest, self._loop.time()
-                there = view is not None and view.answer.frame.number > after
-                if (
-                    view is not None
-                    and there
-                    and (view.picture is not None or now >= patient_until)
-                ):
-                    return await self._encoded(view, width)
+                until = deadline
+                if view is not None and view.answer.frame.number > after:
+                    if view.picture is not None or now >= patient_until:
+                        return await self._encoded(view, width)
+                    until = patient_until
                 if now >= deadline:
                     return None
-                until = min(deadline, patient_until) if there else deadline
                 try:
                     await asyncio.wait_for(fresh.wait(), until - now)
                 except asyncio.TimeoutError:
@@ -190,8 +188,8 @@ class Pictures:
         height, width = picture.shape[:2]
         content = _jpeg(picture, step)
         self._meter.stage("encode", time.perf_counter_ns() - start)
-        frame = view.answer.frame
-        return Jpeg(frame.number, frame.captured_ns, width, height, content)
+        frame, result_ms = view.answer.frame, view.answer.age_ns / 1e6
+        return Jpeg(frame.number, frame.captured_ns, result_ms, width, height, content)
 
 
 def _jpeg(picture: Image, step: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Server"]
 
+_LOG = logging.getLogger(__name__)
 _LARGEST_BODY = 1 << 18
 # A request for a frame is answered with "none yet" then, and asked again.
-_POLL_S = 10.0
+_POLL_S = 4.0
 # A page that takes longer to read one picture is cut off.
 _SLOWEST_S = 10.0
 # The document is made anew at most so often, however many pages ask.
@@ -83,10 +85,15 @@ class Server:
         """Return what aiohttp serves."""
         from aiohttp import web
 
-        made = web.Application(
-            client_max_size=_LARGEST_BODY,
-            middlewares=[web.middleware(self._guarded), web.middleware(self._one_sentence)],
-        )
+        @web.middleware
+        async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._guarded(request, handler)
+
+        @web.middleware
+        async def one_sentence(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._one_sentence(request, handler)
+
+        made = web.Application(client_max_size=_LARGEST_BODY, middlewares=[guarded, one_sentence])
         made.on_response_prepare.append(_with_headers)
         routes = made.router
         for path in self._files:
@@ -151,6 +158,9 @@ class Server:
             text = _NOT_HERE if error.status == 404 else f"{error.reason}."
             kept = {key: error.headers[key] for key in ("Allow",) if key in error.headers}
             return web.Response(status=error.status, text=text + "\n", headers=kept)
+        except Exception:
+            _LOG.exception("a request for %s failed", request.path)
+            return web.Response(status=500, text="edgekit failed to answer this.\n")
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         from aiohttp import web
@@ -225,7 +235,7 @@ class Server:
         return self._document[1]
 
 
-async def _with_headers(request: web.Request, response: web.StreamResponse) -> None:
+async def _with_headers(_: web.Request, response: web.StreamResponse) -> None:
     for name, value in POLICY.items():
         response.headers[name] = value
 
@@ -240,6 +250,7 @@ async def _picture(request: web.Request, jpeg: Jpeg) -> web.StreamResponse:
             "Content-Length": str(len(jpeg.content)),
             "Frame-Number": str(jpeg.number),
             "Frame-Age-Ms": f"{jpeg.age_ms:.1f}",
+            "Frame-Result-Age-Ms": f"{jpeg.result_ms:.1f}",
             "Frame-Size": f"{jpeg.width}x{jpeg.height}",
         }
     )

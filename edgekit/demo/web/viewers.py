@@ -6,8 +6,8 @@ import time
 
 __all__ = ["Viewers"]
 
-# A page that waits for a frame asks again within ten seconds.
-_GONE_S = 12.0
+# A page that waits for a frame asks again within four seconds.
+_GONE_S = 6.0
 
 
 class Viewers:

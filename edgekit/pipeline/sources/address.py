@@ -13,7 +13,7 @@ _SECRETS = re.compile(
     re.IGNORECASE,
 )
 # Properties of GStreamer elements: user-pw="…", user-id=….
-_PROPERTY = re.compile(r"(\b(?:user-pw|user-id|password|passphrase|proxy-pw)=)(\"[^\"]*\"|\S+)")
+_PROPERTY = re.compile(r"(\b(?:user-pw|user-id|password|passphrase|proxy-pw)=)(\"[^\"]*\"|[^\s&]+)")
 
 
 def hide_secrets(text: str) -> str:

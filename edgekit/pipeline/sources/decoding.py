@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Generator, Mapping
 from types import ModuleType
@@ -24,6 +25,8 @@ __all__ = ["Broken", "Decoding", "NoVideo", "Picture", "pyav"]
 _HOPELESS = 300
 # AVFMT_NOTIMESTAMPS of FFmpeg's avformat.h: the times are made up from a rate that is made up.
 _NO_TIMESTAMPS = 0x0080
+# AV_CODEC_FLAG_LOW_DELAY of avcodec.h; the names of flags changed with PyAV 14.
+_LOW_DELAY = 1 << 19
 _TURNS = {
     90: cv2.ROTATE_90_COUNTERCLOCKWISE,
     180: cv2.ROTATE_180,
@@ -132,14 +135,14 @@ class Decoding:
         context.thread_type = "SLICE" if low_delay else "AUTO"
         context.thread_count = 0
         if low_delay:
-            context.flags |= int(self._av.codec.context.Flags.low_delay)
+            context.flags |= _LOW_DELAY
         self._pictures = self._decode()
 
     @property
     def granted(self) -> Granted:
         """What it says of itself; a width of 0 where it does not know yet."""
         stream = self._stream
-        rate = stream.average_rate or stream.guessed_rate
+        rate = stream.average_rate
         return Granted(
             width=stream.codec_context.width,
             height=stream.codec_context.height,
@@ -184,7 +187,7 @@ class Decoding:
         # PyAV's array looks into the new frame and keeps it alive; it is a view where rows are
         # padded, which OpenCV would copy at every use.
         pixels: Image = np.ascontiguousarray(bgr.to_ndarray(), np.uint8)
-        turn = _TURNS.get(round(getattr(frame, "rotation", 0) or 0) % 360)
+        turn = _TURNS.get(round(frame.rotation) % 360)
         return pixels if turn is None else cv2.rotate(pixels, turn)  # type: ignore[return-value]
 
     def close(self) -> None:
@@ -240,7 +243,7 @@ class Decoding:
         ):
             return Broken(f"there was no answer within {limit_s:g} s")
         if isinstance(error, self._av.error.InvalidDataError):
-            return NoVideo("what it sends is no video that can be decoded")
+            return NoVideo("the data is damaged, or of a kind that FFmpeg does not know")
         permanent = isinstance(
             error,
             (
@@ -252,6 +255,9 @@ class Decoding:
                 ValueError,
             ),
         )
+        if getattr(error, "errno", None) == errno.EIO:
+            # FFmpeg's word for many things, a host name that nobody knows among them.
+            return Broken("it cannot be reached, or the connection broke")
         # Never str(error): it holds the address, password and all.
         words = (getattr(error, "strerror", None) or type(error).__name__).lower()
         return Broken(words, permanent=permanent)

@@ -37,8 +37,9 @@ class PacedVideo:
         self._speed = 1.0
         self._interrupted = Event()
         self._number = -1
+        self._position_s = 0.0
         self._start_ns: int | None = None
-        self._given_ns = 0
+        self._catching_up_ns: int | None = None
 
     @property
     def name(self) -> str:
@@ -72,14 +73,13 @@ class PacedVideo:
         while not self._interrupted.is_set():
             begin_ns = time.perf_counter_ns()
             picture, position_s = self._recording.next()
-            self._number += 1
+            self._count(position_s)
             due_ns = self._due_ns(position_s)
             if self._is_overdue(due_ns):
                 continue
             pixels = self._recording.decoding.pixels(picture)
             ready_ns = time.perf_counter_ns()
             self._interrupted.wait(max(0, due_ns - ready_ns) / 1e9)
-            self._given_ns = time.perf_counter_ns()
             return Frame(pixels, self._number, due_ns, ready_ns - begin_ns, position_s)
         raise SourceEnded
 
@@ -90,6 +90,16 @@ class PacedVideo:
     def close(self) -> None:
         """See FrameSource."""
         self._recording.close()
+
+    def _count(self, position_s: float | None) -> None:
+        """Number the picture; those that the decoder left out are counted by their time."""
+        step = 1
+        if position_s is not None:
+            if self._catching_up_ns is not None:
+                passed_ns = (position_s - self._position_s) / self._speed * _SECOND_NS
+                step = max(1, round(passed_ns / self._interval_ns))
+            self._position_s = position_s
+        self._number += step
 
     def _due_ns(self, position_s: float | None) -> int:
         if position_s is None:
@@ -108,4 +118,12 @@ class PacedVideo:
         now_ns = time.perf_counter_ns()
         overdue = now_ns - due_ns > self._interval_ns
         self._recording.decoding.skip_unneeded(overdue)
-        return overdue and now_ns - self._given_ns < _AT_LEAST_EVERY_NS
+        if not overdue:
+            self._catching_up_ns = None
+            return False
+        if self._catching_up_ns is None:
+            self._catching_up_ns = now_ns
+        if now_ns - self._catching_up_ns < _AT_LEAST_EVERY_NS:
+            return True
+        self._catching_up_ns = now_ns
+        return False

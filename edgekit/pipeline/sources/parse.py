@@ -77,7 +77,10 @@ def _pipeline(text: str, wanted: Wanted) -> FrameSource:
 
 def _address(text: str, scheme: str, wanted: Wanted, every_frame: bool) -> FrameSource:
     if scheme == "file":
-        return _files(Path(unquote(urlsplit(text).path)), wanted, every_frame)
+        path = unquote(text.partition("://")[2])
+        if not path.startswith("/"):
+            raise BadInput(f"{text} names no file.", hint="A file's address is file:///PATH.")
+        return _files(Path(path), wanted, every_frame)
     shown = hide_secrets(text)
     if scheme not in SCHEMES:
         raise BadInput(f"{shown} is no stream that can be read.", hint=closest(scheme, SCHEMES))
@@ -89,7 +92,7 @@ def _address(text: str, scheme: str, wanted: Wanted, every_frame: bool) -> Frame
     if not host and scheme != "udp":
         raise BadInput(f"{shown} names no host.")
     _refuse(shown, wanted, size=True, rate=True, pixel_format=True)
-    return Stream(text)
+    return Stream(text, every_frame=every_frame)
 
 
 def _files(path: Path, wanted: Wanted, every_frame: bool) -> FrameSource:

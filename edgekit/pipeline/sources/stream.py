@@ -26,6 +26,7 @@ class Stream:
 
     Args:
         address: URL with one of SCHEMES.
+        every_frame: Leave none out, and play a recording as fast as it comes.
         open_s: Seconds until a server must have answered and sent enough to know the codec.
         read_s: Seconds that a read may last; FFmpeg sometimes takes twice that.
         late_s: A picture that is older than that on arrival is not handed out, for two seconds at
@@ -33,10 +34,17 @@ class Stream:
     """
 
     def __init__(
-        self, address: str, *, open_s: float = 10.0, read_s: float = 5.0, late_s: float = 1.0
+        self,
+        address: str,
+        *,
+        every_frame: bool = False,
+        open_s: float = 10.0,
+        read_s: float = 5.0,
+        late_s: float = 1.0,
     ) -> None:
         self._address = address
         self._scheme = address.partition(":")[0].lower()
+        self._every_frame = every_frame
         self._timeouts = (open_s, read_s)
         self._late_ns = round(late_s * 1e9)
         self._interrupted = Event()
@@ -86,7 +94,7 @@ class Stream:
             picture = self._next(decoding)
             self._number += 1
             captured_ns = self._captured(decoding, picture)
-            if self._is_stale(captured_ns):
+            if not self._every_frame and self._is_stale(captured_ns):
                 continue
             begin_ns = time.perf_counter_ns()
             pixels = decoding.pixels(picture)
@@ -119,6 +127,8 @@ class Stream:
         if not decoding.timed or picture.seconds is None:
             return picture.arrived_ns
         if decoding.recorded and self._scheme in ("http", "https"):
+            if self._every_frame:
+                return picture.arrived_ns
             return self._wait_until_due(picture)
         return self._clock.captured(picture.seconds, picture.arrived_ns)
 
@@ -144,7 +154,13 @@ class Stream:
 
     def _options(self) -> dict[str, str]:
         """FFmpeg's: no buffers of its own, few bytes until the codec is known."""
-        options = {"fflags": "nobuffer+discardcorrupt", "analyzeduration": "1000000"}
+        options = {
+            # Without a buffer, what told the codec is not played: it would be old.
+            "fflags": "discardcorrupt" if self._every_frame else "nobuffer+discardcorrupt",
+            "analyzeduration": "1000000",
+            # Twenty frames are usual, which is a second at 20 frames a second.
+            "fpsprobesize": "2",
+        }
         if self._scheme in ("rtsp", "rtsps"):
             # Over UDP a lost packet tears pictures, and firewalls hold it up.
             options["rtsp_transport"] = "tcp"
