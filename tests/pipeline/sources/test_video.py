@@ -237,3 +237,18 @@ def test_the_real_video_is_read_whole(realdata):
     steps = {round((b.position_s - a.position_s) * granted.rate, 2) for a, b in pairwise(frames)}
     assert steps == {1.0}
     source.close()
+
+
+def test_a_video_of_which_nothing_can_be_decoded_is_one_sentence(tmp_path, monkeypatch):
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("no ffmpeg on this machine; .ci/system installs it")
+    whole, headless = tmp_path / "whole.ts", tmp_path / "headless.ts"
+    moving = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25", "-t", "1")
+    ffmpeg(*moving, "-c:v", "libx264", "-bf", "0", whole)
+    # Without its key frames no other picture can be made.
+    ffmpeg("-i", whole, "-c", "copy", "-bsf:v", "filter_units=remove_types=5", headless)
+    with pytest.raises(BadInput, match="no picture can be decoded"):
+        VideoFile(headless).open()
+    monkeypatch.setattr(decoding, "_HOPELESS", 10)
+    with pytest.raises(BadInput, match="nothing of 10 packets in a row could be decoded"):
+        VideoFile(headless).open()
