@@ -10,7 +10,8 @@ from edgekit.tasks.results import Result
 __all__ = ["STAGES", "Answer"]
 
 # Stages of a frame until its answer, in order. "read" is the source's, "wait" the time in the slot
-# until somebody took it, "queue" the time laid out and ready until the engine was free.
+# until somebody took it, "queue" the time laid out and ready until the engine was free, and
+# then inferred until somebody read it. Together they are the frame's age.
 STAGES = ("read", "wait", "preprocess", "queue", "inference", "postprocess")
 
 

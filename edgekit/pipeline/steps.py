@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from edgekit.core.errors import BadInput
-from edgekit.core.runtime import Array, Binding
+from edgekit.core.runtime import Binding
+from edgekit.pipeline.lane import Lane
 from edgekit.tasks.results import Result
-from edgekit.tasks.task import Fit, Image, Task
+from edgekit.tasks.task import Image, Task
 
 __all__ = ["ImageSteps"]
 
@@ -39,13 +38,10 @@ class ImageSteps:
     ) -> None:
         if not images:
             raise BadInput("There is no image to run.")
-        self._task = task
-        self._binding = binding
-        self._buffer = binding.inputs[name]
+        self._lane = Lane(task, binding, name)
         self._images = images
         self._confidence = confidence
         self._next = 0
-        self._fit: Fit | None = None
         self.result: Result | None = None
 
     @property
@@ -53,26 +49,21 @@ class ImageSteps:
         """The steps by name, in order; `result` holds the answer after the last."""
         return {
             "preprocess": self.preprocess,
-            "inference": self._binding.run,
+            "inference": self._lane.infer,
             "postprocess": self.postprocess,
         }
 
     def preprocess(self) -> None:
         """Take the next image and write it into the network's input buffer."""
-        array, self._fit = self._task.preprocess(self._images[self._next])
+        self._lane.lay(self._images[self._next])
         self._next = (self._next + 1) % len(self._images)
-        np.copyto(self._buffer, array)
 
     def postprocess(self) -> None:
         """Read the network's output buffers into a result in pixels of the image."""
-        assert self._fit is not None, "preprocess comes first"
-        outputs: dict[str, Array] = {
-            name: array[:1] for name, array in self._binding.outputs.items()
-        }
-        self.result = self._task.postprocess(outputs, self._fit, self._confidence)
+        self.result = self._lane.read(self._confidence)
 
     def run(self) -> None:
         """Do all of them once."""
         self.preprocess()
-        self._binding.run()
+        self._lane.infer()
         self.postprocess()

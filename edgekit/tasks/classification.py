@@ -41,9 +41,9 @@ class Classifier:
         self._softmax = DECODES[decode]
         self._preprocessor = preprocessor(card)
 
-    def preprocess(self, image: Image) -> tuple[Input, Fit]:
+    def preprocess(self, image: Image, out: Input | None = None) -> tuple[Input, Fit]:
         """Lay an image into the network input; see `Preprocessor`."""
-        return self._preprocessor(image)
+        return self._preprocessor(image, out)
 
     def postprocess(
         self, outputs: Outputs, fit: Fit, confidence: float | None = None

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
-from edgekit.tasks.heads import Float, Head
+from edgekit.tasks.heads import Candidates, Float, Head
 from edgekit.tasks.outputs import Outputs
 
 __all__ = ["decoder_file", "is_user_decoder", "load_decoder"]
@@ -68,12 +68,13 @@ def load_decoder(decode: str, folder: Path | None, *, trust_code: bool) -> Head:
         known = [each for each, value in vars(module).items() if _own_function(value, module)]
         raise BadInput(f"{path} has no function {name!r}.", hint=closest(name, known))
 
-    def head(outputs: Outputs, size: tuple[int, int]) -> tuple[Float, Float]:
+    def head(outputs: Outputs, size: tuple[int, int], _floor: float = -np.inf) -> Candidates:
         try:
             returned = function(dict(outputs), size)
         except Exception as error:
             raise _fault(error, path) from error
-        return _checked(returned, f"{name} in {path}")
+        boxes, scores = _checked(returned, f"{name} in {path}")
+        return Candidates(boxes, scores, np.arange(len(boxes)))
 
     return head
 

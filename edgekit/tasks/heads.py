@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from edgekit.tasks.outputs import Outputs, pick
 __all__ = [
     "FINAL_HEADS",
     "HEADS",
+    "Candidates",
     "FinalHead",
     "Head",
     "end2end",
@@ -25,16 +27,33 @@ __all__ = [
 ]
 
 Float = npt.NDArray[np.float32]
+Integer = npt.NDArray[np.int64]
 
-# (outputs, (H, W) of the input) to boxes (N, 4) xyxy in input pixels and scores (N, C).
-Head = Callable[[Outputs, tuple[int, int]], tuple[Float, Float]]
+
+class Candidates(NamedTuple):
+    """Rows of a head's output that may be objects, in its order.
+
+    Attributes:
+        boxes: (N, 4) float32 xyxy in input pixels.
+        scores: (N, C) float32.
+        rows: (N,) int64, which row of the output each is.
+    """
+
+    boxes: Float
+    scores: Float
+    rows: Integer
+
+
+# (outputs, (H, W) of the input, score below which nothing counts) to what may reach that score:
+# rows that certainly do not are left out, because decoding them is most of the work.
+Head = Callable[[Outputs, tuple[int, int], float], Candidates]
 # The same for a network that has chosen: boxes (N, 4), scores (N,), classes (N,) int64.
-FinalHead = Callable[[Outputs, tuple[int, int]], tuple[Float, Float, npt.NDArray[np.int64]]]
+FinalHead = Callable[[Outputs, tuple[int, int]], tuple[Float, Float, Integer]]
 
 _YOLOX_STRIDES = (8, 16, 32)
 
 
-def yolox(outputs: Outputs, size: tuple[int, int]) -> tuple[Float, Float]:
+def yolox(outputs: Outputs, size: tuple[int, int], floor: float = -np.inf) -> Candidates:
     """Decode YOLOX (Ge et al., arXiv:2107.08430) as its own exporter leaves it.
 
     A row is raw cx, cy, w, h, then objectness and class scores after their sigmoid. The centre is
@@ -43,9 +62,7 @@ def yolox(outputs: Outputs, size: tuple[int, int]) -> tuple[Float, Float]:
     Args:
         outputs: One of (1, A, 5 + C), rows of the strides 8, 16, 32 one after the other.
         size: (H, W) of the network input, pixels.
-
-    Returns:
-        (A, 4) float32 xyxy in input pixels, (A, C) float32.
+        floor: Rows whose objectness is below it are left out.
 
     Raises:
         BadInput: No output has that shape.
@@ -57,21 +74,20 @@ def yolox(outputs: Outputs, size: tuple[int, int]) -> tuple[Float, Float]:
         expected=f"(1, {len(cells)}, 5 + classes)",
         fits=lambda shape: len(shape) == 3 and shape[:2] == (1, len(cells)) and shape[2] > 5,
     )
-    rows = array[0].astype(np.float32, copy=False)
-    centre = (rows[:, :2] + cells) * strides
-    half = np.exp(rows[:, 2:4]) * (strides / 2)
-    return _corners(centre, half), rows[:, 5:] * rows[:, 4:5]
+    found, rows = _likely(array[0], floor)
+    strides = strides[found]
+    centre = (rows[:, :2] + cells[found]) * strides
+    half = np.exp(rows[:, 2:4]) * (strides / np.float32(2))
+    return Candidates(_corners(centre, half), rows[:, 5:] * rows[:, 4:5], found)
 
 
-def yolov5(outputs: Outputs, size: tuple[int, int]) -> tuple[Float, Float]:
+def yolov5(outputs: Outputs, size: tuple[int, int], floor: float = -np.inf) -> Candidates:
     """Decode YOLOv5 and YOLOv7: cx, cy, w, h in input pixels, objectness, class scores.
 
     Args:
         outputs: One of (1, A, 5 + C).
         size: (H, W) of the network input, pixels.
-
-    Returns:
-        (A, 4) float32 xyxy in input pixels, (A, C) float32.
+        floor: Rows whose objectness is below it are left out.
 
     Raises:
         BadInput: No output has that shape.
@@ -82,19 +98,19 @@ def yolov5(outputs: Outputs, size: tuple[int, int]) -> tuple[Float, Float]:
         expected="(1, anchors, 5 + classes)",
         fits=lambda shape: len(shape) == 3 and shape[0] == 1 and shape[2] > 5,
     )
-    rows = array[0].astype(np.float32, copy=False)
-    return _corners(rows[:, :2], rows[:, 2:4] / 2), rows[:, 5:] * rows[:, 4:5]
+    found, rows = _likely(array[0], floor)
+    return Candidates(
+        _corners(rows[:, :2], rows[:, 2:4] / np.float32(2)), rows[:, 5:] * rows[:, 4:5], found
+    )
 
 
-def yolov8(outputs: Outputs, size: tuple[int, int]) -> tuple[Float, Float]:
+def yolov8(outputs: Outputs, size: tuple[int, int], floor: float = -np.inf) -> Candidates:
     """Decode YOLOv8, 9, 11 and 12: cx, cy, w, h in input pixels and class scores, no objectness.
 
     Args:
         outputs: One of (1, 4 + C, A), an anchor a column.
         size: (H, W) of the network input, pixels.
-
-    Returns:
-        (A, 4) float32 xyxy in input pixels, (A, C) float32.
+        floor: Anchors whose class scores are all below it are left out.
 
     Raises:
         BadInput: No output has that shape.
@@ -105,11 +121,13 @@ def yolov8(outputs: Outputs, size: tuple[int, int]) -> tuple[Float, Float]:
         expected="(1, 4 + classes, anchors)",
         fits=lambda shape: len(shape) == 3 and shape[0] == 1 and shape[1] > 4,
     )
-    rows = array[0].astype(np.float32, copy=False).T
-    return _corners(rows[:, :2], rows[:, 2:4] / 2), rows[:, 4:]
+    # Looked through as it lies: turning it around first would take most of the time.
+    found = np.flatnonzero(~(array[0, 4:] < floor).all(axis=0))
+    rows = array[0][:, found].astype(np.float32, copy=False).T
+    return Candidates(_corners(rows[:, :2], rows[:, 2:4] / np.float32(2)), rows[:, 4:], found)
 
 
-def end2end(outputs: Outputs, size: tuple[int, int]) -> tuple[Float, Float, npt.NDArray[np.int64]]:
+def end2end(outputs: Outputs, size: tuple[int, int]) -> tuple[Float, Float, Integer]:
     """Read a network that suppresses duplicates itself: x1, y1, x2, y2, score, class.
 
     Args:
@@ -136,6 +154,16 @@ def end2end(outputs: Outputs, size: tuple[int, int]) -> tuple[Float, Float, npt.
 # What `postprocess.decode` may name. The first kind still holds duplicates, the second does not.
 HEADS: dict[str, Head] = {"yolox": yolox, "yolov8": yolov8, "yolov5": yolov5}
 FINAL_HEADS: dict[str, FinalHead] = {"end2end": end2end}
+
+
+def _likely(array: npt.NDArray[Any], floor: float) -> tuple[Integer, Float]:
+    """Return which rows (cx, cy, w, h, objectness, classes…) may reach a score, and those rows.
+
+    A class score is a probability, so that no score is above its objectness; what is not a number
+    is left to the caller.
+    """
+    found = np.flatnonzero(~(array[:, 4] < floor))
+    return found, array[found].astype(np.float32, copy=False)
 
 
 def _corners(centre: Float, half: Float) -> Float:

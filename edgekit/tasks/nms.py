@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 __all__ = ["suppress"]
 
-# Candidates looked at in one go. A collapsed network offers hundreds of thousands; the best few
-# are all that is ever needed.
-_CHUNK = 4096
+# Candidates that are compared each with each in one go; the best few are all that is ever needed,
+# and a collapsed network offers hundreds of thousands.
+_CHUNK = 64
 
 
 def suppress(
@@ -42,22 +42,29 @@ def suppress(
     x1, y1, x2, y2 = np.ascontiguousarray(corners.T)
     areas = np.maximum(x2 - x1, 0) * np.maximum(y2 - y1, 0)
 
-    def survivors(best: int, others: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        width = np.minimum(x2[others], x2[best]) - np.maximum(x1[others], x1[best])
-        height = np.minimum(y2[others], y2[best]) - np.maximum(y1[others], y1[best])
+    def overlaps(
+        some: npt.NDArray[np.int64], others: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.bool_]:
+        one = some[:, None]
+        width = np.minimum(x2[one], x2[others]) - np.maximum(x1[one], x1[others])
+        height = np.minimum(y2[one], y2[others]) - np.maximum(y1[one], y1[others])
         shared = np.maximum(width, 0) * np.maximum(height, 0)
-        apart = shared <= iou * (areas[others] + areas[best] - shared)
-        stays: npt.NDArray[np.bool_] = apart | (labels[others] != labels[best])
-        return others[stays]
+        apart = shared <= iou * (areas[one] + areas[others] - shared)
+        hit: npt.NDArray[np.bool_] = ~apart & (labels[one] == labels[others])
+        return hit
 
     kept: list[int] = []
     for start in range(0, len(order), _CHUNK):
         left = np.arange(start, min(start + _CHUNK, len(order)))
-        for best in kept:
-            left = survivors(best, left)
-        while len(left) and len(kept) < limit:
-            kept.append(int(left[0]))
-            left = survivors(kept[-1], left[1:])
-        if len(kept) == limit:
-            break
+        if kept:
+            left = left[~overlaps(np.array(kept), left).any(axis=0)]
+        hits = overlaps(left, left)
+        gone = np.zeros(len(left), np.bool_)
+        for place, candidate in enumerate(left.tolist()):
+            if gone[place]:
+                continue
+            if len(kept) == limit:
+                return order[kept]
+            kept.append(candidate)
+            gone |= hits[place]
     return order[kept]

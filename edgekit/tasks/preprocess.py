@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +22,16 @@ _INTERPOLATIONS = {
     "area": cv2.INTER_AREA,
 }
 
+# (top, bottom, left, right) of the picture in the network input, pixels.
+_Place = tuple[int, int, int, int]
+
 
 class Preprocessor:
     """Lays images into a network input as a card says.
 
     A pixel has only 256 values, so scale, mean and std become one table a channel: one pass over
-    the picture. A network that takes uint8 gets the pixels as they were resized.
+    the picture, into the network's own buffer where that is given. A network that takes uint8 gets
+    the pixels as they were resized. Used from any thread.
 
     Args:
         preprocess: The card's section.
@@ -61,34 +68,56 @@ class Preprocessor:
                     hint="Leave out `scale`, `mean` and `std`; the graph itself normalises.",
                 )
             self._table = self._table.astype(np.uint8)
+        # Pixels that only change their type are copied in half the time of a table.
+        self._plain = bool((self._table == np.arange(256)[:, None]).all())
+        self._columns = [np.ascontiguousarray(column) for column in self._table.T]
+        rows, columns = preprocess.size
+        channels = preprocess.channels
+        self._shape = (
+            (1, channels, rows, columns) if layout == "NCHW" else (1, rows, columns, channels)
+        )
 
-    def __call__(self, image: Image) -> tuple[Input, Fit]:
+    def __call__(self, image: Image, out: Input | None = None) -> tuple[Input, Fit]:
         """Lay one image into the network input.
 
         Args:
             image: (H, W, 3) uint8, BGR, any H and W from 1.
+            out: Where to write it: C-contiguous, of the shape and type returned; None makes one.
 
         Returns:
             (1, C, H, W) or (1, H, W, C), float32 or uint8, and how the image was fitted.
 
         Raises:
-            BadInput: The array is no such image.
+            BadInput: The array is no such image, or `out` no such network input.
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
             raise BadInput(
                 f"An image is (H, W, 3) uint8 in BGR, got {image.shape} {image.dtype}.",
                 hint="Read it with edgekit.tasks.images.read_image.",
             )
+        if out is None:
+            out = np.empty(self._shape, self._table.dtype)
+        elif (
+            out.shape != self._shape or out.dtype != self._table.dtype or not out.flags.c_contiguous
+        ):
+            raise BadInput(
+                f"The card's `preprocess` makes {self._shape} {self._table.dtype}, which does not "
+                f"fit an input of {out.shape} {out.dtype}.",
+                hint="Check `preprocess.size`, `preprocess.colour` and the input's `layout`.",
+            )
         if self.preprocess.colour == "GRAY":
-            image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)  # type: ignore[assignment]
-        fitted, fit = self._fit(image)
-        return self._normalise(fitted), fit
+            grey = _SCRATCH.array("grey", image.shape[:2])
+            image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY, dst=grey)  # type: ignore[assignment]
+        fitted, fit, place = self._fit(image)
+        self._normalise(fitted, out, place)
+        return out, fit
 
-    def _fit(self, image: Image) -> tuple[Image, Fit]:
-        """Return the image as (h, w[, 3]) uint8 of the network's size, and its Fit."""
+    def _fit(self, image: Image) -> tuple[Image, Fit, _Place]:
+        """Return the image as (h, w[, 3]) uint8, its Fit, and the place of the input it fills."""
         height, width = image.shape[:2]
         rows, columns = self.preprocess.size
         top = left = 0
+        place = (0, rows, 0, columns)
         if self.preprocess.resize == "stretch":
             scale_y, scale_x = rows / height, columns / width
             fitted = self._resize(image, (rows, columns))
@@ -106,8 +135,8 @@ class Preprocessor:
             )
             if centred:
                 top, left = (rows - new[0]) // 2, (columns - new[1]) // 2
-            fitted = np.full((rows, columns, *image.shape[2:]), self.preprocess.pad, np.uint8)
-            fitted[top : top + new[0], left : left + new[1]] = self._resize(image, new)
+            place = (top, top + new[0], left, left + new[1])
+            fitted = self._resize(image, new)
         else:
             ratio = max(rows / height, columns / width)
             if self.preprocess.resize_to is not None:
@@ -118,7 +147,7 @@ class Preprocessor:
             y, x = (new[0] - rows) // 2, (new[1] - columns) // 2
             top, left = -y, -x
             fitted = self._resize(image, new)[y : y + rows, x : x + columns]
-        return fitted, Fit(
+        fit = Fit(
             image=(height, width),
             size=(rows, columns),
             scale_x=scale_x,
@@ -126,38 +155,80 @@ class Preprocessor:
             left=float(left),
             top=float(top),
         )
+        return fitted, fit, place
 
     def _resize(self, image: Image, size: tuple[int, int]) -> Image:
         if image.shape[:2] == size:
             return image
-        interpolation = _INTERPOLATIONS[self.preprocess.interpolation]
         return cv2.resize(  # type: ignore[return-value]
-            image, (size[1], size[0]), interpolation=interpolation
+            image,
+            (size[1], size[0]),
+            dst=_SCRATCH.array("resized", (*size, *image.shape[2:])),
+            interpolation=_INTERPOLATIONS[self.preprocess.interpolation],
         )
 
-    def _normalise(self, image: Image) -> Input:
-        """Turn (h, w[, 3]) uint8 BGR into the network input."""
-        rows, columns = image.shape[:2]
-        if image.ndim == 2:
-            grey: Input = cv2.LUT(image, self._table[:, 0])  # type: ignore[assignment]
-            return grey.reshape(
-                (1, 1, rows, columns) if self.layout == "NCHW" else (1, rows, columns, 1)
-            )
+    def _normalise(self, image: Image, out: Input, place: _Place) -> None:
+        """Write (h, w[, 3]) uint8 BGR into its place of the network input, and fill the rest."""
+        top, bottom, left, right = place
         rgb = self.preprocess.colour == "RGB"
-        if self.layout == "NHWC":
-            ordered: Image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if rgb else image  # type: ignore[assignment]
-            if self._table.dtype == np.uint8:
-                # A copy, because a picture of the right size is still the caller's own.
-                return ordered.copy()[None]
-            packed: Input = cv2.LUT(ordered, self._table[None])  # type: ignore[assignment]
-            return packed[None]
-        out = np.empty((1, 3, rows, columns), self._table.dtype)
-        for source, plane in enumerate(cv2.split(image)):
+        if self.layout == "NHWC" and image.ndim == 3:
+            inside = out[0, top:bottom, left:right]
+            if rgb:
+                ordered = _SCRATCH.array("ordered", image.shape)
+                image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB, ordered)  # type: ignore[assignment]
+            if self._plain:
+                np.copyto(inside, image)
+            else:
+                cv2.LUT(image, self._table[None], inside)
+            around = self._table[self.preprocess.pad]
+            # A row of three different numbers is filled far slower than with one number.
+            _fill_around(out[0], place, around[0] if (around == around[0]).all() else around)
+            return
+        planes: Sequence[Image] = (image,)
+        if image.ndim == 3:
+            planes = cv2.split(image, _SCRATCH.planes(image.shape[:2]))  # type: ignore[assignment]
+        # With a single channel, (1, H, W, 1) is laid out like (1, 1, H, W).
+        channels = out.reshape(len(planes), *self.preprocess.size)
+        for source, plane in enumerate(planes):
             channel = 2 - source if rgb else source
-            out[0, channel] = cv2.LUT(
-                plane, np.ascontiguousarray(self._table[:, channel]), out[0, channel]
-            )
-        return out
+            whole = channels[channel]
+            inside = whole[top:bottom, left:right]
+            if self._plain:
+                np.copyto(inside, plane)
+            else:
+                cv2.LUT(plane, self._columns[channel], inside)
+            _fill_around(whole, place, self._table[self.preprocess.pad, channel])
+
+
+class _Scratch(threading.local):
+    """Pictures between two steps, kept for the next image: new memory costs more than the steps."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, Image] = {}
+
+    def array(self, name: str, shape: tuple[int, ...]) -> Image:
+        """Return an array of any content; the same as last time where the shape is."""
+        kept = self._arrays.get(name)
+        if kept is None or kept.shape != shape:
+            kept = self._arrays[name] = np.empty(shape, np.uint8)
+        return kept
+
+    def planes(self, shape: tuple[int, int]) -> tuple[Image, Image, Image]:
+        """Return three channels."""
+        first, second, third = self.array("planes", (3, *shape))
+        return first, second, third
+
+
+_SCRATCH = _Scratch()
+
+
+def _fill_around(plane: Input, place: _Place, value: Input | np.generic) -> None:
+    """Fill what a picture leaves free of (H, W) or of (H, W, C)."""
+    top, bottom, left, right = place
+    plane[:top] = value
+    plane[bottom:] = value
+    plane[top:bottom, :left] = value
+    plane[top:bottom, right:] = value
 
 
 def levels(preprocess: Preprocess) -> npt.NDArray[np.float32]:

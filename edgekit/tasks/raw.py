@@ -13,7 +13,7 @@ __all__ = ["RawTask"]
 class RawTask:
     """The task "raw": arrays are fed as they are, and there is no metric."""
 
-    def preprocess(self, image: Image) -> tuple[Input, Fit]:
+    def preprocess(self, image: Image, out: Input | None = None) -> tuple[Input, Fit]:
         """Refuse: nothing is known of what the inputs mean.
 
         Raises:

@@ -44,11 +44,12 @@ class Fit:
 class Task(Protocol):
     """Turns an image into a network input and the network's outputs into a result."""
 
-    def preprocess(self, image: Image) -> tuple[Input, Fit]:
+    def preprocess(self, image: Image, out: Input | None = None) -> tuple[Input, Fit]:
         """Lay an image into the network input.
 
         Args:
             image: (H, W, 3) uint8, BGR as OpenCV reads it.
+            out: Where to write it, C-contiguous: an engine's own buffer; None makes an array.
 
         Returns:
             (1, C, H, W) (or NHWC) float32 (or uint8), as the card says, and how it was fitted.

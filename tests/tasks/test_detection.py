@@ -2,8 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from edgekit.core.card import card_from_dict
 from edgekit.core.errors import BadInput
+from edgekit.tasks.heads import HEADS
+from edgekit.tasks.nms import suppress
 from edgekit.tasks.registry import task_for
 
 
@@ -111,3 +116,44 @@ def test_a_users_head_goes_the_same_way(card, tmp_path):
         task_for(made, folder=tmp_path)
     found = detect(task_for(made, folder=tmp_path, trust_code=True), {}, image=(10, 20))
     assert found.boxes.tolist() == [[0, 0, 20, 10]]
+
+
+def by_the_book(outputs, decode, size, confidence, iou, limit):
+    """Decode every row, then look at every class of it."""
+    boxes, scores, _ = HEADS[decode](outputs, size, -np.inf)
+    rows, classes = np.nonzero(scores >= confidence)
+    finite = np.isfinite(boxes[rows]).all(axis=1)
+    rows, classes = rows[finite], classes[finite]
+    found = boxes[rows], scores[rows, classes], classes
+    kept = suppress(*found, iou=iou, limit=limit)
+    return [each[kept] for each in found]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    decode=st.sampled_from(sorted(HEADS)),
+    seed=st.integers(0, 1000),
+    classes=st.integers(1, 5),
+    confidence=st.sampled_from([0.0, 0.01, 0.5, 0.75, 1.0]),
+    # Eighths make equal scores, which keep their order.
+    eighths=st.booleans(),
+    dtype=st.sampled_from([np.float32, np.float16]),
+)
+def test_leaving_rows_out_early_changes_no_bit(decode, seed, classes, confidence, eighths, dtype):
+    random = np.random.default_rng(seed)
+    size, anchors = (32, 64), 4 * 8 + 2 * 4 + 1 * 2
+    rows = random.random((1, anchors, 5 + classes)).astype(dtype)
+    if eighths:
+        rows[..., 4:] = np.round(rows[..., 4:] * 8) / 8
+    rows[0, random.integers(0, anchors, 3), random.integers(0, 5 + classes, 3)] = np.nan
+    if decode == "yolov8":
+        rows = np.delete(rows, 4, axis=2).transpose(0, 2, 1)
+    outputs = {"y": np.ascontiguousarray(rows)}
+    section = {"schema": "edgekit.card/1", "task": "detection", "labels": ["a"] * classes}
+    section["preprocess"] = {"size": list(size), "resize": "stretch"}
+    section["postprocess"] = {"decode": decode, "iou": 0.5, "max_detections": 20}
+    task = task_for(card_from_dict(section, "test"))
+    found = detect(task, outputs, image=size, confidence=confidence)
+    expected = by_the_book(outputs, decode, size, confidence, 0.5, 20)
+    for one, other in zip((found.boxes, found.scores, found.classes), expected, strict=True):
+        assert np.array_equal(one, other)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import pytest
@@ -231,3 +233,92 @@ def test_a_uint8_input_is_no_view_of_the_callers_picture(colour):
 def test_preprocessing_that_contradicts_the_input_is_refused(tensor, section, words):
     with pytest.raises(BadInput, match=words):
         preprocessor(make({"x": tensor}, **section))
+
+
+def plainly(section, layout, image):
+    """Resize, pad, normalise: an array a step."""
+    image = (
+        image if section.colour != "GRAY" else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[..., None]
+    )
+    (height, width), (rows, columns) = image.shape[:2], section.size
+    ratio = min(rows / height, columns / width)
+    new = max(1, round(height * ratio)), max(1, round(width * ratio))
+    if new != (height, width):
+        image = cv2.resize(image, new[::-1]).reshape(*new, -1)
+    canvas = np.full((rows, columns, image.shape[2]), section.pad, np.uint8)
+    top, left = (rows - new[0]) // 2, (columns - new[1]) // 2
+    canvas[top : top + new[0], left : left + new[1]] = image
+    ordered = canvas[..., ::-1] if section.colour == "RGB" else canvas
+    levels = np.arange(256)[:, None] * section.scale
+    levels = (levels - section.mean[: image.shape[2]]) / section.std[: image.shape[2]]
+    numbers = np.take_along_axis(levels, ordered.reshape(-1, image.shape[2]).astype(int), 0)
+    numbers = numbers.reshape(ordered.shape).astype(np.float32)
+    return numbers if layout == "NHWC" else numbers.transpose(2, 0, 1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    images=st.lists(sides, min_size=1, max_size=4),
+    size=st.tuples(st.integers(1, 64), st.integers(1, 64)),
+    colour=st.sampled_from(["RGB", "BGR", "GRAY"]),
+    layout=st.sampled_from(["NCHW", "NHWC"]),
+    numbers=st.sampled_from(
+        [
+            {},
+            {"scale": 1 / 255},
+            {"scale": 1 / 255, "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4)},
+        ]
+    ),
+)
+def test_images_of_any_size_in_turn_fill_a_buffer_that_is_used_again(
+    images, size, colour, layout, numbers
+):
+    channels = 1 if colour == "GRAY" else 3
+    numbers = {
+        key: value[:channels] if isinstance(value, tuple) else value
+        for key, value in numbers.items()
+    }
+    section = Preprocess(size=size, colour=colour, resize="letterbox", **numbers)
+    made = Preprocessor(section, layout)
+    out = np.full_like(made(noise(5, 5))[0], np.nan)
+    for seed, shape in enumerate(images):
+        image = noise(*shape, seed=seed)
+        before = image.copy()
+        array, _ = made(image, out)
+        assert array is out
+        assert np.array_equal(out[0], plainly(section, layout, image))
+        assert np.array_equal(image, before)
+
+
+def test_what_was_returned_stays_when_another_image_follows():
+    made = Preprocessor(Preprocess(size=(16, 16)), "NHWC", "uint8")
+    image = noise(16, 16)
+    array, _ = made(image)
+    made(noise(30, 20, seed=1))
+    assert np.array_equal(array[0], image[..., ::-1])
+    assert not np.shares_memory(array, image)
+
+
+def test_threads_do_not_meet_in_each_others_pictures():
+    made = Preprocessor(Preprocess(size=(48, 64), scale=1 / 255))
+    images = [noise(90 + seed, 120, seed=seed) for seed in range(4)]
+    expected = [made(image)[0] for image in images]
+
+    def same(index):
+        return all(np.array_equal(made(images[index])[0], expected[index]) for _ in range(50))
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(same, range(4)))
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        np.zeros((1, 3, 16, 15), np.float32),
+        np.zeros((1, 3, 16, 16), np.uint8),
+        np.zeros((1, 16, 16, 3), np.float32).transpose(0, 3, 1, 2),
+    ],
+)
+def test_a_buffer_that_does_not_fit_is_refused(out):
+    with pytest.raises(BadInput, match="does not fit an input of"):
+        Preprocessor(Preprocess(size=(16, 16)))(noise(8, 8), out)
