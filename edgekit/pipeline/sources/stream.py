@@ -84,7 +84,11 @@ class Stream:
                 hint = "Try the address in a player such as ffplay or VLC."
                 raise BadInput(sentence, hint=hint) from None
             raise SourceLost(sentence) from None
-        return self._decoding.granted
+        granted = self._decoding.granted
+        if granted.width == 0:
+            self.close()
+            raise SourceLost(f"{self.name} did not send enough to tell its size.")
+        return granted
 
     def read(self) -> Frame:
         """See FrameSource."""
