@@ -105,7 +105,7 @@ class PacedVideo:
         if self._start_ns is None:
             self._start_ns = now_ns - place_ns
         late_ns = now_ns - self._start_ns - place_ns
-        # Who took the first frame may have had to compile a model for its size: nothing is late yet.
+        # Who took the first frame may have had to compile a model for its size: nothing is late.
         if late_ns > (0 if self._number == 1 else _SECOND_NS):
             self._start_ns += late_ns
         return self._start_ns + place_ns
