@@ -19,6 +19,7 @@ from edgekit.core.documents import (
     CompileDocument,
     DataDocument,
     DebugParityDocument,
+    DemoDocument,
     DeployDocument,
     DiffDocument,
     DoctorDocument,
@@ -46,6 +47,7 @@ __all__ = [
     "compile",
     "data",
     "debug_parity",
+    "demo",
     "deploy",
     "doctor",
     "evaluate",
@@ -563,6 +565,7 @@ def deploy(
     inputs: Mapping[str, str] | None = None,
     opset: int | None = None,
     bake: Sequence[str] = (),
+    stream: tuple[int, int] | None = None,
     threads: int | None = None,
     provider_options: Mapping[str, str] | None = None,
     time: float = 10.0,
@@ -598,6 +601,8 @@ def deploy(
         inputs: As for `export`.
         opset: As for `export`.
         bake: "preprocess" and "nms": what becomes part of the graphs.
+        stream: (width, height) of the frames to come, pixels: the network input gets their shape,
+            without padding beyond the stride; None keeps the model's own.
         threads: Threads of a CPU engine; None means all physical cores.
         provider_options: Options of the targets that are execution providers, key to value.
         time: Seconds of measurement for each entry, at most.
@@ -634,6 +639,7 @@ def deploy(
         inputs=inputs or {},
         opset=opset,
         bake=bake,
+        stream=stream,
         threads=threads,
         provider_options=provider_options or {},
         time=time,
@@ -894,6 +900,122 @@ def predict(
         trust_code=trust_code,
         trust_engine=trust_engine,
         force=force,
+        progress=progress or Silent(),
+    )
+
+
+def demo(
+    model: str = "edgekit:shapes",
+    *,
+    source: str | None = None,
+    size: tuple[int, int] | None = None,
+    rate: float | None = None,
+    pixel_format: str | None = None,
+    display: Literal["window", "web", "none"] | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    every_frame: bool = False,
+    save: Path | None = None,
+    detections: str | Path | None = None,
+    stats: Path | None = None,
+    confidence: float | None = None,
+    classes: Sequence[str] | None = None,
+    track: bool = False,
+    fit: Literal["stream", "model"] | None = None,
+    target: str | None = None,
+    compute: str | None = None,
+    threads: int | None = None,
+    card: Path | None = None,
+    options: Mapping[str, str] | None = None,
+    arch: str | None = None,
+    time: float | None = None,
+    trust_code: bool = False,
+    trust_pickle: bool = False,
+    trust_engine: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> DemoDocument:
+    """Show what a model sees, live: in a window, on a page, in a recording, in lines of JSON.
+
+    Returns when the source ends, the user ends it, or time is up. Needs no torch, but for a trained
+    model that is exported first.
+
+    Args:
+        model: A bundle (its best entry that runs here), BUNDLE@VARIANT, an ONNX file, a folder of
+            engines, or a source that is exported first, as for `deploy`.
+        source: A camera ("0", "/dev/video0"), a file, a folder of images, a stream ("rtsp://…"),
+            "csi", "gst:PIPELINE", or "synthetic"; None means camera 0, or synthetic without one.
+        size: (width, height) that the source is asked for, pixels.
+        rate: Frames a second that it is asked for.
+        pixel_format: FourCC that a camera is asked for, "MJPG".
+        display: None means a window, or the page where there is no display.
+        host: Address of the page; any but this machine's own asks for a token.
+        port: Of the page; 0 takes a free one.
+        every_frame: Answer every frame as fast as it goes; without it the newest frame counts, and
+            what the model has no time for is dropped.
+        save: Record what is shown, .mp4 or .mkv.
+        detections: Write the answers as JSON lines; "-" is stdout.
+        stats: Write the document as JSON.
+        confidence: Detections below it are left out, 0 to 1; None means the card's own.
+        classes: Show these only, by name or index; None means all.
+        track: Give objects a number that follows them.
+        fit: "stream" compiles the shape that needs no padding, "model" keeps the model's own; None
+            is "stream" where the model allows it, but a bundle's own.
+        target: Run here or not at all; None takes the fastest that agrees with fp32.
+        compute: Float precision the engine may compute in; None takes the fastest that agrees.
+        threads: Threads of a CPU engine; None means all physical cores, or as certified.
+        card: The model's card, over every other.
+        options: Keys of the card to values, put over it.
+        arch: "module:factory" for a state dict.
+        time: End by itself after so many seconds; None means never.
+        trust_code: Allow code of the user's (a decoder, an architecture) to run.
+        trust_pickle: Allow weights that only a full pickle can load.
+        trust_engine: Open engines that were not built on this machine.
+        force: Replace files that exist.
+        progress: Receives what is being done.
+
+    Returns:
+        What was counted; `interrupted` where Ctrl-C ended it.
+
+    Raises:
+        BadInput: No such source or model, a model that takes no images, a file that exists.
+        CheckFailed: Every entry of the bundle that would do failed its certificate.
+        Unavailable: The camera or the target is not here.
+        MissingLibrary: What the source or an output needs is not installed.
+    """
+    from edgekit.demo.request import Request
+    from edgekit.jobs import demo as job
+    from edgekit.pipeline.frame import Wanted
+
+    request = Request(
+        source=source,
+        wanted=Wanted(size=size, rate=rate, pixel_format=pixel_format),
+        display=display,
+        host=host,
+        port=port,
+        every_frame=every_frame,
+        save=save,
+        detections=None if detections is None else str(detections),
+        track=track,
+        seconds=time,
+        force=force,
+    )
+    return job.run(
+        model,
+        request,
+        stats=stats,
+        confidence=confidence,
+        classes=classes,
+        fit=fit,
+        target=target,
+        compute=compute,
+        threads=threads,
+        card=card,
+        card_options=options,
+        arch=arch,
+        trust_code=trust_code,
+        trust_pickle=trust_pickle,
+        trust_engine=trust_engine,
         progress=progress or Silent(),
     )
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Tensor", "element_bytes", "graph_tensors"]
+__all__ = ["Tensor", "element_bytes", "graph_tensors", "graph_values"]
 
 # Larger constants are no shapes: inference gets along with their type, and copies less.
 _SMALL = 1024
@@ -71,6 +71,21 @@ def graph_tensors(model: Any, sizes: Mapping[str, tuple[int, ...]]) -> dict[str,
     Returns:
         Tensor by name; those of which nothing is known are missing.
     """
+    return graph_values(model, sizes)[0]
+
+
+def graph_values(
+    model: Any, sizes: Mapping[str, tuple[int, ...]]
+) -> tuple[dict[str, Tensor], dict[str, NDArray[Any]]]:
+    """Infer the tensors of the main graph as `graph_tensors` does, and keep what was computed.
+
+    Args:
+        model: onnx.ModelProto; left as it is.
+        sizes: Input name to its shape, every axis a number.
+
+    Returns:
+        Tensor by name, and the few numbers of every node that had to be computed on the way.
+    """
     slim = _without_weights(model, sizes)
     values: dict[str, NDArray[Any]] = {}
     found = _inferred(slim)
@@ -83,7 +98,7 @@ def graph_tensors(model: Any, sizes: Mapping[str, tuple[int, ...]]) -> dict[str,
         found.setdefault(name, Tensor(_kind(value), value.shape))
     for tensor in model.graph.initializer:
         found[tensor.name] = Tensor(tensor.data_type, tuple(tensor.dims))
-    return found
+    return found, values
 
 
 def _without_weights(model: Any, sizes: Mapping[str, tuple[int, ...]]) -> Any:
@@ -176,11 +191,12 @@ def _result(
     names = [name for name in node.output if name]
     if node.domain not in ("", "ai.onnx") or node.op_type in _RANDOM or not names:
         return None
-    if node.op_type == "Shape" and not node.attribute:
+    if node.op_type == "Shape":
         tensor = found.get(node.input[0])
         if tensor is None or tensor.shape is None:
             return None
-        return {names[0]: np.array(tensor.shape, np.int64)}
+        cut = {entry.name: entry.i for entry in node.attribute}
+        return {names[0]: np.array(tensor.shape[cut.get("start", 0) : cut.get("end")], np.int64)}
     if any(name and name not in known for name in node.input) or any(_graphs(node)):
         return None
     if node.op_type == "Constant" and any(

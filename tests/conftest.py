@@ -178,7 +178,7 @@ def browser(tmp_path_factory):
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     chromedriver = shutil.which("chromedriver")
     if chromium is None or chromedriver is None:
-        pytest.skip("no chromium and chromedriver on this machine; .ci/browser installs them")
+        pytest.skip("no chromium and chromedriver on this machine; .ci/system installs them")
     pytest.importorskip("selenium")
     opened = Browser(chromium, chromedriver, tmp_path_factory.mktemp("profile"))
     yield opened

@@ -19,6 +19,7 @@ COMMANDS = {
     "deploy": "Do all of it: write a certified bundle, name the best variant.",
     "verify": "Check a bundle on arrival, down to its answers.",
     "pack": "Put what the device needs into one folder.",
+    "demo": "Show what a model sees, live, and how old it is.",
     "predict": "Answer images: annotated pictures and JSON.",
     "report": "Write one page about bundles and results: what to ship, and why.",
     "debug": "Find the node that makes a check fail.",

@@ -36,6 +36,7 @@ __all__ = [
     "confidence_of_ratio",
     "data",
     "fail_on",
+    "fastest_compute",
     "force",
     "inputs",
     "limits",
@@ -190,6 +191,11 @@ best_compute = click.option(
     "--compute",
     type=_COMPUTE,
     help="Float precision the engine may compute in; default: as the bundle recommends, else fp32.",
+)
+fastest_compute = click.option(
+    "--compute",
+    type=_COMPUTE,
+    help="Float precision the engine may compute in; default: the fastest that agrees with fp32.",
 )
 
 

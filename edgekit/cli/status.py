@@ -29,12 +29,13 @@ def status_of(document: object, gates: Mapping[str, Any]) -> int:
         gates: Which of GATES are on.
 
     Returns:
-        DONE or FAILED.
+        DONE or FAILED; INTERRUPTED for what Ctrl-C ended and has a result all the same.
     """
     from edgekit.core.documents import (
         BenchDocument,
         CompareDocument,
         DebugParityDocument,
+        DemoDocument,
         DeployDocument,
         ExportDocument,
         PackDocument,
@@ -44,6 +45,8 @@ def status_of(document: object, gates: Mapping[str, Any]) -> int:
     )
 
     failed = False
+    if isinstance(document, DemoDocument) and document.interrupted:
+        return INTERRUPTED
     if isinstance(
         document,
         DebugParityDocument | ExportDocument | PackDocument | QuantizeDocument | VerifyDocument,

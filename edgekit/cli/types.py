@@ -11,6 +11,7 @@ import click
 __all__ = [
     "Number",
     "Percent",
+    "StreamSize",
     "fail_conditions",
     "named_numbers",
     "named_profiles",
@@ -58,6 +59,34 @@ class Percent(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         if found is None:
             self.fail(f"{value!r} is no share from 0% to below 100%, for instance 3%.", param, ctx)
         return found
+
+
+class StreamSize(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """Width and height of a stream's frames, "1280x720"."""
+
+    name = "size"
+
+    def get_metavar(self, *_: Any, **__: Any) -> str:
+        """What the help calls a value."""
+        return "WIDTHxHEIGHT"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Return (width, height), pixels.
+
+        Raises:
+            click.BadParameter: It is no size that a stream can have.
+        """
+        from edgekit.core.errors import BadInput
+        from edgekit.core.sizes import parse_stream
+
+        if isinstance(value, tuple):
+            return value[0], value[1]
+        try:
+            return parse_stream(str(value))
+        except BadInput as error:
+            self.fail(str(error), param, ctx)
 
 
 def fail_conditions(

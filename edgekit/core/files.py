@@ -35,6 +35,7 @@ __all__ = [
     "atomic_path",
     "pretty_json",
     "refuse_unwritable",
+    "refuse_used_file",
     "refuse_used_folder",
     "replace_folder",
     "sha256_file",
@@ -109,10 +110,14 @@ def refuse_used_folder(path: Path, *, force: bool) -> None:
         raise BadInput(f"{path} exists and is not empty.", hint="Use --force or another path.")
 
 
-def refuse_unwritable(path: Path) -> None:
+def refuse_unwritable(path: Path, *, option: str = "-o") -> None:
     """Refuse a path whose folder cannot be made or written, before the work of filling it.
 
     Only looks: a disk may still fill up meanwhile.
+
+    Args:
+        path: To be made.
+        option: That the user gave it with.
 
     Raises:
         Unwritable: A file where a folder should be, no permission, or a read-only disk.
@@ -127,8 +132,28 @@ def refuse_unwritable(path: Path) -> None:
         reason = "read-only"
     if reason:
         raise Unwritable(
-            f"{path} cannot be written: {place} is {reason}.", hint="Choose another path with -o."
+            f"{path} cannot be written: {place} is {reason}.",
+            hint=f"Choose another path with {option}.",
         )
+
+
+def refuse_used_file(path: Path, *, force: bool, option: str = "-o") -> None:
+    """Refuse to write a file in place of another one, or where none can be.
+
+    Args:
+        path: Of the file.
+        force: Replace an existing file.
+        option: That the user gave it with.
+
+    Raises:
+        BadInput: It exists and `force` is not given, or it is a folder.
+        Unwritable: Its folder cannot be made or written.
+    """
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder.", hint=f"Name a file with {option}.")
+    if path.exists() and not force:
+        raise BadInput(f"{path} exists already.", hint="Use --force or another path.")
+    refuse_unwritable(path, option=option)
 
 
 def replace_folder(new: Path, path: Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from edgekit.core.errors import BadInput
 
-__all__ = ["parse_size"]
+__all__ = ["parse_size", "parse_stream"]
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+# Streams have a few thousand pixels a side; more is a slip of the keyboard.
+_LARGEST = 65536
 
 
 def parse_size(text: str) -> int:
@@ -24,3 +26,23 @@ def parse_size(text: str) -> int:
     if not 0 <= size < float("inf"):
         raise BadInput(f"A size is 0 or more, not {text!r}.", hint="For instance 10GB.")
     return int(size)
+
+
+def parse_stream(text: str) -> tuple[int, int]:
+    """Parse "1280x720" into (width, height), pixels.
+
+    Raises:
+        BadInput: It is not of that form, or no size that a stream can have.
+    """
+    parts = text.lower().replace("×", "x").split("x")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
+        raise BadInput(
+            f"{text!r} is no size of a stream.", hint="Write WIDTHxHEIGHT, for instance 1280x720."
+        )
+    width, height = (int(part) for part in parts)
+    if not (0 < width <= _LARGEST and 0 < height <= _LARGEST):
+        raise BadInput(
+            f"A stream is not {width} x {height} pixels large.",
+            hint="Write WIDTHxHEIGHT, for instance 1280x720.",
+        )
+    return width, height

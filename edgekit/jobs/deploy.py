@@ -36,8 +36,10 @@ from edgekit.jobs.running.certify import Basis, judge_entry
 from edgekit.jobs.running.engines import CachedEngine, refuse_idle_options, usable
 from edgekit.jobs.running.entries import Plan, plan_entries, variants_needed
 from edgekit.jobs.running.feeds import Data, generated_feeds, golden_feeds, open_data
+from edgekit.jobs.running.fitting import StreamFit, stream_fit, stream_record
 from edgekit.tasks.baked import parse_bake
 from edgekit.tasks.registry import task_for
+from edgekit.tasks.stream_shape import card_at
 
 __all__ = ["Prepared", "course_of", "parity_feeds", "prepare", "prove", "run", "variants_of"]
 
@@ -54,6 +56,7 @@ class Prepared:
         card: The user's, before the graphs fill it in.
         card_folder: Where a user's decoder is looked for.
         data: None where none was given.
+        fit: The network input for the stream; None where none was named.
         notes: Sentences worth telling.
         reported: Whether there is to be a report page; its libraries are an extra.
     """
@@ -64,6 +67,7 @@ class Prepared:
     card_folder: Path
     data: Data | None
     notes: list[str]
+    fit: StreamFit | None = None
     reported: bool = True
 
 
@@ -87,7 +91,17 @@ def prepare(request: DeployRequest) -> Prepared:
     targets = [usable(target) for target in dict.fromkeys(request.targets)]
     refuse_idle_options(request.provider_options, [target for target, _ in targets])
     plans = plan_entries(targets, request.precision, request.compute)
-    card, folder = source_card(source, request.card, request.options)
+    card, folder = source_card(
+        source,
+        request.card,
+        request.options,
+        inputs=request.inputs,
+        trust_code=request.trust_code,
+        trust_pickle=request.trust_pickle,
+    )
+    fit = stream_fit(source, card, request.stream) if request.stream is not None else None
+    if fit is not None and fit.exported:
+        card = card_at(card, fit.size)
     data = None
     if request.data is not None or request.calibration is not None:
         data = open_data(request.data, card, calibration=request.calibration, seed=request.seed)
@@ -95,10 +109,10 @@ def prepare(request: DeployRequest) -> Prepared:
     refuse_unbakeable(card, parse_bake(request.bake), request.output / "main.onnx")
     if request.sign is not None:
         read_private_key(request.sign)
-    notes: list[str] = []
+    notes: list[str] = [] if fit is None else [str(fit)]
     if data is None or not data.can_calibrate:
         plans = _without_int8(plans, request.precision, notes)
-    return Prepared(source, plans, card, folder, data, notes, _reported(request, notes))
+    return Prepared(source, plans, card, folder, data, notes, fit, _reported(request, notes))
 
 
 def _reported(request: DeployRequest, notes: list[str]) -> bool:
@@ -126,7 +140,9 @@ def course_of(request: DeployRequest, prepared: Prepared) -> Course:
 
 def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> DeployDocument:
     notes = prepared.notes
-    model = exported(stages, request, prepared.card, prepared.data)
+    model = exported(
+        stages, request, prepared.card, prepared.data, prepared.fit, prepared.card_folder
+    )
     notes += model.notes
     if model.verdict == "FAIL":
         notes.append("The exported graph itself differs from the reference; see the checks.")
@@ -169,6 +185,7 @@ def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> Deplo
         reference=known.name,
         reference_metric=known.truths.metric,
         environment=measured_in,
+        stream=stream_record(prepared.fit),
         notes=tuple(notes),
         stages=tuple(stages.done),
     )

@@ -20,6 +20,7 @@ from edgekit.jobs.deploying.proving import compiled, examined, measured
 from edgekit.jobs.deploying.request import DeployRequest
 from edgekit.jobs.deploying.stages import Missing, Stages
 from edgekit.jobs.running.certify import Basis
+from edgekit.jobs.running.fitting import stream_record
 
 __all__ = ["run"]
 
@@ -72,13 +73,24 @@ def run(request: DeployRequest, progress: Progress) -> PlanDocument:
         seconds=round(sum(one.seconds for one in missing), 1),
         size_bytes=sum(one.size_bytes for one in missing),
         cache_bytes=sum(record.size_bytes for record in history),
+        stream=stream_record(prepared.fit),
         notes=tuple(prepared.notes),
     )
 
 
 def _walk(stages: Stages, request: DeployRequest, prepared: Prepared) -> None:
     """Look at every stage whose inputs are known; `stages` keeps those that are in the cache."""
-    model = _present(partial(exported, stages, request, prepared.card, prepared.data))
+    model = _present(
+        partial(
+            exported,
+            stages,
+            request,
+            prepared.card,
+            prepared.data,
+            prepared.fit,
+            prepared.card_folder,
+        )
+    )
     if model is None:
         return
     known = _present(partial(prove, stages, request, prepared, model))

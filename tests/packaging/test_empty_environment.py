@@ -16,7 +16,7 @@ from edgekit.cli.catalogue import COMMANDS
 
 ABSENT = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "onnxscript", "onnxslim",
           "safetensors", "pycocotools", "sklearn", "cryptography", "jinja2",
-          "matplotlib")  # fmt: skip
+          "matplotlib", "aiohttp", "av", "prometheus_client")  # fmt: skip
 
 IMPORT_ALL = """
 import importlib, pkgutil, edgekit

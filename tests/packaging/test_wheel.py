@@ -7,6 +7,8 @@ import zipfile
 
 import pytest
 
+from edgekit.demo.web.files import FILES
+
 
 def expected_files(root, project):
     """Every file of every package, by its path in the wheel."""
@@ -46,6 +48,7 @@ def test_a_wheel_holds_the_data_that_the_package_reads(wheel):
     assert {"safetensors", "npz", "yaml", "py"} <= endings
     assert "edgekit/benchmarks/schemas/edgekit.deploy.1.json" in files
     assert {f"edgekit/benchmarks/report/page.{end}" for end in ("html.j2", "css", "js")} <= files
+    assert {f"edgekit/demo/web/{name}" for name, _ in FILES.values()} <= files
 
 
 def test_a_wheel_has_one_top_level_name(wheel):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from edgekit.core.errors import BadInput
-from edgekit.tasks.draw import _ascii, _ink, class_colour, draw
+from edgekit.tasks.draw import class_colour, draw
+from edgekit.tasks.marks import _ascii, _ink
 from edgekit.tasks.predictions import (
     BoxPrediction,
     ClassPrediction,

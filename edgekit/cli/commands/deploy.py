@@ -11,6 +11,7 @@ from edgekit.cli import options
 from edgekit.cli.examples import examples
 from edgekit.cli.recipe import config
 from edgekit.cli.reporting import reporting
+from edgekit.cli.types import StreamSize
 
 if TYPE_CHECKING:
     from edgekit.core.documents import DeployDocument, PlanDocument
@@ -50,6 +51,11 @@ __all__ = ["command"]
 @options.inputs
 @options.opset
 @options.bake
+@click.option(
+    "--stream",
+    type=StreamSize(),
+    help="Fit the network input to frames of this size, so that none of it is padding.",
+)
 @options.threads
 @options.time(help="Longest measurement of each entry.")
 @click.option(

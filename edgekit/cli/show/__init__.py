@@ -8,6 +8,7 @@ from edgekit.cli.show.bench import show_bench
 from edgekit.cli.show.bundle import show_verify
 from edgekit.cli.show.cache import show_cache
 from edgekit.cli.show.compare import show_compare
+from edgekit.cli.show.demo import show_demo
 from edgekit.cli.show.deploy import show_deploy
 from edgekit.cli.show.diff import show_diff
 from edgekit.cli.show.inspect import show_inspect
@@ -32,6 +33,7 @@ from edgekit.core.documents import (
     CompileDocument,
     DataDocument,
     DebugParityDocument,
+    DemoDocument,
     DeployDocument,
     DiffDocument,
     DoctorDocument,
@@ -73,6 +75,8 @@ def show(document: object, console: Console | None = None) -> None:
             show_data(document, console)
         case DebugParityDocument():
             show_debug_parity(document, console)
+        case DemoDocument():
+            show_demo(document, console)
         case DeployDocument():
             show_deploy(document, console)
         case DiffDocument():

@@ -40,10 +40,12 @@ from edgekit.core.documents.debugging import (
 from edgekit.core.documents.demo import (
     DemoDocument,
     DemoEvent,
+    DemoFrame,
     DemoRates,
     DemoSource,
     Distribution,
 )
+from edgekit.core.documents.demo_page import DemoFound, DemoHealthDocument, DemoStateDocument
 from edgekit.core.documents.deployment import (
     DeployDocument,
     DeployEntry,
@@ -51,6 +53,7 @@ from edgekit.core.documents.deployment import (
     PlanDocument,
     PlannedStage,
     Recommendation,
+    StreamShape,
 )
 from edgekit.core.documents.document import Document, Environment, ErrorDocument, OutputParity
 from edgekit.core.documents.engines import EngineFacts, EngineLayer
@@ -105,8 +108,12 @@ __all__ = [
     "DebugParityDocument",
     "DemoDocument",
     "DemoEvent",
+    "DemoFound",
+    "DemoFrame",
+    "DemoHealthDocument",
     "DemoRates",
     "DemoSource",
+    "DemoStateDocument",
     "DeployDocument",
     "DeployEntry",
     "DeployStage",
@@ -158,6 +165,7 @@ __all__ = [
     "RuntimeLimit",
     "StageLatency",
     "StageTime",
+    "StreamShape",
     "TappedTensor",
     "VerifyDocument",
     "VerifyEntry",
@@ -172,6 +180,8 @@ DOCUMENTS: dict[str, type[Document]] = {
     "compile": CompileDocument,
     "data": DataDocument,
     "demo": DemoDocument,
+    "demo-health": DemoHealthDocument,
+    "demo-state": DemoStateDocument,
     "deploy": DeployDocument,
     "diff": DiffDocument,
     "doctor": DoctorDocument,
@@ -180,6 +190,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "eval": EvalDocument,
     "export": ExportDocument,
     "exported": ExportedDocument,
+    "demo-frame": DemoFrame,
     "inspect": InspectDocument,
     "plan": PlanDocument,
     "parity": DebugParityDocument,

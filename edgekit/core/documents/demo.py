@@ -7,9 +7,10 @@ from typing import Literal
 import msgspec
 
 from edgekit.core.certificate import Verdict
+from edgekit.core.documents.answers import PredictedClass, PredictedObject, PredictedRegion
 from edgekit.core.documents.document import Document, Environment
 
-__all__ = ["DemoDocument", "DemoEvent", "DemoRates", "DemoSource", "Distribution"]
+__all__ = ["DemoDocument", "DemoEvent", "DemoFrame", "DemoRates", "DemoSource", "Distribution"]
 
 
 class Distribution(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +92,7 @@ class DemoDocument(Document, frozen=True, kw_only=True):
         detections: Objects found, all frames together.
         events: The source's states, oldest first.
         saved: The recording; null without one.
+        interrupted: Whether Ctrl-C ended it.
         notes: What a user must know, each a sentence.
     """
 
@@ -120,5 +122,35 @@ class DemoDocument(Document, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
     events: tuple[DemoEvent, ...] = ()
     saved: str | None = None
+    interrupted: bool = False
     notes: tuple[str, ...] = ()
     environment: Environment | None = None
+
+
+class DemoFrame(Document, frozen=True, kw_only=True):
+    """One line of --detections: what was found in one frame.
+
+    Attributes:
+        frame: Its number, from 0; gaps are frames that were dropped.
+        captured: When its picture was taken: UTC, ISO 8601, to the microsecond.
+        at_s: Seconds between the first line's capture and this one's.
+        position_s: Its place in a file, seconds; null for what has no beginning.
+        age_ms: From its capture to its detections.
+        width: Pixels.
+        height: Pixels.
+        detections: Best first; null for another task.
+        classes: The five most probable; null for another task.
+        regions: Every class that occurs, largest first; null for another task.
+    """
+
+    schema: Literal["edgekit.demo-frame/1"] = "edgekit.demo-frame/1"
+    frame: int
+    captured: str
+    at_s: float
+    position_s: float | None
+    age_ms: float
+    width: int
+    height: int
+    detections: tuple[PredictedObject, ...] | None = None
+    classes: tuple[PredictedClass, ...] | None = None
+    regions: tuple[PredictedRegion, ...] | None = None

@@ -17,6 +17,7 @@ __all__ = [
     "PlanDocument",
     "PlannedStage",
     "Recommendation",
+    "StreamShape",
 ]
 
 
@@ -81,8 +82,26 @@ class DeployStage(msgspec.Struct, frozen=True, kw_only=True):
     created: str
 
 
+class StreamShape(msgspec.Struct, frozen=True, kw_only=True):
+    """The network input that a stream needs; nothing of it is padding beyond the stride.
+
+    Attributes:
+        stream: [width, height] of the frames, pixels.
+        shape: [height, width] of the network input, pixels.
+        model: [height, width] of the model's own input, pixels.
+    """
+
+    stream: tuple[int, int]
+    shape: tuple[int, int]
+    model: tuple[int, int]
+
+
 class DeployDocument(Document, frozen=True, kw_only=True):
-    """A bundle made."""
+    """A bundle made.
+
+    Attributes:
+        stream: What `--stream` made of the network input; null without it.
+    """
 
     schema: Literal["edgekit.deploy/1"] = "edgekit.deploy/1"
     bundle: str
@@ -94,6 +113,7 @@ class DeployDocument(Document, frozen=True, kw_only=True):
     reference: str
     reference_metric: Metric | None
     environment: Environment
+    stream: StreamShape | None = None
     notes: tuple[str, ...] = ()
     stages: tuple[DeployStage, ...] = ()
 
@@ -123,6 +143,7 @@ class PlanDocument(Document, frozen=True, kw_only=True):
         seconds: Estimate of the time, cached stages left out.
         size_bytes: Estimate of the size of what would be made, cached stages left out.
         cache_bytes: Size of the cache now.
+        stream: As for the bundle.
     """
 
     schema: Literal["edgekit.plan/1"] = "edgekit.plan/1"
@@ -133,4 +154,5 @@ class PlanDocument(Document, frozen=True, kw_only=True):
     seconds: float
     size_bytes: int
     cache_bytes: int
+    stream: StreamShape | None = None
     notes: tuple[str, ...] = ()

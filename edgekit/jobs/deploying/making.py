@@ -28,7 +28,9 @@ from edgekit.jobs.export import export_graphs
 from edgekit.jobs.quantize import calibrate_graphs, write_variant
 from edgekit.jobs.running.baking import bake_main
 from edgekit.jobs.running.feeds import Data
+from edgekit.jobs.running.fitting import StreamFit, fit_graph
 from edgekit.tasks.baked import baked_card, parse_bake
+from edgekit.tasks.stream_shape import shape_text
 
 __all__ = ["Calibrated", "ExportedModel", "calibrated", "exported", "variant"]
 
@@ -50,6 +52,7 @@ class ExportedModel:
         verdict: Of the parity of the exported graphs.
         notes: Sentences worth telling.
         code: sha256 over the Python code that the model's definition consists of.
+        fitted: Whether the graph was rewritten for the stream after its export.
     """
 
     variant: Variant
@@ -58,6 +61,7 @@ class ExportedModel:
     verdict: Verdict
     notes: tuple[str, ...]
     code: str
+    fitted: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,25 @@ class Calibrated:
 
 
 def exported(
-    stages: Stages, request: DeployRequest, card: ModelCard, data: Data | None
+    stages: Stages,
+    request: DeployRequest,
+    card: ModelCard,
+    data: Data | None,
+    fit: StreamFit | None = None,
+    folder: Path = Path(),
 ) -> ExportedModel:
-    """Export the model, checked against its reference."""
+    """Export the model, checked against its reference.
+
+    Args:
+        stages: The job's.
+        request: What was asked for.
+        card: At the stream's size already where the source is exported at it.
+        data: None where none was given.
+        fit: To the stream; None where none was named.
+        folder: Where a decoder that the card names lies.
+    """
     source = request.parsed
+    rewritten = fit if fit is not None and not fit.exported else None
     feeds = data.feeds(_EXPORT_IMAGES) if data is not None else {}
     parts = {
         **source_parts(source),
@@ -84,11 +103,14 @@ def exported(
         **tools(*_EXPORTERS),
     }
 
-    def make(folder: Path) -> None:
+    if rewritten is not None:
+        parts["stream"] = shape_text(rewritten.size)
+
+    def make(place: Path) -> None:
         made = export_graphs(
             source,
             card,
-            folder,
+            place,
             inputs=request.inputs,
             feeds=feeds,
             opset=request.opset,
@@ -98,14 +120,26 @@ def exported(
             progress=stages.progress,
         )
         outcome = made.outcome
+        own = outcome.card
+        if rewritten is not None:
+            graph = outcome.graphs["main"]
+            own = fit_graph(
+                graph,
+                graph,
+                own,
+                rewritten.size,
+                folder=folder,
+                trust_code=request.trust_code,
+                progress=stages.progress,
+            )
         content = {
             "graphs": {role: path.name for role, path in outcome.graphs.items()},
-            "card": outcome.card,
+            "card": own,
             "verdict": made.verdict,
             "notes": made.notes,
             "code": {file: sha256_file(Path(file)) for file in outcome.code},
         }
-        write_packed(folder / _RESULT, content)
+        write_packed(place / _RESULT, content)
 
     stored = stages.fetch("export", source.name, parts, make, usable=_changed_code)
     result = read_packed(stored.folder / _RESULT)
@@ -117,6 +151,7 @@ def exported(
         verdict=result["verdict"],
         notes=result["notes"],
         code=digest(sorted(result["code"].values())),
+        fitted=rewritten is not None,
     )
 
 

@@ -115,7 +115,8 @@ def reference(
         found = find_reference(
             source,
             model.card,
-            original_graphs(source),
+            # A graph that was fitted to a stream is its own truth: its source has another input.
+            model.variant.paths if model.fitted else original_graphs(source),
             trust_code=request.trust_code,
             trust_pickle=request.trust_pickle,
             progress=stages.progress,

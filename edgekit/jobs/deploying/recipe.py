@@ -26,7 +26,7 @@ def write_recipe(path: Path, request: DeployRequest) -> None:
     source, limits = request.parsed, request.limits
     options = {
         "edgekit": __version__,
-        "source": request.source if source.path is None else source.path.resolve(),
+        "source": source.absolute,
         "output-path": request.output,
         "target": list(request.targets),
         "data": request.data,
@@ -44,6 +44,7 @@ def write_recipe(path: Path, request: DeployRequest) -> None:
         "input": dict(request.inputs),
         "opset": request.opset,
         "bake": list(request.bake),
+        "stream": None if request.stream is None else "{}x{}".format(*request.stream),
         "threads": request.threads,
         "provider-option": dict(request.provider_options),
         "time": request.time,

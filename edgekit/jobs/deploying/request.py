@@ -20,6 +20,7 @@ class DeployRequest:
         source: As typed.
         output: The bundle's folder.
         bake: "preprocess", "nms".
+        stream: (width, height) of the frames to come, pixels; None keeps the model's own input.
         remeasure: Measure although an equal environment's measurement is cached.
         report_images: Put the images that differ most into the bundle's report, small.
         sign: File of the private key that signs the manifest; None signs nothing.
@@ -39,6 +40,7 @@ class DeployRequest:
     inputs: Mapping[str, str] = field(default_factory=dict)
     opset: int | None = None
     bake: Sequence[str] = ()
+    stream: tuple[int, int] | None = None
     threads: int | None = None
     provider_options: Mapping[str, str] = field(default_factory=dict)
     time: float = 10.0

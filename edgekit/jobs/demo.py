@@ -1,0 +1,154 @@
+"""`edgekit demo`: a model on a camera, a file or a stream, live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal
+
+from edgekit.core.documents import DemoDocument
+from edgekit.core.files import pretty_json, refuse_used_file, write_bytes
+from edgekit.core.progress import Progress
+from edgekit.demo.controls import Controls
+from edgekit.demo.counts import Counts, Running, Tally
+from edgekit.demo.live import Live
+from edgekit.demo.outputs import Outputs
+from edgekit.demo.presenting import Presenter, Track
+from edgekit.demo.request import Request
+from edgekit.demo.sources import can_wait, demo_source, usual_source
+from edgekit.jobs.live.model import LiveModel, live_model
+from edgekit.pipeline.frame import Frame
+from edgekit.pipeline.grabber import Grabber
+from edgekit.pipeline.runner import Runner
+from edgekit.pipeline.slot import NewestSlot, ShortQueue
+from edgekit.pipeline.source import FrameSource
+from edgekit.pipeline.states import SourceEvent, StateLog
+
+__all__ = ["Fit", "run"]
+
+Fit = Literal["stream", "model"]
+# Frames of --every-frame that wait for the model; each may be 25 MB.
+_QUEUE = 2
+
+
+def run(
+    model: str,
+    request: Request,
+    *,
+    stats: Path | None,
+    confidence: float | None,
+    classes: Sequence[str] | None,
+    fit: Fit | None,
+    target: str | None,
+    compute: str | None,
+    threads: int | None,
+    card: Path | None,
+    card_options: Mapping[str, str] | None,
+    arch: str | None,
+    trust_code: bool,
+    trust_pickle: bool,
+    trust_engine: bool,
+    progress: Progress,
+) -> DemoDocument:
+    """See edgekit.api.demo."""
+    if stats is not None:
+        refuse_used_file(stats, force=request.force, option="--stats")
+    with ExitStack() as stack:
+        text = request.source or usual_source()
+
+        def made() -> FrameSource:
+            return demo_source(text, request.wanted, every_frame=request.every_frame)
+
+        source = made()
+        states = StateLog(lambda event: _tell(event, progress))
+        tally = Tally(
+            ShortQueue[Frame](_QUEUE) if request.every_frame else NewestSlot[Frame](),
+            hold=can_wait(source),
+        )
+        counts = Counts(states, tally)
+        outputs = Outputs(request, counts, progress)
+        stack.callback(outputs.close)
+        grabber = Grabber(source, tally, states, renew=made)
+        stack.callback(grabber.stop)
+        grabber.start()
+        granted = grabber.wait_open()
+        assert granted is not None, "nobody stops it before"
+        opened = live_model(
+            model,
+            stream=(granted.width, granted.height),
+            fit=fit,
+            target=target,
+            compute=compute,
+            threads=threads,
+            card=card,
+            card_options=card_options,
+            arch=arch,
+            trust_code=trust_code,
+            trust_pickle=trust_pickle,
+            trust_engine=trust_engine,
+            progress=progress,
+        )
+        stack.callback(opened.close)
+        progress.stage("demo")
+        controls = Controls(opened.card.labels, confidence=confidence, classes=classes)
+        counts.describe(_running(model, opened, source.name, controls, grabber))
+        for sentence in opened.warnings:
+            counts.note(sentence)
+        presenter = Presenter(
+            opened.card.labels,
+            lambda: controls.setting,
+            outputs.open(controls),
+            counts,
+            every_frame=request.every_frame,
+            track=_tracker(request),
+        )
+        runner = Runner(
+            opened.session,
+            opened.task,
+            tally,
+            presenter.deliver,
+            input_name=opened.input_name,
+            confidence=lambda: controls.setting.confidence,
+            every_frame=request.every_frame,
+        )
+        live = Live(grabber, runner, presenter, outputs, counts, controls, request.seconds)
+        tally.begin()
+        document = live.run()
+    if stats is not None:
+        write_bytes(stats, pretty_json(document))
+    return document
+
+
+def _running(
+    model: str, opened: LiveModel, source: str, controls: Controls, grabber: Grabber
+) -> Running:
+    return Running(
+        model=model,
+        task=opened.card.task,
+        target=opened.target,
+        variant=opened.variant,
+        compute=opened.compute,
+        verdict=opened.verdict,
+        shape=opened.shape,
+        own_shape=opened.own_shape,
+        source=source,
+        controls=controls,
+        granted=lambda: grabber.granted,
+    )
+
+
+def _tell(event: SourceEvent, progress: Progress) -> None:
+    """Say what became of the source, where it is not what everybody expects."""
+    if event.state in ("stalled", "reconnecting"):
+        progress.note(f"The source is {event.state}: {event.reason}")
+    elif event.state == "ended" and event.reason:
+        progress.note(f"The source ended: {event.reason}")
+
+
+def _tracker(request: Request) -> Track | None:
+    if not request.track:
+        return None
+    from edgekit.demo.tracking import Tracker
+
+    return Tracker().follow

@@ -1,0 +1,306 @@
+"""What the demo runs: any model or source, its engine found again by content and opened here.
+
+What was worked out once (the network input for the stream, the engine that is fastest here) is kept
+by the content of everything that decided it. A second start reads that and opens the engine: it
+imports neither onnx nor torch, and asks nothing of an engine that is not used.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from edgekit.benchmarks.environment import environment
+from edgekit.core.card import ModelCard, card_from_dict
+from edgekit.core.certificate import Verdict
+from edgekit.core.errors import BadInput
+from edgekit.core.files import sha256_file
+from edgekit.core.progress import Progress
+from edgekit.core.runtime import Compiled, Session
+from edgekit.core.source import Source
+from edgekit.jobs.bundles.bundle import MANIFEST, is_bundle
+from edgekit.jobs.caching.fingerprints import digest, source_parts, tools
+from edgekit.jobs.caching.lease import lease
+from edgekit.jobs.caching.store import RECORD, Stored, cache_root, fetch, stage_folder
+from edgekit.runtimes.catalogue import load_runtime, parse_target
+from edgekit.tasks import cards
+from edgekit.tasks.preprocess import image_input
+from edgekit.tasks.registry import task_for
+from edgekit.tasks.task import Task
+
+__all__ = ["Asked", "Fit", "LiveModel", "LiveRecord", "live_model"]
+
+Fit = Literal["stream", "model"]
+
+_STAGE = "live"
+_RESULT = "live.json"
+# What a source's export depends on beside edgekit.
+_EXPORTERS = ("torch", "onnx", "onnxscript", "onnxslim", "ultralytics")
+# Tasks whose answers can be drawn onto a picture.
+_SHOWN = ("classification", "detection", "segmentation")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user asked of the model; see edgekit.api.demo.
+
+    Attributes:
+        model: As typed: an ONNX file, a bundle, BUNDLE@VARIANT, a folder of engines, or a source.
+        stream: (width, height) of the frames, pixels; None where it is not known.
+        fit: Which network input: the stream's own shape or the model's; None means the stream's
+            where the model was not certified at its own.
+    """
+
+    model: str
+    stream: tuple[int, int] | None
+    fit: Fit | None
+    target: str | None
+    compute: str | None
+    threads: int | None
+    card: Path | None
+    card_options: Mapping[str, str]
+    arch: str | None
+    trust_code: bool
+    trust_pickle: bool
+    trust_engine: bool
+
+
+class LiveRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What was worked out for a model, a stream and a machine.
+
+    Attributes:
+        card: Of the graph that runs.
+        folder: Where a decoder that it names lies.
+        target: As text.
+        variant: Id.
+        compute: Float precision.
+        engine: Key of the compiled graph in the cache; empty where it lies at `place`.
+        place: Folder of an engine outside the cache.
+        own_shape: Whether the network input is the stream's own shape and not the model's.
+        verdict: Of the certificate; None where nobody certified it, or not at this shape.
+        warnings: What a user must know, each a sentence.
+        chosen: Why this engine, one sentence; empty where there was no choice.
+        files: Files that it rests on beside the model, to their sha256.
+    """
+
+    card: dict[str, Any]
+    folder: str
+    target: str
+    variant: str
+    compute: str
+    engine: str = ""
+    place: str = ""
+    own_shape: bool = False
+    verdict: Verdict | None = None
+    warnings: tuple[str, ...] = ()
+    chosen: str = ""
+    files: dict[str, str] = {}
+
+
+class LiveModel:
+    """A model opened for a stream; close it.
+
+    Attributes:
+        card: Of the graph that runs.
+        task: Lays pictures in and reads answers out.
+        session: The opened engine.
+        input_name: Of the input that takes the picture.
+        target: Where it runs, "openvino:cpu".
+        variant: Id of the variant that runs.
+        compute: Float precision the engine may compute in.
+        shape: (height, width) of the network input, pixels.
+        own_shape: Whether that is the stream's own shape and not the model's.
+        verdict: Of the certificate; None where nobody certified it, or not at this shape.
+        warnings: What a user must know, each a sentence.
+    """
+
+    def __init__(self, record: LiveRecord, card: ModelCard, task: Task, session: Session) -> None:
+        """Take over an opened session; `live_model` is the way to make one."""
+        assert card.preprocess is not None, "models without are refused"
+        found = image_input(card)
+        self.card = card
+        self.task = task
+        self.session = session
+        self.input_name = found[0] if found is not None else session.inputs[0].name
+        self.target = record.target
+        self.variant = record.variant
+        self.compute = record.compute
+        self.shape: tuple[int, int] = card.preprocess.size
+        self.own_shape = record.own_shape
+        self.verdict: Verdict | None = record.verdict
+        self.warnings = record.warnings
+
+    def close(self) -> None:
+        """Free the engine; calling it twice is allowed."""
+        self.session.close()
+
+
+def live_model(
+    model: str | os.PathLike[str],
+    *,
+    stream: tuple[int, int] | None = None,
+    fit: Fit | None = None,
+    target: str | None = None,
+    compute: str | None = None,
+    threads: int | None = None,
+    card: Path | None = None,
+    card_options: Mapping[str, str] | None = None,
+    arch: str | None = None,
+    trust_code: bool = False,
+    trust_pickle: bool = False,
+    trust_engine: bool = False,
+    progress: Progress,
+) -> LiveModel:
+    """Find or make the engine of a model for a stream, and open it in this process.
+
+    Args:
+        model: An ONNX file, a bundle, BUNDLE@VARIANT, a folder of engines, or a source such as
+            edgekit:shapes or a .pt2 file.
+        stream: (width, height) of the frames, pixels; None where it is not known.
+        fit: "stream" insists on the stream's own shape, "model" keeps the model's; None takes the
+            stream's where nothing was certified at the model's own and it can be had.
+        target: Only there; None means wherever it is fastest, or as a bundle recommends.
+        compute: Only in this float precision.
+        threads: Threads of a CPU engine; None means all physical cores, or as certified.
+        card: Card file that overrides every other.
+        card_options: Keys of the card to values as YAML would give them, put over it.
+        arch: For a state dict, the network that it belongs to.
+        trust_code: Run Python code that the model brings.
+        trust_pickle: Load weights by a full pickle.
+        trust_engine: Open engines that were built elsewhere.
+        progress: Told of what is made and of the choice.
+
+    Raises:
+        BadInput: No such model, or one whose answers cannot be shown on a picture.
+        CheckFailed: Every entry of a bundle failed its certificate, or no engine passed.
+        Unavailable: The target is not here.
+    """
+    if fit == "stream" and stream is None:
+        raise BadInput("The size of the stream is not known, so no model can be fitted to it.")
+    asked = Asked(
+        model=os.fspath(model),
+        stream=stream,
+        fit=fit,
+        target=target,
+        compute=compute,
+        threads=threads,
+        card=card,
+        card_options=dict(card_options or {}),
+        arch=arch,
+        trust_code=trust_code,
+        trust_pickle=trust_pickle,
+        trust_engine=trust_engine,
+    )
+    record = _found(asked, progress)
+    shown = card_from_dict(record.card, asked.model)
+    task = task_for(shown, folder=Path(record.folder), trust_code=trust_code)
+    if record.chosen:
+        progress.note(record.chosen)
+    place = Path(record.place) if record.place else stage_folder("engine", record.engine)
+    compiled = msgspec.json.decode((place / "compiled.json").read_bytes(), type=Compiled)
+    session = load_runtime(parse_target(compiled.target).runtime).open(compiled, place)
+    try:
+        return LiveModel(record, shown, task, session)
+    except BaseException:
+        session.close()
+        raise
+
+
+def _found(asked: Asked, progress: Progress) -> LiveRecord:
+    """What was worked out for this before, or is now."""
+    parts = _parts(asked)
+    if parts is None:
+        return _refuse_not_shown(_work_out(asked, progress), asked.model)
+
+    def make(folder: Path) -> None:
+        record = _refuse_not_shown(_work_out(asked, progress), asked.model)
+        (folder / _RESULT).write_bytes(msgspec.json.encode(record))
+
+    stored = fetch(_STAGE, Path(asked.model).name, parts, make, progress=progress, usable=_changed)
+    record = _read(stored)
+    lease(cache_root()).use(record.engine)
+    return record
+
+
+def _work_out(asked: Asked, progress: Progress) -> LiveRecord:
+    # Imported only where something is to be made: it brings in onnx.
+    from edgekit.jobs.live.preparing import prepared
+
+    return prepared(asked, progress)
+
+
+def _parts(asked: Asked) -> dict[str, str] | None:
+    """Everything the answer depends on; None for engines that are taken as they lie."""
+    place, at, variant = asked.model.rpartition("@")
+    in_bundle = bool(at) and is_bundle(Path(place))
+    path: Path | None = Path(place if in_bundle else asked.model)
+    assert path is not None
+    parts: dict[str, str] = {}
+    if is_bundle(path):
+        if asked.trust_engine:
+            return None
+        parts["bundle"] = sha256_file(path / MANIFEST)
+        parts["variant"] = variant if in_bundle else ""
+        # A decoder of the user's is looked for where the bundle lies.
+        parts["folder"] = str(path.resolve())
+    elif path.is_dir():
+        return None
+    elif path.suffix.lower() == ".onnx" and path.is_file():
+        parts["model"] = sha256_file(path)
+    else:
+        source = Source.parse(asked.model, asked.arch)
+        parts.update({**source_parts(source), **tools(*_EXPORTERS)})
+        path = source.path
+    beside = asked.card or (cards.find_card(path) if path is not None else None)
+    if beside is not None:
+        parts["card"] = digest(cards.read_card(beside))
+        parts["folder"] = str(beside.resolve().parent)
+    return {
+        **parts,
+        "stream": str(asked.stream),
+        "fit": str(asked.fit),
+        "target": str(asked.target),
+        "compute": str(asked.compute),
+        "options": digest(dict(asked.card_options)),
+        "trust": f"{asked.trust_code} {asked.trust_pickle}",
+        "machine": environment(asked.threads).sha256,
+        "threads": str(asked.threads),
+        **tools(),
+    }
+
+
+def _read(stored: Stored) -> LiveRecord:
+    return msgspec.json.decode((stored.folder / _RESULT).read_bytes(), type=LiveRecord)
+
+
+def _changed(stored: Stored) -> str:
+    """Why what was worked out must not be used: something under it is gone or another one."""
+    record = _read(stored)
+    if not (stage_folder("engine", record.engine) / RECORD).is_file():
+        return "its engine is no longer in the cache"
+    for name, sha256 in record.files.items():
+        path = Path(name)
+        if not path.is_file() or sha256_file(path) != sha256:
+            return f"{path.name} changed"
+    return ""
+
+
+def _refuse_not_shown(record: LiveRecord, model: str) -> LiveRecord:
+    card = card_from_dict(record.card, model)
+    if card.task not in _SHOWN or card.preprocess is None:
+        raise _not_shown(card, model)
+    return record
+
+
+def _not_shown(card: ModelCard, model: str) -> BadInput:
+    kind = card.provenance.get("task") or card.task
+    what = "no card that says what it answers" if kind == "raw" else f"the task {kind!r}"
+    return BadInput(
+        f"{model} has {what}; the demo shows {', '.join(_SHOWN)}.",
+        hint="Give a card with --card, see docs/card.md.",
+    )

@@ -1,0 +1,238 @@
+"""The page as an output: it starts, ends in time, and no client can hold it or the frames up."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+
+import pytest
+from fakes import Client, view_of
+
+from edgekit.core.errors import BadInput, MissingLibrary
+from edgekit.demo.output import Output
+
+
+def raw(page, text):
+    """A connection that sent a request and reads nothing."""
+    where = Client(page).where
+    connection = socket.create_connection((where.hostname, where.port))
+    connection.sendall(text.encode())
+    return connection
+
+
+def asking(path):
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def test_it_is_an_output(page):
+    output: Output = page
+    assert output.wants_picture is False
+
+
+def test_the_address_can_be_opened(page, client):
+    assert page.url.startswith("http://127.0.0.1:")
+    assert client.get("/").status == 200
+
+
+def test_a_port_in_use_is_one_sentence_with_the_option(serve):
+    port = Client(serve()).where.port
+    with pytest.raises(BadInput) as refused:
+        serve(port=port)
+    assert refused.value.message == f"Port {port} of 127.0.0.1 is in use."
+    assert "--port 0" in refused.value.hint
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_port_that_is_none_is_refused(serve, port):
+    with pytest.raises(BadInput, match="between 0 and 65535"):
+        serve(port=port)
+
+
+def test_an_address_of_another_machine_is_refused(serve):
+    with pytest.raises(BadInput, match=r"cannot be bound to 192\.0\.2\.1"):
+        serve(host="192.0.2.1")
+
+
+def test_a_name_that_nobody_knows_is_refused(serve, monkeypatch):
+    def unknown(*_, **__):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(BadInput, match="Name or service not known"):
+        serve(host="nowhere.example")
+
+
+def test_all_addresses_are_printed_as_one_that_can_be_opened(serve):
+    where = Client(serve(host="0.0.0.0")).where
+    assert where.hostname not in ("0.0.0.0", "", None)
+    assert where.query.startswith("token=")
+
+
+@pytest.mark.parametrize("library", ["aiohttp", "prometheus_client"])
+def test_a_missing_library_is_named_with_the_command(serve, monkeypatch, library):
+    import sys
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == library]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingLibrary, match=library) as missing:
+        serve()
+    assert "edgekit[demo]" in missing.value.hint
+
+
+def test_it_ends_within_a_second_although_clients_hang_on(serve):
+    page = serve()
+    page.show(view_of(0))
+    idle = [raw(page, "") for _ in range(3)]
+    half = [raw(page, "GET / HT") for _ in range(3)]
+    waiting = [raw(page, asking("/frame?after=99&client=a")) for _ in range(3)]
+    greedy = [raw(page, asking("/frame?width=1280&client=b") * 50) for _ in range(3)]
+    time.sleep(0.3)
+    start = time.monotonic()
+    page.close()
+    assert time.monotonic() - start < 1
+    assert "edgekit-page" not in {thread.name for thread in threading.enumerate()}
+    page.close()
+    page.show(view_of(1))
+    for connection in (*idle, *half, *waiting, *greedy):
+        connection.close()
+
+
+def test_a_page_that_was_never_started_closes_and_takes_views(controls, meter):
+    from edgekit.demo.web.page import WebPage
+
+    page = WebPage(controls, meter)
+    page.show(view_of(0))
+    assert not page.wants_picture
+    page.close()
+
+
+def test_the_port_is_free_again(serve):
+    page = serve()
+    port = Client(page).where.port
+    page.close()
+    serve(port=port)
+
+
+def big(number):
+    """A frame whose JPEG is larger than what a socket takes."""
+    return view_of(number, size=(3840, 2160), boxes=())
+
+
+def test_a_client_that_reads_nothing_holds_up_neither_frames_nor_others(serve, camera):
+    page = serve()
+    slow = [
+        raw(page, asking(f"/frame?after=-1&width=1280&client=slow{each}") * 100)
+        for each in range(5)
+    ]
+    running = camera(page, rate=60)
+    client, times, number = Client(page), [], -1
+    for _ in range(20):
+        start = time.monotonic()
+        reply = client.get(f"/frame?after={number}&width=640&client=quick")
+        times.append(time.monotonic() - start)
+        assert int(reply.headers["Frame-Number"]) > number
+        number = int(reply.headers["Frame-Number"])
+    assert sorted(times)[10] < 0.3
+    # Handing a view over costs the frames' thread next to nothing, whoever reads or not.
+    assert sorted(running.handed_ns)[len(running.handed_ns) * 9 // 10] < 20e6
+    for connection in slow:
+        connection.close()
+
+
+def test_a_client_that_takes_too_long_is_cut_off(serve, monkeypatch):
+    monkeypatch.setattr("edgekit.demo.web.server._SLOWEST_S", 0.3)
+    page = serve()
+    page.show(noise(0))
+    where = Client(page).where
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect((where.hostname, where.port))
+    connection.sendall(asking("/frame?width=3840").encode())
+    time.sleep(1.2)
+    connection.settimeout(5)
+    got = 0
+    with contextlib.suppress(ConnectionResetError):
+        while piece := connection.recv(1 << 16):
+            got += len(piece)
+    assert got < 8_000_000
+    connection.close()
+
+
+def noise(number):
+    """A view whose JPEG has about ten megabytes."""
+    import numpy as np
+
+    from edgekit.demo.output import View
+
+    view = view_of(number, boxes=())
+    pixels = np.random.default_rng(0).integers(0, 256, (2160, 3840, 3), dtype=np.uint8)
+    return View(view.answer, view.prediction, pixels)
+
+
+def test_a_client_that_vanishes_is_forgotten(serve, camera):
+    page = serve()
+    for each in range(10):
+        connection = raw(page, asking(f"/frame?after=99999&client={each}"))
+        # Reset instead of a polite end, as a cable that is pulled.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        time.sleep(0.02)
+        connection.close()
+    time.sleep(1.5)
+    assert not page.wants_picture
+    camera(page)
+    assert Client(page).get("/frame?client=new").status == 200
+
+
+def test_pages_beyond_the_limit_are_told_so(serve):
+    page = serve(viewers=2)
+    page.show(view_of(0))
+    client = Client(page)
+    assert [client.get(f"/frame?client={each}").status for each in "aba"] == [200] * 3
+    reply = client.get("/frame?client=c")
+    assert reply.status == 503
+    assert reply.text == "2 pages look on already, which is the limit.\n"
+    assert client.get("/state").status == 200
+
+
+def test_connections_beyond_the_limit_are_turned_away(serve, monkeypatch):
+    monkeypatch.setattr("edgekit.demo.web.page._CONNECTIONS", 5)
+    page = serve()
+    held = [raw(page, "") for _ in range(5)]
+    time.sleep(0.2)
+    assert Client(page).get("/").status == 503
+    for connection in held:
+        connection.close()
+    time.sleep(0.2)
+    assert Client(page).get("/").status == 200
+
+
+def test_what_strangers_send_prints_nothing(serve, capfd):
+    page = serve()
+    page.show(view_of(0))
+    for text in (
+        "\x16\x03\x01\x02",
+        "nonsense\r\n\r\n",
+        "GET / HTTP/9\r\n\r\n",
+        "GET /" + "a" * 99999,
+    ):
+        with contextlib.suppress(ConnectionError), raw(page, text) as connection:
+            connection.settimeout(2)
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(4096)
+    assert Client(page).get("/").status == 200
+    page.close()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_loopback_address_of_the_other_protocol_works_too(serve):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 on this machine")
+    page = serve(host="::1")
+    assert page.url.startswith("http://[::1]:")
+    assert Client(page).get("/").status == 200
