@@ -23,7 +23,7 @@ PIP := $(BIN)/python -m pip install --quiet
 PIP_KEEP_TORCH := $(PIP) --constraint $(VENV)/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run jetson test test-slow test-gpu check docs docs-links bench-fidelity bench-cli bench-errors bench-gpu schemas clean
+.PHONY: help run jetson test test-slow test-gpu check docs docs-links bench-fidelity bench-cli bench-errors bench-gpu bench-pipeline schemas clean
 
 help: ## Show these lines
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -70,6 +70,9 @@ bench-gpu: $(VENV)/run.stamp ## Measure this machine's NVIDIA GPUs; MODELS=DIR f
 
 bench-errors: $(VENV)/run.stamp ## Replay recorded noise: error rates of A against B
 	$(BIN)/python benchmarks/peers/error_rates.py
+
+bench-pipeline: $(VENV)/run.stamp ## Hold the demo's pipeline against the bare engine; MODEL=FILE.onnx, VIDEO=FILE
+	$(BIN)/python benchmarks/peers/pipeline_share.py $(MODEL) $(if $(VIDEO),--video $(VIDEO))
 
 schemas: $(VENV)/dev.stamp ## Write the JSON Schemas anew from the documents' records
 	$(BIN)/python -m edgekit.benchmarks.schemas.make
