@@ -183,7 +183,14 @@ class WebPage:
         await self._stop.wait()
         serving.close()
         pictures.close()
+        assert runner.server is not None
+        left = [connection.transport for connection in runner.server.connections]
         await runner.cleanup()
+        for transport in left:
+            if transport is not None:
+                # Closing alone waits for a reader who may never read.
+                transport.abort()
+        await asyncio.sleep(0)
 
     def _address(self, token: str) -> str:
         host = _reachable(self._host)
