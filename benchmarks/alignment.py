@@ -19,9 +19,22 @@ __all__ = ["align_detections", "is_detections"]
 _ENOUGH = 10
 
 
-def is_detections(array: Array) -> bool:
-    """Say whether an output is a list of final detections, (B, K, 6)."""
-    return array.ndim == 3 and array.shape[2] == 6
+def is_detections(array: Array, card: ModelCard | None = None) -> bool:
+    """Say whether an output is a list of final detections, (B, K, 6).
+
+    Args:
+        array: The output.
+        card: Of the model; where its rows go on with masks' coefficients or keypoints, they may be
+            as long as that asks for.
+    """
+    if array.ndim != 3:
+        return False
+    rules = card.postprocess if card is not None else None
+    if rules is None or rules.decode == "end2end":
+        return array.shape[2] == 6
+    if rules.keypoints is not None:
+        return array.shape[2] == 6 + rules.keypoints[0] * rules.keypoints[1]
+    return array.shape[2] > 6
 
 
 def align_detections(
@@ -41,22 +54,23 @@ def align_detections(
     the same objects, and rows without a partner stay: parity then collapses, instead of praising
     the few that match.
 
-    Boxes become fractions of the longer side of the network's input, so that a score weighs as much
-    as a coordinate, and the class, which is the same in a pair, becomes 0.
+    Boxes and keypoints become fractions of the longer side of the network's input, so that a score
+    weighs as much as a coordinate, and the class, which is the same in a pair, becomes 0.
 
     Args:
-        expected: Of the reference, for each call (B, K, 6): x1, y1, x2, y2 in pixels of the
-            network's input, score, class; rows with a score of 0 are unused.
+        expected: Of the reference, for each call (B, K, 6 + E): x1, y1, x2, y2 in pixels of the
+            network's input, score, class, and E numbers of a mask or of keypoints; rows with a
+            score of 0 are unused.
         got: Of the other, call by call.
         card: Of the model: its confidence and the size of its input.
 
     Returns:
-        Both, call by call, (B, R, 6) float64, R of the call. Everything comes back as it is where
+        Both, call by call, (B, R, 6 + E) float64, R of the call. Everything comes back as it is where
         shapes differ or a value is not finite.
     """
     assert card.preprocess is not None, "a detector's card has it"
     assert card.postprocess is not None, "a detector's card has it"
-    if not all(_comparable(*pair) for pair in zip(expected, got, strict=True)):
+    if not all(_comparable(*pair, card) for pair in zip(expected, got, strict=True)):
         return list(expected), list(got)
     calls = [
         [_Image.of(*images) for images in zip(*pair, strict=True)]
@@ -65,13 +79,14 @@ def align_detections(
     everything = [image for call in calls for image in call]
     bar = _bar(everything, card.postprocess.confidence)
     strangers = _strangers(everything, bar)
-    side = max(card.preprocess.size)
+    length = expected[0].shape[2] if expected else 6
+    scale = _scale(card, length)
     aligned: tuple[list[Array], list[Array]] = [], []
     for call in calls:
-        pairs = [image.rows(bar, side, alone=strangers) for image in call]
+        pairs = [image.rows(bar, scale, alone=strangers) for image in call]
         longest = max((len(one) for one, _ in pairs), default=0)
         for whose in (0, 1):
-            stacked = np.zeros((len(pairs), longest, 6))
+            stacked = np.zeros((len(pairs), longest, length))
             for rows, pair in zip(stacked, pairs, strict=True):
                 rows[: len(pair[whose])] = pair[whose]
             aligned[whose].append(stacked)
@@ -85,18 +100,21 @@ class _Image:
     Attributes:
         expected: Of the reference.
         got: Of the other.
+        given: The rows that they were read from, (K, 6 + E) each.
         pairs: (M, 2), position in `expected`, position in `got`.
     """
 
     expected: Detections
     got: Detections
+    given: tuple[Array, Array]
     pairs: npt.NDArray[np.int64]
 
     @classmethod
     def of(cls, expected: Array, got: Array) -> _Image:
-        """Read two lists of rows (K, 6) and match them."""
-        one, other = _read(expected), _read(got)
-        return cls(one, other, match(one, other))
+        """Read two lists of rows (K, 6 + E) and match them."""
+        given = tuple(rows[rows[:, 4] > 0] for rows in (expected, got))
+        one, other = (_read(rows) for rows in given)
+        return cls(one, other, (given[0], given[1]), match(one, other))
 
     def confident(self, bar: float) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """Which rows reach the bar, of each side."""
@@ -111,19 +129,19 @@ class _Image:
         return expected, got
 
     def rows(
-        self, bar: float, side: int, *, alone: bool
+        self, bar: float, scale: npt.NDArray[np.float64], *, alone: bool
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Pairs row against row in the order of `expected`; rows without a partner if `alone`."""
         reach = self.confident(bar)
         one, other = self.pairs[np.argsort(self.pairs[:, 0])].T
         count = reach[0][one] | reach[1][other]
-        expected = _rows(self.expected, one[count], side)
-        got = _rows(self.got, other[count], side)
+        expected = self.given[0][one[count]] * scale
+        got = self.given[1][other[count]] * scale
         if not alone:
             return expected, got
         has = self.partnered()
-        lost = _rows(self.expected, np.flatnonzero(reach[0] & ~has[0]), side)
-        added = _rows(self.got, np.flatnonzero(reach[1] & ~has[1]), side)
+        lost = self.given[0][reach[0] & ~has[0]] * scale
+        added = self.given[1][reach[1] & ~has[1]] * scale
         return (
             np.concatenate([expected, lost, np.zeros_like(added)]),
             np.concatenate([got, np.zeros_like(lost), added]),
@@ -151,24 +169,26 @@ def _strangers(images: Sequence[_Image], bar: float) -> bool:
     return False
 
 
-def _comparable(expected: Array, got: Array) -> bool:
+def _comparable(expected: Array, got: Array, card: ModelCard) -> bool:
     return (
         expected.shape == got.shape
-        and is_detections(expected)
+        and is_detections(expected, card)
         and bool(np.isfinite(expected).all() and np.isfinite(got).all())
     )
 
 
 def _read(rows: Array) -> Detections:
-    used = rows[rows[:, 4] > 0]
-    return Detections(used[:, :4], used[:, 4], np.rint(used[:, 5]).astype(np.int64))
+    return Detections(rows[:, :4], rows[:, 4], np.rint(rows[:, 5]).astype(np.int64))
 
 
-def _rows(
-    detections: Detections, chosen: npt.NDArray[np.integer], side: int
-) -> npt.NDArray[np.float64]:
-    """Return (M, 6): boxes as fractions of the input, score, 0."""
-    rows = np.zeros((len(chosen), 6))
-    rows[:, :4] = detections.boxes[chosen] / side
-    rows[:, 4] = detections.scores[chosen]
-    return rows
+def _scale(card: ModelCard, length: int) -> npt.NDArray[np.float64]:
+    """Return what each number of a row is multiplied by: pixels to fractions, the class to 0."""
+    assert card.preprocess is not None, "a detector's card has it"
+    assert card.postprocess is not None, "a detector's card has it"
+    scale = np.ones(length)
+    scale[:4] = 1 / max(card.preprocess.size)
+    scale[5] = 0
+    if card.postprocess.keypoints is not None:
+        step = card.postprocess.keypoints[1]
+        scale[6::step] = scale[7::step] = scale[0]
+    return scale

@@ -926,9 +926,9 @@ def demo(
     compute: str | None = None,
     threads: int | None = None,
     card: Path | None = None,
-    card_options: Mapping[str, str] | None = None,
+    options: Mapping[str, str] | None = None,
     arch: str | None = None,
-    seconds: float | None = None,
+    time: float | None = None,
     trust_code: bool = False,
     trust_pickle: bool = False,
     trust_engine: bool = False,
@@ -965,9 +965,9 @@ def demo(
         compute: Float precision the engine may compute in; None takes the fastest that agrees.
         threads: Threads of a CPU engine; None means all physical cores, or as certified.
         card: The model's card, over every other.
-        card_options: Keys of the card to values, put over it.
+        options: Keys of the card to values, put over it.
         arch: "module:factory" for a state dict.
-        seconds: End by itself after so long.
+        time: End by itself after so many seconds; None means never.
         trust_code: Allow code of the user's (a decoder, an architecture) to run.
         trust_pickle: Allow weights that only a full pickle can load.
         trust_engine: Open engines that were not built on this machine.
@@ -997,7 +997,7 @@ def demo(
         save=save,
         detections=None if detections is None else str(detections),
         track=track,
-        seconds=seconds,
+        seconds=time,
         force=force,
     )
     return job.run(
@@ -1011,7 +1011,7 @@ def demo(
         compute=compute,
         threads=threads,
         card=card,
-        card_options=card_options,
+        card_options=options,
         arch=arch,
         trust_code=trust_code,
         trust_pickle=trust_pickle,

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
 from edgekit.core.source import Source
 from edgekit.export.arch import build_networks
 from edgekit.export.builtin.catalogue import builtin
+from edgekit.export.ultralytics_source import load_ultralytics
 from edgekit.export.weights import fill, read_program, read_weights
 
 __all__ = ["Loaded", "load_source"]
@@ -21,21 +23,27 @@ _ROLE_SUFFIXES = (".onnx", ".pt2")
 
 @dataclass(frozen=True)
 class Loaded:
-    """One network of a source; one of the three fields is set.
+    """One network of a source; one of the first three fields is set.
 
     Attributes:
         module: torch.nn.Module in eval mode, on the CPU.
         program: torch.export.ExportedProgram.
         onnx: An ONNX file, not opened yet.
+        card: The card that a module brings itself; None where it knows none.
     """
 
     module: Any = None
     program: Any = None
     onnx: Path | None = None
+    card: ModelCard | None = None
 
 
 def load_source(
-    source: Source, *, trust_code: bool = False, trust_pickle: bool = False
+    source: Source,
+    card: ModelCard | None = None,
+    *,
+    trust_code: bool = False,
+    trust_pickle: bool = False,
 ) -> dict[str, Loaded]:
     """Load a source's networks by role; a single network has the role "main".
 
@@ -44,12 +52,13 @@ def load_source(
 
     Args:
         source: What the user named.
+        card: The user's: a network with two heads keeps the one that it decodes.
         trust_code: Allow `arch` in a file of the user's.
         trust_pickle: Allow weights that only a full pickle can load.
 
     Raises:
         BadInput: See the message; nothing is repaired.
-        MissingLibrary: torch is not installed.
+        MissingLibrary: torch, or the library that the source is of, is not installed.
     """
     if source.kind == "onnx":
         return {"main": Loaded(onnx=Path(source.location))}
@@ -65,6 +74,11 @@ def load_source(
         networks = build_networks(entry.factory, trust_code=False)
         weights = read_weights(entry.weights, trust_pickle=False)
         return _filled(networks, weights, source.text, entry.factory)
+    if source.kind == "ultralytics":
+        module, own = load_ultralytics(
+            source.location, card, trust_code=trust_code, trust_pickle=trust_pickle
+        )
+        return {"main": Loaded(module=module, card=own)}
     raise BadInput(
         f"{source.text}: models from {source.kind} are not supported yet.",
         hint="Save the model with torch.export.save(torch.export.export(model, inputs), "

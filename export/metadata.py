@@ -62,8 +62,9 @@ def card_of(model: Any, where: str) -> ModelCard | None:
             ) from error
         return card_from_dict(content, f"The metadata key {CARD_KEY!r} of {where}")
     if is_ultralytics(properties):
-        shape = _sizes(next(iter(graph_card(model, where).outputs.values())))
-        return ultralytics_card(properties, where, shape=shape)
+        own = graph_card(model, where)
+        shapes = [_sizes(tensor) for tensor in own.outputs.values()]
+        return ultralytics_card(properties, where, shapes=shapes, size=_image_size(own))
     return None
 
 
@@ -153,6 +154,15 @@ def with_card(model: Any, card: GraphCard, where: str) -> tuple[GraphCard, list[
                 f"{_sizes(outputs[source])} against {_sizes(inputs[target])}."
             )
     return GraphCard(inputs=inputs, outputs=outputs, state=card.state), notes
+
+
+def _image_size(graph: GraphCard) -> tuple[int, int] | None:
+    """Return (height, width) of the one input in NCHW; None where it is not fixed."""
+    sizes = [_sizes(tensor) for tensor in graph.inputs.values()]
+    if len(sizes) != 1 or len(sizes[0]) != 4:
+        return None
+    height, width = sizes[0][2:]
+    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
 
 def _sizes(tensor: TensorCard) -> tuple[int | str, ...]:

@@ -167,7 +167,7 @@ def open_reference(
     """
     sessions: dict[str, Session] = {}
     for role, loaded in load_source(
-        source, trust_code=trust_code, trust_pickle=trust_pickle
+        source, card, trust_code=trust_code, trust_pickle=trust_pickle
     ).items():
         if loaded.onnx is None:
             own = card.graph(role)

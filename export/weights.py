@@ -54,8 +54,13 @@ def read_weights(path: Path, *, trust_pickle: bool) -> Any:
         with quiet():
             content = torch.load(path, weights_only=True, map_location="cpu")
     except pickle.UnpicklingError as error:
+        found = _GLOBAL.search(str(error))
+        if found and found.group(1).split(".")[0] == "ultralytics":
+            raise BadInput(
+                f"{path} is a checkpoint of Ultralytics', a pickle of its classes.",
+                hint=f"Name its library: ultralytics:{path} with --trust-pickle.",
+            ) from error
         if not trust_pickle:
-            found = _GLOBAL.search(str(error))
             held = f"an object of {found.group(1)!r}" if found else "more than tensors"
             raise BadInput(f"{path} holds {held}, not weights only.", hint=_PICKLE_HINT) from error
         content = _read_pickle(path)

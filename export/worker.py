@@ -110,14 +110,17 @@ def export_model(request: ExportRequest) -> ExportOutcome:
         MissingLibrary: torch, onnx or onnxscript is not installed.
     """
     loaded = load_source(
-        request.source, trust_code=request.trust_code, trust_pickle=request.trust_pickle
+        request.source,
+        request.card,
+        trust_code=request.trust_code,
+        trust_pickle=request.trust_pickle,
     )
     opened = {
         role: read_onnx(network.onnx)
         for role, network in loaded.items()
         if network.onnx is not None
     }
-    card = _card(request, opened)
+    card = _card(request, loaded, opened)
     _refuse_unknown_roles(card, loaded, request)
     shapes = _shapes_by_role(request.inputs, loaded)
     graphs: dict[str, _Graph] = {}
@@ -231,12 +234,17 @@ def _smallest(feeds: Sequence[Feeds]) -> Feeds:
     return min(feeds, key=lambda feed: sum(value.size for value in feed.values()))
 
 
-def _card(request: ExportRequest, opened: Mapping[str, Any]) -> ModelCard:
+def _card(
+    request: ExportRequest, loaded: Mapping[str, Loaded], opened: Mapping[str, Any]
+) -> ModelCard:
     """The user's card, else the one that the source carries, else an empty one."""
     if request.card is not None:
         return request.card
     if request.source.kind == "edgekit":
         return builtin_card(request.source.location)
+    for network in loaded.values():
+        if network.card is not None:
+            return network.card
     for model in opened.values():
         found = card_of(model, request.source.text)
         if found is not None:

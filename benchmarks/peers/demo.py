@@ -20,6 +20,7 @@ import math
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -29,6 +30,7 @@ from typing import Any
 
 import make_ultralytics_env
 import numpy as np
+from demo_worker import usual_compute
 
 from edgekit.benchmarks.interleave import mirrored_rounds
 from edgekit.benchmarks.ratio import ratio_interval
@@ -37,10 +39,10 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 BUILD = ROOT / "build" / "peers"
 REAL_VIDEO = "video/one-by-one-person-detection.mp4"
-FRAMES, SKIP = 60, 10
+FRAMES, SKIP = 40, 10
 COLD_LIMIT_S = 1.0
 ENGINES = ("onnxruntime", "openvino")
-# How edgekit, hand and bare are told their model, and ultralytics, by engine.
+# What hand and bare are given, and what ultralytics is, by engine.
 FILES = {
     "onnxruntime": ("yolo11n-{}.onnx", "yolo11n-{}.onnx"),
     "openvino": ("yolo11n-{}_openvino_model/yolo11n.xml", "yolo11n-{}_openvino_model"),
@@ -66,16 +68,23 @@ class Contestant:
         """As it is printed."""
         return f"{self.kind} {self.engine} {self.shape}"
 
+    @property
+    def model(self) -> str:
+        """Its file in the folder of models."""
+        if self.engine == "pytorch":
+            return "yolo11n.pt"
+        if self.kind == "edgekit":
+            # It compiles the ONNX for every engine, and makes the stream's own shape itself.
+            square = self.shape.partition("x")[0] == self.shape.partition("x")[2]
+            if square:
+                return f"yolo11n-{self.shape}.onnx@model"
+            return "yolo11n-dynamic.onnx@stream"
+        return FILES[self.engine][self.kind == "ultralytics"].format(self.shape)
+
     def command(self, models: Path, video: Path, threads: int) -> list[str]:
         """The process."""
         python = peer_python() if self.kind == "ultralytics" else Path(sys.executable)
-        # edgekit compiles the ONNX for every engine; the others take what the engine reads.
-        engine = "onnxruntime" if self.kind == "edgekit" else self.engine
-        if self.engine == "pytorch":
-            model = "yolo11n.pt"
-        else:
-            model = FILES[engine][self.kind == "ultralytics"].format(self.shape)
-        command = [python, HERE / "demo_worker.py", self.kind, models / model, video]
+        command = [python, HERE / "demo_worker.py", self.kind, models / self.model, video]
         return [*map(str, command), "--engine", self.engine, "--threads", str(threads)]
 
 
@@ -98,13 +107,12 @@ class Pair:
 
 @dataclass
 class Result:
-    """What came of a pair; None where there were too few rounds, or no such contestant."""
+    """What came of a pair; the ends are None where there were too few rounds for an interval."""
 
     pair: Pair
-    ratio: float | None = None
+    ratio: float
     low: float | None = None
     high: float | None = None
-    note: str = ""
 
     @property
     def verdict(self) -> str:
@@ -126,8 +134,10 @@ class Turns:
         cores: Processors busy.
         boxes: A frame.
         load: Of the machine, one minute's, as the turn began.
+        runs: What edgekit chose to run, where it says so.
     """
 
+    runs: str = ""
     rates: list[float] = field(default_factory=list)
     cores: list[float] = field(default_factory=list)
     boxes: list[float] = field(default_factory=list)
@@ -192,15 +202,25 @@ def on_processors(threads: int) -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
 
+class Silence(Exception):
+    """A contestant ended without an answer."""
+
+
 @contextmanager
 def worker(command: list[str]) -> Iterator[subprocess.Popen[str]]:
     """A contestant's process, ended with the block."""
+    complaints = tempfile.TemporaryFile("w+")
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints,
         text=True, env=settings(),
     )  # fmt: skip
     try:
         yield process
+    except Silence:
+        process.wait(20)
+        complaints.seek(0)
+        name = " ".join(map(str, command[1:]))
+        raise SystemExit(f"{complaints.read()[-2000:]}\nThis ended early: {name}") from None
     finally:
         assert process.stdin is not None
         process.stdin.close()
@@ -216,31 +236,24 @@ def heard(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
-        command = " ".join(map(str, process.args))  # type: ignore[arg-type]
-        raise SystemExit(f"A contestant ended without an answer: {command}")
+        raise Silence
     return json.loads(line)
 
 
 def play(
     pairs: Sequence[Pair], models: Path, video: Path, threads: int, rounds: int
-) -> tuple[dict[Contestant, Turns], dict[Contestant, str]]:
-    """Let the contestants of a group take turns.
-
-    Returns:
-        Their turns, and the reasons of those that are absent.
-    """
+) -> dict[Contestant, Turns]:
+    """Let the contestants of a group take turns."""
     everyone = list(dict.fromkeys(side for pair in pairs for side in (pair.new, pair.base)))
     taken: dict[Contestant, Turns] = {}
-    absent: dict[Contestant, str] = {}
     with ExitStack() as stack:
         running: dict[Contestant, subprocess.Popen[str]] = {}
         for one in everyone:
             process = stack.enter_context(worker(one.command(models, video, threads)))
             said = heard(process)
-            if "absent" in said:
-                absent[one] = said["absent"]
-            else:
-                running[one], taken[one] = process, Turns()
+            running[one], taken[one] = process, Turns(runs=said.get("runs", ""))
+            if "shape" in said and said["shape"] != [int(size) for size in one.shape.split("x")]:
+                raise SystemExit(f"{one.name} runs at {said['shape']}.")
         # One turn each that does not count: the machine's clocks and everybody's caches.
         for process in running.values():
             _turn(process)
@@ -255,7 +268,7 @@ def play(
                 turns.boxes.append(said["boxes"] / said["frames"])
                 turns.load.append(load)
             print(f"round {number + 1} of {rounds}", end="\r", file=sys.stderr)
-    return taken, absent
+    return taken
 
 
 def _turn(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -265,16 +278,10 @@ def _turn(process: subprocess.Popen[str]) -> dict[str, Any]:
     return heard(process)
 
 
-def judge(
-    pairs: Sequence[Pair], taken: dict[Contestant, Turns], absent: dict[Contestant, str]
-) -> list[Result]:
+def judge(pairs: Sequence[Pair], taken: dict[Contestant, Turns]) -> list[Result]:
     """The ratio of every pair."""
     results = []
     for pair in pairs:
-        missing = next((absent[one] for one in (pair.new, pair.base) if one in absent), "")
-        if missing:
-            results.append(Result(pair, note=missing))
-            continue
         new, base = taken[pair.new].rates, taken[pair.base].rates
         logs = [math.log(one / other) for one, other in zip(new, base, strict=True)]
         found = ratio_interval(logs, 0.95)
@@ -298,17 +305,28 @@ def cold_starts(
     # The first round fills the system's cache and writes what is compiled ahead of time.
     for number in range(-1, rounds):
         for one in everyone if number < 0 else next(order):
-            if one not in taken:
-                continue
+            command = [*one.command(models, video, threads), "--first"]
+            if one.kind == "edgekit":
+                command = demo_command(one, models, video, threads)
             start = time.perf_counter()
-            with worker([*one.command(models, video, threads), "--first"]) as process:
-                said = heard(process)
+            with worker(command) as process:
+                heard(process)
                 seconds = time.perf_counter() - start
-            if "absent" in said:
-                del taken[one]
-            elif number >= 0:
+                process.terminate()
+            if number >= 0:
                 taken[one].append(seconds)
     return taken
+
+
+def demo_command(one: Contestant, models: Path, video: Path, threads: int) -> list[str]:
+    """`edgekit demo` itself, with a line of JSON a frame on its standard output."""
+    path, _, fit = one.model.rpartition("@")
+    compute = usual_compute(one.engine)
+    return [
+        sys.executable, "-m", "edgekit", "demo", str(models / path), "--source", str(video),
+        "--display", "none", "--detections", "-", "--fit", fit, "--quiet",
+        "--target", f"{one.engine}:cpu", "--compute", compute, "--threads", str(threads),
+    ]  # fmt: skip
 
 
 def make_video(target: Path) -> Path:
@@ -381,9 +399,6 @@ def ratios_table(results: Sequence[tuple[str, Result]]) -> str:
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for group, result in results:
-        if result.ratio is None:
-            lines.append(f"| {group} | {result.pair.what} | – | {result.note} | – | |")
-            continue
         ends = f"{result.low:.3f}–{result.high:.3f}" if result.low and result.high else "–"
         goal = "–" if result.pair.goal is None else f"≥ {result.pair.goal:g}"
         lines.append(
@@ -425,10 +440,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for group, pairs in groups(own).items():
         if given.only not in group:
             continue
-        taken, absent = play(pairs, models, video, given.threads, given.rounds)
+        taken = play(pairs, models, video, given.threads, given.rounds)
         print(f"{group}\n\n{rates_table(taken)}\n", flush=True)
-        results += [(group, one) for one in judge(pairs, taken, absent)]
+        results += [(group, one) for one in judge(pairs, taken)]
         kept["turns"][group] = {one.name: asdict(turns) for one, turns in taken.items()}
+        _keep(given.output_path, kept)
     if results:
         print(f"{ratios_table(results)}\n", flush=True)
     failed = any(one.verdict == "FAIL" for _, one in results)
@@ -438,9 +454,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kept["cold_s"] = {one.name: seconds for one, seconds in starts.items()}
         for one, seconds in starts.items():
             failed |= one.kind == "edgekit" and float(np.median(seconds)) > COLD_LIMIT_S
-    if given.output_path is not None:
-        given.output_path.write_text(json.dumps(kept, indent=1))
+        _keep(given.output_path, kept)
     return int(failed)
+
+
+def _keep(path: Path | None, kept: dict[str, Any]) -> None:
+    """Write what there is so far; a run takes a quarter of an hour."""
+    if path is not None:
+        path.write_text(json.dumps(kept, indent=1))
 
 
 if __name__ == "__main__":

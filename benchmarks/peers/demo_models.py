@@ -3,7 +3,8 @@
     build/peers/ultralytics/bin/python benchmarks/peers/demo_models.py VIDEO [-o build/peers/models]
 
 `yolo11n.yaml` with random weights (seed 0) is written as a `.pt` and exported by ultralytics' own
-exporter to ONNX and OpenVINO, at 640x640, at 416x416 and at the video's own shape.
+exporter to ONNX and OpenVINO, at 640x640, at 416x416 and at the video's own shape, and to an ONNX
+with dynamic height and width.
 
 Random weights find nothing, and a frame without boxes costs less to decode than a real one. So the
 statistics of the batch normalisation are taken from the frames that are played, which gives every layer
@@ -73,61 +74,78 @@ def sample_frames(video: Path) -> list[np.ndarray]:
     return frames
 
 
-def scaled(network: Any, frames: Sequence[np.ndarray]) -> dict[str, float]:
-    """Scale the class scores of a network in place; see the top of this file.
-
-    Returns:
-        The scale, what was added, and the boxes in the median frame.
-    """
+def spread(network: Any, frames: Sequence[np.ndarray]) -> None:
+    """Take the statistics of a network's layers from frames, and scale its class logits to 1."""
     import torch
-    from ultralytics.utils.nms import non_max_suppression
 
-    batch = torch.from_numpy(np.stack([letterbox(one, (SIDE, SIDE)) for one in frames]))
+    batch = _batch(frames, (SIDE, SIDE))
     norms = [one for one in network.modules() if isinstance(one, torch.nn.BatchNorm2d)]
     with torch.no_grad():
         for norm in norms:
             norm.reset_running_stats()
+            # A plain mean over all that is seen.
             norm.momentum = None
         network.train()
         for part in batch.split(4):
             network(part)
         network.eval()
-        for norm in norms:
-            norm.momentum = 0.03
         last = [branch[-1] for branch in network.model[-1].cv3]
         seen: list[torch.Tensor] = []
         hooks = [one.register_forward_hook(lambda _m, _i, out: seen.append(out)) for one in last]
-        raw = torch.cat([network(part)[0] for part in batch.split(4)])
+        for part in batch.split(4):
+            network(part)
         for hook in hooks:
             hook.remove()
         factor = 1 / float(torch.cat([one.flatten() for one in seen]).std())
-        logits = torch.logit(raw[:, 4:].double(), eps=1e-12) * factor
+        for one in last:
+            one.weight.mul_(factor)
+            one.bias.mul_(factor)
+
+
+def lift(network: Any, frames: Sequence[np.ndarray], shape: tuple[int, int]) -> float:
+    """Add the number to a network's class logits that lets TARGET boxes through at a shape.
+
+    Returns:
+        The boxes in the median frame.
+    """
+    import torch
+    from ultralytics.utils.nms import non_max_suppression
+
+    with torch.no_grad():
+        raw = torch.cat([network(part)[0] for part in _batch(frames, shape).split(4)])
+        logits = torch.logit(raw[:, 4:].double(), eps=1e-12)
 
         def boxes(added: float) -> float:
-            prediction = torch.cat([raw[:, :4], torch.sigmoid(logits + added).float()], 1)
-            return float(
-                np.median([len(one) for one in non_max_suppression(prediction, 0.25, 0.7)])
-            )
+            scored = torch.cat([raw[:, :4], torch.sigmoid(logits + added).float()], 1)
+            return float(np.median([len(one) for one in non_max_suppression(scored, 0.25, 0.7)]))
 
-        # More boxes come through as more is added, up to where they hide each other: the best
-        # logits are where to look for it.
+        # Nobody passes at the lower end; a tenth of all anchors does at the upper.
         best = logits.amax(1).flatten()
         low, high = -float(best.max()) - 3, -float(best.quantile(0.9)) - 1
         for _ in range(30):
             middle = (low + high) / 2
             low, high = (middle, high) if boxes(middle) < TARGET else (low, middle)
-        for one in last:
-            one.weight.mul_(factor)
-            one.bias.mul_(factor).add_(high)
-    return {"factor": factor, "added": high, "boxes": boxes(high)}
+        for branch in network.model[-1].cv3:
+            branch[-1].bias.add_(high)
+    return boxes(high)
 
 
-def export(checkpoint: Path, folder: Path, shape: tuple[int, int], engine: str) -> None:
+def _batch(frames: Sequence[np.ndarray], shape: tuple[int, int]) -> Any:
+    """Return (N, 3, H, W) float32."""
+    import torch
+
+    return torch.from_numpy(np.stack([letterbox(one, shape) for one in frames]))
+
+
+def export(
+    checkpoint: Path, folder: Path, shape: tuple[int, int], engine: str, *, dynamic: bool = False
+) -> None:
     """Export by ultralytics' own exporter, and give the file its shape's name."""
     from ultralytics import YOLO
 
-    made = Path(YOLO(checkpoint).export(format=engine, imgsz=list(shape), verbose=False))
-    name = f"{NAME}-{shape[0]}x{shape[1]}"
+    given = {"format": engine, "imgsz": list(shape), "dynamic": dynamic, "verbose": False}
+    made = Path(YOLO(checkpoint).export(**given))
+    name = f"{NAME}-dynamic" if dynamic else f"{NAME}-{shape[0]}x{shape[1]}"
     # ultralytics knows an OpenVINO model by the end of its folder's name.
     target = folder / (f"{name}.onnx" if engine == "onnx" else f"{name}_openvino_model")
     if target.is_dir():
@@ -150,15 +168,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     torch.manual_seed(0)
     model = YOLO(f"{NAME}.yaml", verbose=False)
-    facts: dict[str, Any] = dict(scaled(model.model, frames))
-    checkpoint = folder / f"{NAME}.pt"
-    model.save(checkpoint)
     height, width = frames[0].shape[:2]
     own = own_shape(width, height)
-    facts |= {"video": [width, height], "own": list(own)}
-    for shape in {(SIDE, SIDE), (SMALL, SMALL), own}:
-        for engine in ("onnx", "openvino"):
-            export(checkpoint, folder, shape, engine)
+    spread(model.model, frames)
+    boxes = {}
+    # At 416 the same weights would let hundreds through: a number of its own for each side.
+    for name, shapes in ((NAME, [(SIDE, SIDE), own]), (f"{NAME}-{SMALL}", [(SMALL, SMALL)])):
+        boxes[name] = lift(model.model, frames, shapes[0])
+        checkpoint = folder / f"{name}.pt"
+        model.save(checkpoint)
+        for shape in dict.fromkeys(shapes):
+            for engine in ("onnx", "openvino"):
+                export(checkpoint, folder, shape, engine)
+    # For edgekit, which takes the stream's own shape of it.
+    export(folder / f"{NAME}.pt", folder, (SIDE, SIDE), "onnx", dynamic=True)
+    facts = {"video": [width, height], "own": list(own), "boxes": boxes[NAME]}
     (folder / "facts.json").write_text(json.dumps(facts))
     print(json.dumps(facts))
     return 0

@@ -139,12 +139,15 @@ class Postprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         confidence: Detections below this score are not shown, 0 to 1.
         iou: Boxes of one class that overlap more than this are one object (NMS).
         max_detections: At most so many boxes an image.
+        keypoints: For a head of keypoints: how many an object has, and the numbers of each, 2
+            (x, y) or 3 (x, y, confidence).
     """
 
     decode: str
     confidence: float = 0.25
     iou: float = 0.65
     max_detections: int = 100
+    keypoints: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("confidence", self.confidence), ("iou", self.iou)):
@@ -152,6 +155,9 @@ class Postprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"{name} must lie between 0 and 1, got {value}")
         if self.max_detections < 1:
             raise ValueError(f"max_detections must be at least 1, got {self.max_detections}")
+        points = self.keypoints
+        if points is not None and (points[0] < 1 or points[1] not in (2, 3)):
+            raise ValueError(f"keypoints is [how many, 2 or 3], got {list(points)}")
 
 
 class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -234,6 +240,9 @@ def card_to_dict(card: ModelCard) -> dict[str, Any]:
     """Return plain data (lists, dicts, strings, numbers) that card_from_dict reads back."""
     content = msgspec.to_builtins(card)
     assert isinstance(content, dict)
+    if card.postprocess is not None and card.postprocess.keypoints is None:
+        # A card without keypoints stays what it was before there were any, to its readers too.
+        del content["postprocess"]["keypoints"]
     return {key: value for key, value in content.items() if value not in ({}, [], (), None)}
 
 

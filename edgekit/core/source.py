@@ -41,15 +41,25 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def name(self) -> str:
         """A short name for files and tables: "yolox_nano", "digits"."""
-        if self.kind in SCHEMES:
-            return self.location.replace("/", "-")
+        if self.kind in SCHEMES and self.path is None:
+            return self.location.replace("/", "-").removesuffix(".yaml")
         path = Path(self.location).resolve()
         return path.name if self.kind == "folder" else path.stem
 
     @property
     def path(self) -> Path | None:
         """The file or folder, or None for a name behind a scheme."""
+        if self.kind == "ultralytics" and Path(self.location).is_file():
+            return Path(self.location)
         return None if self.kind in SCHEMES else Path(self.location)
+
+    @property
+    def absolute(self) -> str:
+        """The text that names the same model from any folder."""
+        if self.path is None:
+            return self.text
+        scheme = f"{self.kind}:" if self.kind in SCHEMES else ""
+        return f"{scheme}{self.path.resolve()}"
 
     @classmethod
     def parse(cls, text: str, arch: str | None = None) -> Source:

@@ -59,13 +59,13 @@ class Controls:
         with self._lock:
             return self._setting
 
-    def set_confidence(self, confidence: float) -> None:
-        """Show detections from this score on.
+    def set_confidence(self, confidence: float | None) -> None:
+        """Show detections from this score on; None means the card's own threshold.
 
         Raises:
             BadInput: Not between 0 and 1.
         """
-        if not 0 <= confidence <= 1:
+        if confidence is not None and not 0 <= confidence <= 1:
             raise BadInput(f"A confidence lies between 0 and 1, not {confidence}.")
         with self._lock:
             self._setting = replace(self._setting, confidence=confidence)

@@ -16,7 +16,6 @@ from edgekit.core.documents import DemoFrame
 from edgekit.core.errors import Unwritable
 from edgekit.core.files import refuse_used_file, writing
 from edgekit.demo.background import Background
-from edgekit.demo.controls import Controls
 from edgekit.demo.meter import Meter
 from edgekit.demo.output import View
 
@@ -32,7 +31,6 @@ class Lines:
 
     Args:
         where: A file, or "-" for stdout.
-        controls: Told to stop where nobody reads stdout any more.
         meter: Is told "lines" a frame, and why the lines ended early.
         force: Replace an existing file.
         every: Write every line and let the demo wait for a slow reader; without it lines are
@@ -45,15 +43,13 @@ class Lines:
 
     def __init__(
         self,
-        where: str,
-        controls: Controls,
+        where: str | Path,
         meter: Meter,
         *,
         force: bool = False,
         every: bool = False,
     ) -> None:
-        self._controls = controls
-        self._path = None if where == "-" else Path(where)
+        self._path = None if str(where) == "-" else Path(where)
         if self._path is not None:
             refuse_used_file(self._path, force=force, option="--detections")
             with writing(self._path):
@@ -76,14 +72,15 @@ class Lines:
         """Frames without a line, because the reader was behind."""
         return self._work.dropped
 
-    @property
-    def reader_left(self) -> bool:
-        """Whether nobody reads stdout any more: the command ends as after a BrokenPipeError."""
-        return self._reader_left
-
     def show(self, view: View) -> None:
-        """See Output."""
-        if self._work.working and not self._reader_left:
+        """See Output.
+
+        Raises:
+            BrokenPipeError: Nobody reads stdout any more: the command ends as after `| head`.
+        """
+        if self._reader_left:
+            raise BrokenPipeError
+        if self._work.working:
             self._work.put(self._line(view))
 
     def close(self) -> None:
@@ -122,7 +119,6 @@ class Lines:
                 self._whole += len(line)
         except BrokenPipeError:
             self._reader_left = True
-            self._controls.stop()
         except OSError as error:
             if self._path is not None:
                 with contextlib.suppress(OSError):

@@ -97,7 +97,7 @@ def _terminated(stop: Callable[[], None]) -> Iterator[None]:
         yield
         return
 
-    def end(number: int, frame: FrameType | None) -> None:
+    def end(_number: int, _frame: FrameType | None) -> None:
         stop()
 
     before = signal.signal(signal.SIGTERM, end)

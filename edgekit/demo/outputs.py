@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
-from edgekit.core.files import refuse_used_file
 from edgekit.core.progress import Progress
 from edgekit.demo.controls import Controls
 from edgekit.demo.counts import Counts
 from edgekit.demo.lines import Lines
 from edgekit.demo.output import Output
 from edgekit.demo.recording import Recording
-from edgekit.demo.request import STDOUT, Display, Request
+from edgekit.demo.request import Display, Request
 from edgekit.demo.window import Window, no_window
 
 __all__ = ["Front", "Outputs"]
@@ -51,8 +49,10 @@ class Outputs:
                 request.save, counts, force=request.force, every=request.every_frame
             )
             self._outputs.append(self._recording)
-        if request.detections not in (None, STDOUT):
-            refuse_used_file(Path(request.detections), force=request.force, option="--detections")
+        if request.detections is not None:
+            self._outputs.append(
+                Lines(request.detections, counts, force=request.force, every=request.every_frame)
+            )
 
     def open(self, controls: Controls) -> tuple[Output, ...]:
         """Open the display and return all outputs.
@@ -63,17 +63,6 @@ class Outputs:
         Raises:
             BadInput: The page's port is in use.
         """
-        request = self._request
-        if request.detections is not None:
-            self._outputs.append(
-                Lines(
-                    request.detections,
-                    controls,
-                    self._counts,
-                    force=request.force,
-                    every=request.every_frame,
-                )
-            )
         if self._display == "window":
             window = Window(controls, self._counts)
             self._outputs.append(window)

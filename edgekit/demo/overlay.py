@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from edgekit.core.documents import DemoDocument, Distribution
 from edgekit.pipeline.frame import Frame
 from edgekit.tasks.marks import (
     BGR,
@@ -29,7 +30,7 @@ from edgekit.tasks.predictions import (
 )
 from edgekit.tasks.task import Image
 
-__all__ = ["Overlay", "dimmed", "head_up"]
+__all__ = ["Overlay", "dimmed", "figures", "head_up"]
 
 _WHITE, _GREY = (255, 255, 255), (190, 190, 190)
 _ACCENT = (60, 180, 255)
@@ -100,6 +101,28 @@ class Overlay:
                 cv2.polylines(canvas, [way], False, colour_of(one), thick, cv2.LINE_AA)
 
 
+def figures(demo: DemoDocument) -> tuple[str, str]:
+    """Return two lines for `head_up`: how fast and how old, and what runs where on what.
+
+    Args:
+        demo: So far; with rates of the last seconds.
+    """
+    speed = [f"{demo.rates.inference:.1f} fps"]
+    if (inference := _usual(demo.stages.get("inference"))) is not None:
+        speed.append(f"inference {inference:.1f} ms")
+    if (age := _usual(demo.frame_age_ms)) is not None:
+        speed.append(f"age {age:.0f} ms")
+    speed.append(f"dropped {demo.dropped}")
+    source = demo.source
+    what = [f"{demo.model} {demo.variant} on {demo.target}"]
+    if demo.compute != demo.variant:
+        what.append(f"computing in {demo.compute}")
+    size = f" {source.width}x{source.height}" if source.width else ""
+    what.append(f"{source.name}{size}")
+    what.append(source.state)
+    return "   ".join(speed), "   ".join(what)
+
+
 def head_up(canvas: Image, lines: Sequence[str]) -> None:
     """Write lines into the lower left corner, on a darkened strip.
 
@@ -137,6 +160,13 @@ def dimmed(picture: Image, title: str, reason: str = "") -> Image:
         word(canvas, words, (left, y + letters.ascent), ink, letters)
         y += letters.step
     return canvas
+
+
+def _usual(times: Distribution | None) -> float | None:
+    """Its median, or the mean while there are too few for one."""
+    if times is None:
+        return None
+    return times.mean_ms if times.p50_ms is None else times.p50_ms
 
 
 def _panel(

@@ -8,10 +8,7 @@ from typing import Literal
 
 from edgekit.pipeline.frame import Wanted
 
-__all__ = ["STDOUT", "Display", "Request"]
-
-# Where lines go instead of into a file.
-STDOUT = "-"
+__all__ = ["Display", "Request"]
 
 Display = Literal["window", "web", "none"]
 

@@ -91,7 +91,14 @@ def prepare(request: DeployRequest) -> Prepared:
     targets = [usable(target) for target in dict.fromkeys(request.targets)]
     refuse_idle_options(request.provider_options, [target for target, _ in targets])
     plans = plan_entries(targets, request.precision, request.compute)
-    card, folder = source_card(source, request.card, request.options)
+    card, folder = source_card(
+        source,
+        request.card,
+        request.options,
+        inputs=request.inputs,
+        trust_code=request.trust_code,
+        trust_pickle=request.trust_pickle,
+    )
     fit = stream_fit(source, card, request.stream) if request.stream is not None else None
     if fit is not None and fit.exported:
         card = card_at(card, fit.size)

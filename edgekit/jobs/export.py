@@ -8,17 +8,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
+
 from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Verdict, worst
 from edgekit.core.documents import ExportDocument, OutputParity
 from edgekit.core.errors import Unavailable
+from edgekit.core.inputs import parse_shape
 from edgekit.core.parity import SQNR_LIMIT_DB, TensorParity
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
 from edgekit.core.source import Source
 from edgekit.export.builtin.catalogue import builtin_card
+from edgekit.export.ultralytics_source import at_size, ultralytics_source_card
 from edgekit.export.worker import ExportOutcome, ExportRequest, export_model
 from edgekit.jobs.delivery import deliver_graphs, refuse_existing
+from edgekit.jobs.running.aligned import aligned_runs
 from edgekit.jobs.running.baking import bake_main, baked_parity, refuse_unbakeable
 from edgekit.jobs.running.child import run_in_child
 from edgekit.jobs.running.feeds import Data, generated_feeds, open_data
@@ -26,6 +31,7 @@ from edgekit.jobs.running.models import choose_card, with_options
 from edgekit.jobs.running.plain import Runs, plain_is_usable, run_file, run_plain
 from edgekit.jobs.running.sequences import compare
 from edgekit.tasks.baked import BAKES, baked_card, parse_bake
+from edgekit.tasks.cards import find_card
 
 __all__ = ["Exported", "export_graphs", "original_graphs", "output_parity", "run", "source_card"]
 
@@ -71,7 +77,9 @@ def run(
     parsed = Source.parse(source, arch)
     refuse_existing(output, force=force)
     what = parse_bake(bake)
-    found, _ = source_card(parsed, card, options)
+    found, _ = source_card(
+        parsed, card, options, inputs=inputs, trust_code=trust_code, trust_pickle=trust_pickle
+    )
     refuse_unbakeable(found, what, output)
     images = open_data(data, found, seed=seed) if data is not None else None
     progress.stage("export")
@@ -142,13 +150,61 @@ def _bake(
 
 
 def source_card(
-    source: Source, card: Path | None, options: Mapping[str, str] | None = None
+    source: Source,
+    card: Path | None,
+    options: Mapping[str, str] | None = None,
+    *,
+    inputs: Mapping[str, str] | None = None,
+    trust_code: bool = False,
+    trust_pickle: bool = False,
 ) -> tuple[ModelCard, Path]:
-    """The card of a source, and the folder where a user's decoder is looked for."""
+    """The card of a source, and the folder where a user's decoder is looked for.
+
+    Args:
+        source: What the user named.
+        card: The option --card.
+        options: Keys of the card to values as YAML would give them (--set), put over it.
+        inputs: The option --input; where a source can be exported at any size, it says one.
+        trust_code: For a source whose card must be read off the network.
+        trust_pickle: Likewise.
+    """
     if source.kind == "edgekit" and card is None:
         return with_options(builtin_card(source.location), options), Path()
+    if source.kind == "ultralytics":
+        # The network knows its labels and its size, and only PyTorch can open it.
+        own = run_in_child(
+            ultralytics_source_card,
+            source.location,
+            what=f"reading {source.name}",
+            trust_code=trust_code,
+            trust_pickle=trust_pickle,
+        )
+        return _ultralytics_card(source, own, card, options, inputs or {})
     graph = source.path if source.kind == "onnx" else None
     return choose_card(source.path, graph, card, options)
+
+
+def _ultralytics_card(
+    source: Source,
+    own: ModelCard,
+    card: Path | None,
+    options: Mapping[str, str] | None,
+    inputs: Mapping[str, str],
+) -> tuple[ModelCard, Path]:
+    found, folder = own, Path()
+    if card is not None or (source.path is not None and find_card(source.path) is not None):
+        found, folder = choose_card(source.path, None, card)
+    found = with_options(found, options)
+    if not found.inputs:
+        found = msgspec.structs.replace(found, inputs=own.inputs)
+    if found.preprocess is None:
+        return found, folder
+    size = found.preprocess.size
+    for text in inputs.values():
+        asked = parse_shape(text).shape[2:]
+        if len(asked) == 2 and all(isinstance(side, int) for side in asked):
+            size = (int(str(asked[0])), int(str(asked[1])))
+    return at_size(found, size), folder
 
 
 def original_graphs(source: Source) -> dict[str, Path]:
@@ -222,15 +278,18 @@ def export_graphs(
     except Unavailable as error:
         notes.append(f"Parity was not checked: {error.message}")
         return Exported(outcome, (), "UNVERIFIED", tuple(notes))
-    parity = output_parity(reference, got)
+    parity = output_parity(reference, got, outcome.card)
     return Exported(outcome, parity, _verdict(parity), tuple(notes))
 
 
-def output_parity(reference: Runs, got: Runs) -> tuple[OutputParity, ...]:
+def output_parity(reference: Runs, got: Runs, card: ModelCard) -> tuple[OutputParity, ...]:
     """Worst case of every output over all cases of two runs."""
     figures = compare(
-        {role: [[outputs] for _, outputs in cases] for role, cases in reference.items()},
-        {role: [[outputs] for _, outputs in cases] for role, cases in got.items()},
+        *aligned_runs(
+            {role: [[outputs] for _, outputs in cases] for role, cases in reference.items()},
+            {role: [[outputs] for _, outputs in cases] for role, cases in got.items()},
+            card,
+        )
     )
     return tuple(
         _row(role, name, reference[role][0][1][name].shape, one)

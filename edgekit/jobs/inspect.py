@@ -111,7 +111,7 @@ def _inspected_engines(
 def _inspected_plan(model: str, path: Path, top: int) -> InspectDocument:
     plan = read_plan(path)
     metadata = plan.metadata or {}
-    card = ultralytics_card(metadata, model, shape=None) if is_ultralytics(metadata) else None
+    card = ultralytics_card(metadata, model, shapes=None) if is_ultralytics(metadata) else None
     return InspectDocument(
         model=model,
         card=card_to_dict(card or ModelCard()),

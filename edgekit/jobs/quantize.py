@@ -114,7 +114,7 @@ def run(
         for role, graph in variant.graphs.items():
             # The card may have come from a file beside the model; one file must be enough.
             write_card(Path(graph), resolved.card, role)
-        parity, verdict, more = _checked(before, variant, images, progress)
+        parity, verdict, more = _checked(before, variant, resolved.card, images, progress)
         facts = [graph_facts(Path(path), role) for role, path in variant.graphs.items()]
         flops = sum(fact.flops for fact in facts)
         share = sum(fact.quantized_share * fact.flops for fact in facts) / flops if flops else 0.0
@@ -251,7 +251,7 @@ def _calibrate(
 
 
 def _checked(
-    before: Variant, after: Variant, data: Data | None, progress: Progress
+    before: Variant, after: Variant, card: ModelCard, data: Data | None, progress: Progress
 ) -> tuple[tuple[OutputParity, ...], Verdict, list[str]]:
     """Compare with the fp32 graph on images that were not calibrated on."""
     feeds = data.feeds(_PARITY_IMAGES) if data is not None else {}
@@ -263,7 +263,7 @@ def _checked(
         got = run_plain(after.paths, feeds)
     except Unavailable as error:
         return (), "UNVERIFIED", [f"Parity was not checked: {error.message}"]
-    parity = output_parity(reference, got)
+    parity = output_parity(reference, got, card)
     limit = SQNR_LIMIT_DB[after.precision]
     said = [_ELSEWHERE] if after.id == "int8-s8s8" else []
     return parity, worst("PASS" if one.sqnr_db >= limit else "FAIL" for one in parity), said

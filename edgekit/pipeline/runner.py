@@ -101,6 +101,8 @@ class Runner:
         self._results = Condition(lock)
         # When the inference that runs now began; None while the engine is idle.
         self._began_ns: int | None = None
+        # When the next frame is to be taken; 0 where that is at once.
+        self._due_ns = 0
         self._stopping = False
         self._failure: BaseException | None = None
         self._threads = [
@@ -176,6 +178,7 @@ class Runner:
 
     def _preprocess(self) -> None:
         while (lane := self._next_lane()) is not None:
+            late_ns = time.perf_counter_ns() - self._due_ns if self._due_ns else 0
             try:
                 frame = self._inlet.take()
             except Closed:
@@ -192,7 +195,7 @@ class Runner:
             job.stages_ns["wait"] = max(0, taken_ns - frame.captured_ns - frame.read_ns)
             lane.lay(frame.pixels)
             job.stage("preprocess")
-            self._foresight.laid(job.stages_ns["preprocess"])
+            self._foresight.laid(late_ns + job.stages_ns["preprocess"])
             with self._work:
                 self._laid.append(job)
                 self._work.notify()
@@ -203,6 +206,7 @@ class Runner:
     def _next_lane(self) -> Lane | None:
         """Wait until it is time to take a frame; return its lane, None at the end."""
         with self._room:
+            self._due_ns = 0
             while not self._stopping:
                 # A frame that must wait, for the engine or for the reader, is not taken.
                 behind = not self._every_frame and (self._laid or self._inferred)
@@ -217,9 +221,10 @@ class Runner:
     def _too_early_ns(self) -> int:
         """How long a frame that is taken now would lie about; 0 where it is time."""
         if self._every_frame or self._began_ns is None:
+            self._due_ns = 0
             return 0
-        due_ns = self._began_ns + self._foresight.lead_ns()
-        return max(0, due_ns - time.perf_counter_ns())
+        self._due_ns = self._began_ns + self._foresight.lead_ns()
+        return max(0, self._due_ns - time.perf_counter_ns())
 
     def _inference(self) -> None:
         while (job := self._take(self._work, self._laid)) is not None:

@@ -12,6 +12,7 @@ from edgekit.core.names import closest
 from edgekit.tasks.cards import check_labels
 from edgekit.tasks.decoders import is_user_decoder, load_decoder
 from edgekit.tasks.heads import FINAL_HEADS, HEADS, FinalHead, Head
+from edgekit.tasks.instance_heads import INSTANCE_HEADS, InstanceHead, check_keypoints
 from edgekit.tasks.nms import suppress
 from edgekit.tasks.outputs import Outputs
 from edgekit.tasks.preprocess import preprocessor
@@ -30,13 +31,14 @@ class Detector:
     figures of COCO are made.
 
     Args:
-        card: `postprocess.decode` names a head of `edgekit.tasks.heads`, or "file.py:function".
+        card: `postprocess.decode` names a head of `edgekit.tasks.heads` or of
+            `edgekit.tasks.instance_heads`, or "file.py:function".
         folder: The card's folder, for a decoder in a file.
         trust_code: Whether code from files may run.
 
     Raises:
-        BadInput: Unknown decode, a decoder that cannot be loaded, or `preprocess` contradicts the
-            input.
+        BadInput: Unknown decode, a decoder that cannot be loaded, a head of keypoints without
+            their number, or `preprocess` contradicts the input.
     """
 
     def __init__(
@@ -46,7 +48,12 @@ class Detector:
         decode = card.postprocess.decode
         self._head: Head | None = None
         self._final: FinalHead | None = None
-        if is_user_decoder(decode):
+        self._instances: InstanceHead | None = INSTANCE_HEADS.get(decode)
+        if self._instances is not None:
+            check_keypoints(card)
+            self._head = HEADS.get(self._instances.boxes)
+            self._final = FINAL_HEADS.get(self._instances.boxes)
+        elif is_user_decoder(decode):
             self._head = load_decoder(decode, folder, trust_code=trust_code)
         elif decode in FINAL_HEADS:
             self._final = FINAL_HEADS[decode]
@@ -55,7 +62,7 @@ class Detector:
         else:
             raise BadInput(
                 f"{decode!r} is no detection head of edgekit.",
-                hint=closest(decode, [*HEADS, *FINAL_HEADS, "file.py:function"]),
+                hint=closest(decode, [*HEADS, *FINAL_HEADS, *INSTANCE_HEADS, "file.py:function"]),
             )
         self.card = card
         self._rules = card.postprocess
@@ -70,7 +77,8 @@ class Detector:
     ) -> Detections:
         """Decode, threshold, suppress, and bring the boxes back to the image.
 
-        A candidate whose score or box is not finite is no detection.
+        A candidate whose score or box is not finite is no detection. Masks and keypoints are made
+        for what is left.
 
         Raises:
             BadInput: An output does not have the head's shape, or the classes are not as many as
@@ -79,17 +87,25 @@ class Detector:
         threshold = self._rules.confidence if confidence is None else confidence
         # What a broken network overflows is dropped below, or shown by the check `finite`.
         with np.errstate(over="ignore", invalid="ignore"):
+            rest = None
+            if self._instances is not None:
+                outputs, rest = self._instances.split(outputs, self.card)
             if self._final is not None:
-                boxes, scores, classes = self._chosen(self._final, outputs, fit, threshold)
+                boxes, scores, classes, rows = self._chosen(self._final, outputs, fit, threshold)
             else:
                 assert self._head is not None
-                boxes, scores, classes = self._suppressed(self._head, outputs, fit, threshold)
-            return Detections(_to_image(boxes, fit), scores, classes)
+                boxes, scores, classes, rows = self._suppressed(self._head, outputs, fit, threshold)
+            placed = _to_image(boxes, fit)
+            if rest is None:
+                return Detections(placed, scores, classes)
+            masks, points = rest.masks(rows, placed, fit), rest.keypoints(rows, fit)
+            return Detections(placed, scores, classes, masks, points)
 
     def _suppressed(
         self, head: Head, outputs: Outputs, fit: Fit, threshold: float
-    ) -> tuple[Float, Float, Integer]:
-        boxes, scores, _ = head(outputs, fit.size, threshold)
+    ) -> tuple[Float, Float, Integer, Integer]:
+        """Return boxes, scores, classes, and the row of the head that each comes from."""
+        boxes, scores, found = head(outputs, fit.size, threshold)
         count = scores.shape[1]
         check_labels(self.card, count)
         flat = np.ascontiguousarray(scores).reshape(-1)
@@ -99,11 +115,12 @@ class Detector:
         candidates, rows = candidates[finite], rows[finite]
         boxes, best, classes = boxes[rows], flat[candidates], candidates % count
         kept = suppress(boxes, best, classes, iou=self._rules.iou, limit=self._rules.max_detections)
-        return boxes[kept], best[kept], classes[kept]
+        return boxes[kept], best[kept], classes[kept], found[rows[kept]]
 
     def _chosen(
         self, head: FinalHead, outputs: Outputs, fit: Fit, threshold: float
-    ) -> tuple[Float, Float, Integer]:
+    ) -> tuple[Float, Float, Integer, Integer]:
+        """Return boxes, scores, classes, and the row of the head that each comes from."""
         boxes, scores, classes = head(outputs, fit.size)
         found = np.flatnonzero((scores >= threshold) & np.isfinite(boxes).all(axis=1))
         best = found[np.argsort(-scores[found], kind="stable")][: self._rules.max_detections]
@@ -114,7 +131,7 @@ class Detector:
                 f"The network answers class {wrong}, but the card names {labels} classes under "
                 "`labels`."
             )
-        return boxes[best], scores[best], classes[best]
+        return boxes[best], scores[best], classes[best], best
 
 
 def _to_image(boxes: Float, fit: Fit) -> Float:

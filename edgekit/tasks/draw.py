@@ -39,7 +39,8 @@ _SHORT_SIDE = 160
 def draw(image: ImageLike, prediction: Prediction, *, colour: Colour = "BGR") -> Image:
     """Draw a prediction onto the image it was made of.
 
-    Boxes get their label and score in a colour of their class; a classification gets a banner above
+    Boxes get their label and score in a colour of their class, over the object's mask or keypoints
+    where the model gives them; a classification gets a banner above
     the image with its best classes; a mask is laid over the image, its legend below. An image whose
     short side is under 160 pixels is enlarged by a whole factor.
 

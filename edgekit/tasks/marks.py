@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.tasks.draw_instances import draw_instance
 from edgekit.tasks.predictions import ClassShare, Detection
 from edgekit.tasks.task import Image
 
@@ -108,7 +109,8 @@ def mark_objects(canvas: Image, found: Sequence[Detection], zoom: int = 1) -> No
     thick = max(2, round(min(canvas.shape[:2]) / 300))
     corners = [_corners(canvas, one, zoom) for one in found]
     tints = [colour_of(one) for one in found]
-    # Later: an object's mask goes under the outlines, its keypoints between outlines and labels.
+    for one, tint in zip(reversed(found), reversed(tints), strict=True):
+        draw_instance(canvas, one, tint, zoom=zoom)
     for (x1, y1, x2, y2), tint in zip(reversed(corners), reversed(tints), strict=True):
         cv2.rectangle(canvas, (x1, y1), (x2, y2), tint, thick)
     lettering = Lettering.of(canvas, bold=True)

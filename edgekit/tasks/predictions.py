@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.tasks.instance_mask import InstanceMask
 from edgekit.tasks.results import Classification, Detections, Raw, Result
 
 __all__ = [
@@ -66,6 +68,9 @@ class Detection:
         box: x1, y1, x2, y2 in pixels of the image, from its top left corner; not clipped to it.
         track: Number of the object, the same from frame to frame; None where nobody tracks, or
             where it has been seen once only.
+        mask: Its pixels; None where the model gives none.
+        keypoints: x and y in pixels of the image, and the confidence that the point shows, 0 to 1;
+            None where the model gives none.
     """
 
     label: str
@@ -73,16 +78,28 @@ class Detection:
     score: float
     box: tuple[float, float, float, float]
     track: int | None = None
+    mask: InstanceMask | None = None
+    keypoints: tuple[tuple[float, float, float], ...] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON; "track" where it has one."""
+        """Return plain data for JSON.
+
+        A mask is its outlines, "polygons": [[[x, y], …], …]. It, "keypoints" and "track" are there
+        only where the object has them.
+        """
         plain: dict[str, Any] = {
             "label": self.label,
             "class_index": self.class_index,
             "score": self.score,
             "box": list(self.box),
         }
-        return plain if self.track is None else {**plain, "track": self.track}
+        if self.track is not None:
+            plain["track"] = self.track
+        if self.mask is not None:
+            plain["polygons"] = [[list(corner) for corner in one] for one in self.mask.polygons()]
+        if self.keypoints is not None:
+            plain["keypoints"] = [[_known(value) for value in one] for one in self.keypoints]
+        return plain
 
 
 @dataclass(frozen=True)
@@ -267,17 +284,7 @@ def labelled(
         timings: Where the time went.
     """
     if isinstance(result, Detections):
-        found = zip(
-            result.classes.tolist(), result.scores.tolist(), result.boxes.tolist(), strict=True
-        )
-        return BoxPrediction(
-            tuple(
-                Detection(label_of(labels, index), index, score, (box[0], box[1], box[2], box[3]))
-                for index, score, box in found
-            ),
-            size,
-            timings,
-        )
+        return BoxPrediction(tuple(_objects(result, labels)), size, timings)
     if isinstance(result, Classification):
         return ClassPrediction(result.probabilities, tuple(labels), size, timings)
     if isinstance(result, Raw):
@@ -285,9 +292,28 @@ def labelled(
     return MaskPrediction(result.mask, tuple(labels), size, timings)
 
 
+def _objects(result: Detections, labels: Sequence[str]) -> Iterator[Detection]:
+    masks = result.masks
+    points = None if result.keypoints is None else result.keypoints.tolist()
+    found = zip(result.classes.tolist(), result.scores.tolist(), result.boxes.tolist(), strict=True)
+    for at, (index, score, box) in enumerate(found):
+        yield Detection(
+            label_of(labels, index),
+            index,
+            score,
+            (box[0], box[1], box[2], box[3]),
+            mask=None if masks is None else masks[at],
+            keypoints=None if points is None else tuple((x, y, seen) for x, y, seen in points[at]),
+        )
+
+
 def label_of(labels: Sequence[str], index: int) -> str:
     """Return the name of a class, or its index as text where it has none."""
     return labels[index] if 0 <= index < len(labels) else str(index)
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _finite(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -174,14 +174,15 @@ class Preprocessor:
         if self.layout == "NHWC" and image.ndim == 3:
             inside = out[0, top:bottom, left:right]
             if rgb:
-                image = cv2.cvtColor(  # type: ignore[assignment]
-                    image, cv2.COLOR_BGR2RGB, dst=_SCRATCH.array("ordered", image.shape)
-                )
+                ordered = _SCRATCH.array("ordered", image.shape)
+                image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB, ordered)  # type: ignore[assignment]
             if self._plain:
                 np.copyto(inside, image)
             else:
                 cv2.LUT(image, self._table[None], inside)
-            _fill_around(out[0], place, self._table[self.preprocess.pad])
+            around = self._table[self.preprocess.pad]
+            # A row of three different numbers is filled far slower than with one number.
+            _fill_around(out[0], place, around[0] if (around == around[0]).all() else around)
             return
         planes: Sequence[Image] = (image,)
         if image.ndim == 3:

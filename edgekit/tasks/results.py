@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.tasks.instance_mask import InstanceMask
+
 __all__ = [
     "Boxes",
     "Classification",
@@ -40,16 +42,28 @@ class Detections:
         boxes: (N, 4) float32, xyxy in pixels of the image.
         scores: (N,) float32, 0 to 1.
         classes: (N,) int64.
+        masks: N, the pixels of each object; None where the model gives none.
+        keypoints: (N, K, 3) float32, x and y in pixels of the image and the confidence that the
+            point shows, 0 to 1; None where the model gives none.
     """
 
     boxes: Float
     scores: Float
     classes: Integer
+    masks: tuple[InstanceMask, ...] | None = None
+    keypoints: Float | None = None
 
     def above(self, confidence: float) -> Detections:
         """Return the detections whose score is at least `confidence`."""
         keep = self.scores >= confidence
-        return Detections(self.boxes[keep], self.scores[keep], self.classes[keep])
+        masks, points = self.masks, self.keypoints
+        return Detections(
+            self.boxes[keep],
+            self.scores[keep],
+            self.classes[keep],
+            None if masks is None else tuple(masks[at] for at in np.flatnonzero(keep)),
+            None if points is None else points[keep],
+        )
 
 
 @dataclass(frozen=True)

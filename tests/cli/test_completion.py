@@ -77,7 +77,7 @@ def words(home, line):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("edgekit de", ["deploy", "debug"]),
+        ("edgekit de", ["deploy", "demo", "debug"]),
         ("edgekit compl", ["completion"]),
         ("edgekit data ", sorted(BUILTIN)),
         ("edgekit deploy edgekit:dig", ["edgekit:digits"]),

@@ -20,7 +20,7 @@ CONTRACT = {
     "--trust-engine", "--require-valid", "--require-verified", "--require-proven", "--config",
     "--threads", "--batch", "--shapes", "--scenario", "--max-drop", "--max-shift",
     "--min-agreement", "--time", "--seed", "--output-path", "-o", "--force", "--json", "--quiet",
-    "--debug", "--provider-option",
+    "--debug", "--provider-option", "--stream",
 }  # fmt: skip
 # The issue asks for the card "by option": --set is that option, beside the contract's own.
 OWN = {
@@ -41,6 +41,24 @@ OWN = {
         "--trust-code",
     },
     "compare": {"--confidence", "--drift", "--fail-on", "--margin"},
+    "demo": {
+        "--classes",
+        "--confidence",
+        "--detections",
+        "--display",
+        "--every-frame",
+        "--fit",
+        "--host",
+        "--pixel-format",
+        "--port",
+        "--rate",
+        "--save",
+        "--set",
+        "--size",
+        "--source",
+        "--stats",
+        "--track",
+    },
     "doctor": {"--deep"},
     "debug": {"--against"},
     "cache": {"--all", "--limit", "--older-than"},
@@ -52,6 +70,7 @@ OWN = {
         "--report-images",
         "--set",
         "--sign",
+        "--stream",
     },
     "eval": {"--set"},
     "inspect": {"--diff", "--nodes"},
@@ -126,6 +145,7 @@ def test_deploy_passes_everything_on(invoke, answer, samples):
         *("--bake", "preprocess,nms", "--sign", "key.pem", "--dry-run"),
         "--remeasure",
         "--report-images",
+        *("--stream", "1280x720"),
         *("--time", "2.5", "--golden", "g", "--trust-code", "--trust-pickle", "--seed", "7"),
         *("--force", "--require-verified", "--quiet"),
     )
@@ -160,6 +180,7 @@ def test_deploy_passes_everything_on(invoke, answer, samples):
         "dry_run": True,
         "remeasure": True,
         "report_images": True,
+        "stream": (1280, 720),
         "trust_code": True,
         "trust_pickle": True,
         "seed": 7,
@@ -183,3 +204,10 @@ def test_an_input_name_may_hold_an_equals_sign(invoke, answer, samples, argument
     calls = answer("deploy", samples["deploy"])
     invoke("deploy", *arguments["deploy"], "--input", "a=b=1,2")
     assert calls[0][1]["inputs"] == {"a=b": "1,2"}
+
+
+def test_a_stream_is_width_times_height(invoke, answer, samples, arguments):
+    answer("deploy", samples["deploy"])
+    outcome = invoke("deploy", *arguments["deploy"], "--stream", "720p")
+    assert outcome.status == 2
+    assert "1280x720" in outcome.stderr

@@ -21,7 +21,7 @@ _FILE = click.Path(path_type=Path)
 
 
 def _names(
-    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+    _ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
 ) -> tuple[str, ...] | None:
     """Split a,b,c; None where nothing was given."""
     names = tuple(name.strip() for value in values for name in value.split(",") if name.strip())
@@ -75,7 +75,6 @@ def _names(
 @click.option(
     "--detections",
     metavar="FILE.jsonl",
-    type=click.Path(path_type=Path, allow_dash=True),
     help="Write the answers as JSON lines; - is stdout.",
 )
 @click.option("--stats", metavar="FILE.json", type=_FILE, help="Write the summary as JSON.")
@@ -106,7 +105,6 @@ def _names(
 @options.arch
 @click.option(
     "--time",
-    "seconds",
     metavar="SECONDS",
     type=Number(min=0, min_open=True),
     help="End by itself after so long.",

@@ -30,7 +30,7 @@ def show_demo(document: DemoDocument, console: Console) -> None:
     height, width = document.shape
     own = "the stream's own shape" if document.own_shape else "the model's"
     pairs: list[tuple[str, str | Text]] = [
-        ("model", document.model),
+        ("model", path(document.model)),
         ("target", f"{document.target}, {document.variant} in {document.compute}"),
         ("input", f"{height}x{width} (height x width), {own}"),
         ("source", f"{source.name}: {source.width}x{source.height}{asked} ({kind})"),

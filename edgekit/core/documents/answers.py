@@ -25,6 +25,10 @@ class PredictedObject(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         box: x1, y1, x2, y2 in pixels of the image, not clipped to it.
         track: Number of the object from frame to frame; left out where it has none.
+        polygons: Outlines of its parts, largest first, corners x, y in pixels of the image; null
+            where the model gives no masks.
+        keypoints: x and y in pixels of the image and the confidence that the point shows, 0 to 1;
+            null where the model gives none, and a number where it is not finite.
     """
 
     label: str
@@ -32,6 +36,8 @@ class PredictedObject(msgspec.Struct, frozen=True, kw_only=True):
     score: float
     box: tuple[float, float, float, float]
     track: int | msgspec.UnsetType = msgspec.UNSET
+    polygons: tuple[tuple[tuple[int, int], ...], ...] | None = None
+    keypoints: tuple[tuple[float | None, float | None, float | None], ...] | None = None
 
 
 class PredictedClass(msgspec.Struct, frozen=True, kw_only=True):

@@ -115,6 +115,9 @@ def source_parts(source: Source) -> dict[str, str]:
     elif path.is_file():
         files = [path, *(external_files(path) if source.kind == "onnx" else ())]
         parts["weights"] = files_digest(files)
+    if source.kind == "ultralytics":
+        # Its code makes the network of the file, and the random weights of a yaml.
+        parts.update(tools("ultralytics"))
     if source.arch is not None:
         parts["arch"] = source.arch
         code = _code(source.arch.rpartition(":")[0])

@@ -77,8 +77,8 @@ def exported(
     request: DeployRequest,
     card: ModelCard,
     data: Data | None,
-    fit: StreamFit | None,
-    folder: Path,
+    fit: StreamFit | None = None,
+    folder: Path = Path(),
 ) -> ExportedModel:
     """Export the model, checked against its reference.
 

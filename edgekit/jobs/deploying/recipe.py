@@ -26,7 +26,7 @@ def write_recipe(path: Path, request: DeployRequest) -> None:
     source, limits = request.parsed, request.limits
     options = {
         "edgekit": __version__,
-        "source": request.source if source.path is None else source.path.resolve(),
+        "source": source.absolute,
         "output-path": request.output,
         "target": list(request.targets),
         "data": request.data,

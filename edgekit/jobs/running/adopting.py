@@ -115,8 +115,8 @@ def _card(plan: Path, file: PlanFile, folder: Path) -> ModelCard:
     tensors = read_tensors(folder)
     card = ModelCard()
     if file.metadata is not None and is_ultralytics(file.metadata):
-        shape = tensors.outputs[0].shape if tensors.outputs else None
-        card = ultralytics_card(file.metadata, str(plan), shape=shape)
+        shapes = [tensor.shape for tensor in tensors.outputs]
+        card = ultralytics_card(file.metadata, str(plan), shapes=shapes or None)
     # Of several profiles the first says how large a dynamic axis may be.
     record = _profile(folder)
     graph = GraphCard(

@@ -7,8 +7,16 @@ from collections.abc import Mapping, Sequence
 from edgekit.benchmarks.alignment import align_detections, is_detections
 from edgekit.core.card import ModelCard
 from edgekit.jobs.running.sequences import Outputs
+from edgekit.tasks.heads import FINAL_HEADS
+from edgekit.tasks.instance_heads import INSTANCE_HEADS
 
 __all__ = ["aligned_runs"]
+
+# Heads whose rows are final, and stand in the order of their scores.
+_FINAL = (
+    *FINAL_HEADS,
+    *(name for name, head in INSTANCE_HEADS.items() if head.boxes in FINAL_HEADS),
+)
 
 Sequences = Mapping[str, Sequence[list[Outputs]]]
 Aligned = dict[str, list[list[Outputs]]]
@@ -22,19 +30,19 @@ def aligned_runs(
     Args:
         reference: Outputs of the reference by role: a list of sequences of calls.
         outputs: Of the other, alike.
-        card: Of the model; where its `decode` is not "end2end", both come back as they are.
+        card: Of the model; where its head leaves duplicates, both come back as they are.
 
     Returns:
         Both, in the same form.
     """
     one: Aligned = {role: [list(calls) for calls in runs] for role, runs in reference.items()}
     other: Aligned = {role: [list(calls) for calls in runs] for role, runs in outputs.items()}
-    if card.postprocess is None or card.postprocess.decode != "end2end" or "main" not in one:
+    if card.postprocess is None or card.postprocess.decode not in _FINAL or "main" not in one:
         return one, other
     expected = [call for calls in one["main"] for call in calls]
     got = [call for calls in other["main"] for call in calls]
     # All calls together: whether two models see the same objects is no matter of one image.
-    for name in [name for name, array in expected[0].items() if is_detections(array)]:
+    for name in [name for name, array in expected[0].items() if is_detections(array, card)]:
         rows = align_detections(
             [call[name] for call in expected], [call[name] for call in got], card
         )

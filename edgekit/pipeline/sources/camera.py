@@ -17,6 +17,7 @@ from edgekit.core.errors import Unavailable
 from edgekit.pipeline.frame import Frame, Granted, Wanted
 from edgekit.pipeline.source import SourceEnded, SourceLost
 from edgekit.pipeline.sources.devices import device_path, devices, used_by
+from edgekit.pipeline.sources.opencv_log import silent_opencv
 from edgekit.tasks.task import Image
 
 __all__ = ["Camera"]
@@ -75,7 +76,8 @@ class Camera:
         os.environ.setdefault(_SELECT_TIMEOUT, str(max(1, math.ceil(self._read_s))))
         source = str(self._device) if isinstance(self._device, Path) else self._device
         backend = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
-        capture = cv2.VideoCapture(source, backend)
+        with silent_opencv():
+            capture = cv2.VideoCapture(source, backend)
         if not capture.isOpened():
             capture.release()
             raise self._unopened()
@@ -88,7 +90,8 @@ class Camera:
         capture = self._capture
         if capture is None:
             raise SourceLost(f"Camera {self.name} is not open.")
-        taken = capture.grab()
+        with silent_opencv():
+            taken = capture.grab()
         here_ns = time.perf_counter_ns()
         if self._interrupted.is_set():
             raise SourceEnded

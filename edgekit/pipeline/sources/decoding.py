@@ -25,6 +25,8 @@ __all__ = ["Broken", "Decoding", "NoVideo", "Picture", "pyav"]
 _HOPELESS = 300
 # AVFMT_NOTIMESTAMPS of FFmpeg's avformat.h: the times are made up from a rate that is made up.
 _NO_TIMESTAMPS = 0x0080
+# AV_CODEC_FLAG_LOW_DELAY of avcodec.h; the names of flags changed with PyAV 14.
+_LOW_DELAY = 1 << 19
 _TURNS = {
     90: cv2.ROTATE_90_COUNTERCLOCKWISE,
     180: cv2.ROTATE_180,
@@ -133,7 +135,7 @@ class Decoding:
         context.thread_type = "SLICE" if low_delay else "AUTO"
         context.thread_count = 0
         if low_delay:
-            context.flags |= int(self._av.codec.context.Flags.low_delay)
+            context.flags |= _LOW_DELAY
         self._pictures = self._decode()
 
     @property
@@ -185,7 +187,7 @@ class Decoding:
         # PyAV's array looks into the new frame and keeps it alive; it is a view where rows are
         # padded, which OpenCV would copy at every use.
         pixels: Image = np.ascontiguousarray(bgr.to_ndarray(), np.uint8)
-        turn = _TURNS.get(round(getattr(frame, "rotation", 0) or 0) % 360)
+        turn = _TURNS.get(round(frame.rotation) % 360)
         return pixels if turn is None else cv2.rotate(pixels, turn)  # type: ignore[return-value]
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from edgekit.core.errors import BadInput, Unavailable
 from edgekit.pipeline.frame import Frame, Granted, Wanted
 from edgekit.pipeline.source import SourceEnded, SourceLost
 from edgekit.pipeline.sources.address import hide_secrets
+from edgekit.pipeline.sources.opencv_log import silent_opencv
 
 __all__ = ["Pipeline", "csi_pipeline"]
 
@@ -80,7 +81,8 @@ class Pipeline:
                 hint="The wheels of opencv-python never are; JetPack's python3-opencv is. A USB "
                 "camera or an RTSP stream needs none.",
             )
-        capture = cv2.VideoCapture(self._description, cv2.CAP_GSTREAMER)
+        with silent_opencv():
+            capture = cv2.VideoCapture(self._description, cv2.CAP_GSTREAMER)
         if not capture.isOpened():
             capture.release()
             raise BadInput(

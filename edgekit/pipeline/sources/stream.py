@@ -155,7 +155,8 @@ class Stream:
     def _options(self) -> dict[str, str]:
         """FFmpeg's: no buffers of its own, few bytes until the codec is known."""
         options = {
-            "fflags": "nobuffer+discardcorrupt",
+            # Without a buffer, what told the codec is not played: it would be old.
+            "fflags": "discardcorrupt" if self._every_frame else "nobuffer+discardcorrupt",
             "analyzeduration": "1000000",
             # Twenty frames are usual, which is a second at 20 frames a second.
             "fpsprobesize": "2",

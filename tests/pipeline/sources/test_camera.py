@@ -236,8 +236,9 @@ def test_an_interrupted_camera_ends(machine):
         camera.read()
 
 
-def test_a_real_file_that_is_no_camera_is_lost(tmp_path, capfd):
+def test_a_real_file_that_is_no_camera_is_lost_and_opencv_says_nothing(tmp_path, capfd):
     path = tmp_path / "video0"
     path.touch()
     with pytest.raises(SourceLost, match="cannot be opened"):
         Camera(Path(path)).open()
+    assert capfd.readouterr().err == ""
