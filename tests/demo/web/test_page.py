@@ -192,7 +192,7 @@ def test_pages_beyond_the_limit_are_told_so(serve):
 
 
 def test_connections_beyond_the_limit_are_turned_away(serve, monkeypatch):
-    monkeypatch.setattr("edgekit.demo.web.page._CONNECTIONS", 5)
+    monkeypatch.setattr("edgekit.demo.web.door._CONNECTIONS", 5)
     page = serve()
     held = [raw(page, "") for _ in range(5)]
     time.sleep(0.2)
@@ -253,3 +253,20 @@ def reset(connection):
     """End a connection as a cable does that is pulled."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
+
+
+def test_connections_that_ask_for_nothing_are_let_go(serve, monkeypatch):
+    monkeypatch.setattr("edgekit.demo.web.door._SILENT_S", 0.3)
+    page = serve()
+    silent = [raw(page, ""), raw(page, "GET / HT")]
+    asked = raw(page, asking("/health"))
+    assert b"503" in asked.recv(4096)
+    for connection in silent:
+        connection.settimeout(5)
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(1) == b""
+        connection.close()
+    # Who asked before may ask again.
+    asked.sendall(asking("/health").encode())
+    assert b"503" in asked.recv(4096)
+    asked.close()
