@@ -16,6 +16,8 @@ ifneq ($(shell uname -s),Darwin)
 TORCH := $(TORCH)+cpu
 endif
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
+# For its tests alone: its licence is the AGPL, and its dependencies bring a torchvision for CUDA.
+ULTRALYTICS := ultralytics==8.4.190 ultralytics-thop==2.2.3
 PIP := $(BIN)/python -m pip install --quiet
 # Whatever else is installed, another torch is refused and not fetched.
 PIP_KEEP_TORCH := $(PIP) --constraint $(VENV)/constraints.txt
@@ -93,4 +95,5 @@ $(VENV)/run.stamp: $(VENV)/torch.stamp pyproject.toml
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp
 	$(PIP_KEEP_TORCH) --editable ".[all,dev]"
+	$(PIP) --no-deps $(ULTRALYTICS)
 	@touch $@

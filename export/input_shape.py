@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,7 @@ def reshape_input(model: Any, name: str, layout: str, size: tuple[int, int], whe
     if old != new:
         _rewrite(changed, model, sizes, where)
     _fold(changed, sizes[1])
-    _declare(changed, sizes[1], where)
+    _declare(changed, sizes[1])
     return changed
 
 
@@ -194,7 +195,10 @@ def _rewrite(changed: Any, model: Any, sizes: tuple[Sizes, Sizes], where: str) -
         if node.output and node.output[0] in head:
             _refuse_sizes_as_values(node, old_known, sizes, where)
         known = {**_constants(changed), **values}
-        operands = _operands(node, maps, old_known, known, where)
+        pairs = maps.pairs(node.input[0]) if node.input else None
+        if pairs is None or all(before == after for before, after in pairs):
+            continue
+        operands = _operands(_Place(node, pairs, maps, old_known, known, where))
         if operands:
             for index, value in operands.items():
                 fresh = f"{node.output[0]}_{index}_at_size"
@@ -205,48 +209,73 @@ def _rewrite(changed: Any, model: Any, sizes: tuple[Sizes, Sizes], where: str) -
             tensors, values = graph_values(changed, sizes[1])
 
 
-def _operands(
-    node: Any,
-    maps: _Maps,
-    old_known: Mapping[str, NDArray[Any]],
-    known: Mapping[str, NDArray[Any]],
-    where: str,
-) -> dict[int, NDArray[Any]]:
+@dataclass(frozen=True)
+class _Place:
+    """A node whose first input changes its size.
+
+    Attributes:
+        pairs: Old and new size of every axis of that input.
+        maps: All tensors.
+        old_known: Small known values at the old size, by name.
+        known: The same at the new size.
+        where: The file, for messages.
+    """
+
+    node: Any
+    pairs: list[tuple[int, int]]
+    maps: _Maps
+    old_known: Mapping[str, NDArray[Any]]
+    known: Mapping[str, NDArray[Any]]
+    where: str
+
+    @property
+    def result(self) -> tuple[int, ...] | None:
+        """Shape of what the node makes at the old size."""
+        return self.maps.old(self.node.output[0])
+
+    def before(self, place: int) -> NDArray[Any] | None:
+        """Value of an input at the old size; None where it is left out or not known."""
+        return self.old_known.get(self._name(place))
+
+    def now(self, place: int) -> NDArray[Any] | None:
+        """Value of an input at the new size, as the graph has it."""
+        return self.known.get(self._name(place))
+
+    def baked(self, place: int) -> NDArray[Any] | None:
+        """Value of an input that is the same at both sizes, so that nothing computes it."""
+        before, now = self.before(place), self.now(place)
+        if before is None or now is None or not np.array_equal(before, now):
+            return None
+        return before
+
+    def refused(self, why: str) -> BadInput:
+        """Why the node cannot be written for the new size."""
+        return _refused(self.node, self.where, why)
+
+    def _name(self, place: int) -> str:
+        return self.node.input[place] if place < len(self.node.input) else ""
+
+
+def _operands(at: _Place) -> dict[int, NDArray[Any]]:
     """Inputs of a node, by place, that must be other numbers at the new size."""
-    rule = {"Reshape": _reshape, "Resize": _resize, "Slice": _slice, "Expand": _expand}.get(
-        node.op_type
-    )
-    pairs = maps.pairs(node.input[0]) if node.input else None
-    if rule is None or pairs is None or all(old == new for old, new in pairs):
-        return {}
-    return rule(node, pairs, maps, old_known, known, where)
+    rule = _RULES.get(at.node.op_type)
+    return {} if rule is None else rule(at)
 
 
-def _reshape(
-    node: Any,
-    pairs: list[tuple[int, int]],
-    maps: _Maps,
-    old_known: Mapping[str, NDArray[Any]],
-    known: Mapping[str, NDArray[Any]],
-    where: str,
-) -> dict[int, NDArray[Any]]:
-    target = maps.old(node.output[0])
-    before, now = old_known.get(node.input[1]), known.get(node.input[1])
-    if any(old == 1 for old, new in pairs if old != new):
-        raise _refused(node, where, "at which the whole picture has become one cell")
+def _reshape(at: _Place) -> dict[int, NDArray[Any]]:
+    target = at.result
+    if any(old == 1 for old, new in at.pairs if old != new):
+        raise at.refused("at which the whole picture has become one cell")
     if target is None:
-        raise _refused(node, where, "its result has no known shape")
-    wanted = _regrouped(pairs, target, maps.known)
-    if now is not None and before is not None and not np.array_equal(before, now):
+        raise at.refused("its result has no known shape")
+    before, now = at.before(1), at.now(1)
+    if before is None or now is None or not np.array_equal(before, now):
         # The graph computes it from the size itself.
         return {}
+    wanted = _regrouped(at.pairs, target, at.maps.known)
     if wanted is None:
-        if before is None or now is None:
-            return {}
-        raise _refused(node, where, f"it makes {list(target)} of {[old for old, _ in pairs]}")
-    if now is not None and _resolved(now, [new for _, new in pairs]) == wanted:
-        return {}
-    if before is None:
+        raise at.refused(f"it makes {list(target)} of {[old for old, _ in at.pairs]}")
+    if _resolved(now, [new for _, new in at.pairs]) == wanted:
         return {}
     varying = [place for place, size in enumerate(target) if size != wanted[place]]
     written = list(wanted)
@@ -334,80 +363,57 @@ def _resolved(value: NDArray[Any], own: list[int]) -> list[int] | None:
     return sizes if math.prod(sizes) == total else None
 
 
-def _resize(
-    node: Any,
-    pairs: list[tuple[int, int]],
-    maps: _Maps,
-    old_known: Mapping[str, NDArray[Any]],
-    known: Mapping[str, NDArray[Any]],
-    where: str,
-) -> dict[int, NDArray[Any]]:
-    place = 3
-    if len(node.input) <= place or not node.input[place]:
+def _resize(at: _Place) -> dict[int, NDArray[Any]]:
+    before, target = at.baked(3), at.result
+    if before is None or target is None:
         return {}
-    before, now = old_known.get(node.input[place]), known.get(node.input[place])
-    target = maps.old(node.output[0])
-    if before is None or now is None or target is None or not np.array_equal(before, now):
-        return {}
-    if len(before) != len(pairs):
-        raise _refused(node, where, "it names some of its axes only")
+    if len(before) != len(at.pairs):
+        raise at.refused("it names some of its axes only")
     wanted = []
-    for (old, new), size in zip(pairs, target, strict=True):
+    for (old, new), size in zip(at.pairs, target, strict=True):
         if new * size % old:
-            raise _refused(node, where, f"it makes {size} of {old}, which is no whole factor")
+            raise at.refused(f"it makes {size} of {old}, which is no whole factor")
         wanted.append(new * size // old)
-    return {place: np.array(wanted, np.int64)}
+    return {3: np.array(wanted, np.int64)}
 
 
-def _slice(
-    node: Any,
-    pairs: list[tuple[int, int]],
-    maps: _Maps,
-    old_known: Mapping[str, NDArray[Any]],
-    known: Mapping[str, NDArray[Any]],
-    where: str,
-) -> dict[int, NDArray[Any]]:
-    operands = [old_known.get(name) if name else None for name in node.input[1:]]
-    if len(operands) < 2 or operands[0] is None or operands[1] is None:
+def _slice(at: _Place) -> dict[int, NDArray[Any]]:
+    starts, ends, axes, steps = (at.before(place) for place in range(1, 5))
+    if starts is None or ends is None or at.baked(2) is None:
         return {}
-    now = known.get(node.input[2])
-    if now is not None and not np.array_equal(now, operands[1]):
-        return {}
-    starts, ends = operands[0].ravel(), operands[1].ravel()
-    axes = operands[2] if len(operands) > 2 else None
-    steps = operands[3] if len(operands) > 3 else None
-    axes = np.arange(len(starts)) if axes is None else axes.ravel()
-    steps = np.ones(len(starts), np.int64) if steps is None else steps.ravel()
-    written, differs = ends.astype(np.int64), False
-    for place, axis in enumerate(axes.tolist()):
-        old, new = pairs[axis]
+    places = np.arange(len(starts)) if axes is None else axes.ravel()
+    strides = np.ones(len(starts), np.int64) if steps is None else steps.ravel()
+    written, differs = ends.ravel().astype(np.int64), False
+    for place, axis in enumerate(places.tolist()):
+        old, new = at.pairs[axis]
         if old == new:
             continue
-        start, end, step = int(starts[place]), int(ends[place]), int(steps[place])
+        start, end, step = (int(values.ravel()[place]) for values in (starts, ends, strides))
         if step < 1 or not 0 <= start < step or 0 <= end < old:
-            raise _refused(node, where, f"it cuts {start} to {end} out of {old}")
-        if end < _END and end >= old:
+            raise at.refused(f"it cuts {start} to {end} out of {old}")
+        if old <= end < _END:
             written[place], differs = _END, True
     return {2: written} if differs else {}
 
 
-def _expand(
-    node: Any,
-    pairs: list[tuple[int, int]],
-    maps: _Maps,
-    old_known: Mapping[str, NDArray[Any]],
-    known: Mapping[str, NDArray[Any]],
-    where: str,
-) -> dict[int, NDArray[Any]]:
-    before, now = old_known.get(node.input[1]), known.get(node.input[1])
-    if before is None or now is None or not np.array_equal(before, now):
+def _expand(at: _Place) -> dict[int, NDArray[Any]]:
+    before = at.baked(1)
+    if before is None:
         return {}
     written = before.astype(np.int64)
-    for back in range(1, min(len(pairs), len(written)) + 1):
-        old, new = pairs[-back]
+    for back in range(1, min(len(at.pairs), len(written)) + 1):
+        old, new = at.pairs[-back]
         if old != new and written[-back] == old:
             written[-back] = new
     return {} if np.array_equal(written, before) else {1: written}
+
+
+_RULES: dict[str, Callable[[_Place], dict[int, NDArray[Any]]]] = {
+    "Expand": _expand,
+    "Reshape": _reshape,
+    "Resize": _resize,
+    "Slice": _slice,
+}
 
 
 def _refuse_tied(node: Any, maps: _Maps, constant: set[str], where: str) -> None:
@@ -563,7 +569,7 @@ def _keep(model: Any, nodes: list[Any], outputs: set[str]) -> None:
     in_order(model)
 
 
-def _declare(model: Any, sizes: Sizes, where: str) -> None:
+def _declare(model: Any, sizes: Sizes) -> None:
     """Write the outputs' shapes, which must follow from the input's."""
     tensors, _ = graph_values(model, sizes)
     for value in model.graph.output:
@@ -635,7 +641,7 @@ def _refuse_other_answers(
     feeds = _feeds(same)
     given = next(value for value in model.graph.input if value.name == name)
     batch = given.type.tensor_type.shape.dim[0].dim_value
-    before, after = _run_model(model, _repeated(feeds, name, batch), runner), None
+    before = _run_model(model, _repeated(feeds, name, batch), runner)
     after = _run_model(same, feeds, runner)
     for key, reference in before.items():
         one = reference[:1] if batch > 1 else reference

@@ -20,6 +20,7 @@ import math
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -77,7 +78,7 @@ class Contestant:
             square = self.shape.partition("x")[0] == self.shape.partition("x")[2]
             if square:
                 return f"yolo11n-{self.shape}.onnx@model"
-            return "yolo11n-640x640.onnx@stream"
+            return "yolo11n-dynamic.onnx@stream"
         return FILES[self.engine][self.kind == "ultralytics"].format(self.shape)
 
     def command(self, models: Path, video: Path, threads: int) -> list[str]:
@@ -201,15 +202,25 @@ def on_processors(threads: int) -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
 
+class Silence(Exception):
+    """A contestant ended without an answer."""
+
+
 @contextmanager
 def worker(command: list[str]) -> Iterator[subprocess.Popen[str]]:
     """A contestant's process, ended with the block."""
+    complaints = tempfile.TemporaryFile("w+")
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints,
         text=True, env=settings(),
     )  # fmt: skip
     try:
         yield process
+    except Silence:
+        process.wait(20)
+        complaints.seek(0)
+        name = " ".join(map(str, command[1:]))
+        raise SystemExit(f"{complaints.read()[-2000:]}\nThis ended early: {name}") from None
     finally:
         assert process.stdin is not None
         process.stdin.close()
@@ -225,8 +236,7 @@ def heard(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
-        command = " ".join(map(str, process.args))  # type: ignore[arg-type]
-        raise SystemExit(f"A contestant ended without an answer: {command}")
+        raise Silence
     return json.loads(line)
 
 
@@ -434,6 +444,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{group}\n\n{rates_table(taken)}\n", flush=True)
         results += [(group, one) for one in judge(pairs, taken)]
         kept["turns"][group] = {one.name: asdict(turns) for one, turns in taken.items()}
+        _keep(given.output_path, kept)
     if results:
         print(f"{ratios_table(results)}\n", flush=True)
     failed = any(one.verdict == "FAIL" for _, one in results)
@@ -443,9 +454,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kept["cold_s"] = {one.name: seconds for one, seconds in starts.items()}
         for one, seconds in starts.items():
             failed |= one.kind == "edgekit" and float(np.median(seconds)) > COLD_LIMIT_S
-    if given.output_path is not None:
-        given.output_path.write_text(json.dumps(kept, indent=1))
+        _keep(given.output_path, kept)
     return int(failed)
+
+
+def _keep(path: Path | None, kept: dict[str, Any]) -> None:
+    """Write what there is so far; a run takes a quarter of an hour."""
+    if path is not None:
+        path.write_text(json.dumps(kept, indent=1))
 
 
 if __name__ == "__main__":

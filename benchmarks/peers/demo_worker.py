@@ -108,7 +108,7 @@ def edgekit(model: str, video: str, engine: str, threads: int) -> tuple[Play, di
     MODEL is the graph with `@model` or `@stream` behind it: which shape is asked for.
     """
     from edgekit.core.progress import Silent
-    from edgekit.jobs.serving.live import live_model
+    from edgekit.jobs.live.model import live_model
 
     path, _, fit = model.rpartition("@")
     granted = _size(video)

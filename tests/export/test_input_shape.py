@@ -1,4 +1,4 @@
-"""A finished graph at another height and width: the same layers, other sizes; or a reason why not."""
+"""A finished graph at another height and width: the same layers, or a reason why not."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def resized(graph: Path, size=(40, 64), **more):
 
 
 def by_hand(picture):
-    """The rows that the head gives for a picture of any size, by ONNX Runtime on a dynamic graph."""
+    """The rows that the head gives for a picture of any size: a graph that bakes none."""
     folder = Path(picture["folder"])
     nodes = [
         helper.make_node("Reshape", ["map", "flat"], ["rows"]),
@@ -286,20 +286,12 @@ def test_yolox_as_published_takes_a_streams_shape(realdata, tmp_path, size):
     fixed = resize_graph(graph, output, own, size, run_file)
     picture = read_image(realdata / "samples" / "dog.jpg")
     height, width = picture.shape[:2]
-    if size[0] < size[1]:
-        picture = picture[: width * 9 // 16]
-    else:
-        picture = picture[:, : height * 9 // 16]
+    wide = size[0] < size[1]
+    picture = picture[: width * 9 // 16] if wide else picture[:, : height * 9 // 16]
     found = []
     for path, one in ((graph, own), (output, fixed)):
         task = task_for(one)
         array, fit = task.preprocess(np.ascontiguousarray(picture))
         result = task.postprocess(run_file(path, {"images": array}), fit, 0.5)
-        found.append(
-            {
-                (int(c), *(int(v) // 60 for v in b))
-                for c, b in zip(result.classes, result.boxes, strict=True)
-            }
-        )
-    assert found[0]
-    assert {one[0] for one in found[0]} == {one[0] for one in found[1]}
+        found.append(set(result.classes.tolist()))
+    assert found[0] == found[1] != set()

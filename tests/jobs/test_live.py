@@ -17,8 +17,8 @@ from edgekit.core.card import ModelCard, Postprocess, Preprocess
 from edgekit.core.errors import BadInput, CheckFailed
 from edgekit.core.progress import Silent
 from edgekit.export.metadata import put_card
-from edgekit.jobs.serving import fastest
-from edgekit.jobs.serving.live import live_model
+from edgekit.jobs.live import fastest
+from edgekit.jobs.live.model import live_model
 
 ORT, OV = "onnxruntime:cpu", "openvino:cpu"
 STREAM = (1280, 720)
@@ -157,7 +157,7 @@ def test_the_warm_path_imports_no_exporter(tmp_path):
     script = f"""
         import sys
         from edgekit.core.progress import Silent
-        from edgekit.jobs.serving.live import live_model
+        from edgekit.jobs.live.model import live_model
         live_model({str(model)!r}, stream={STREAM}, target={ORT!r}, compute="fp32",
                    progress=Silent()).close()
         heavy = {{"onnx", "torch", "nncf", "openvino", "onnxslim", "pycocotools", "scipy"}}

@@ -73,7 +73,8 @@ def stream_fit(source: Source, card: ModelCard, stream: tuple[int, int]) -> Stre
             "stream.",
             hint="Give it a card with a task and `preprocess`.",
         )
-    stride = DEFAULT_STRIDE
+    said = card.provenance.get("stride", "")
+    stride = int(said) if said.isdigit() and int(said) else DEFAULT_STRIDE
     if source.kind == "onnx" and source.path is not None:
         stride = graph_stride(source.path)
     size = stream_shape(stream, stride, card.preprocess.size)

@@ -107,7 +107,9 @@ class PacedVideo:
         else:
             place_ns = round(position_s / self._speed * _SECOND_NS)
         now_ns = time.perf_counter_ns()
-        if self._start_ns is None:
+        # The clock starts when the first frame has been taken: who asked for it may have had to
+        # compile a model for its size.
+        if self._start_ns is None or self._number == 1:
             self._start_ns = now_ns - place_ns
         late_ns = now_ns - self._start_ns - place_ns
         if late_ns > _SECOND_NS:

@@ -39,6 +39,8 @@ Fit = Literal["stream", "model"]
 
 _STAGE = "live"
 _RESULT = "live.json"
+# What a source's export depends on beside edgekit.
+_EXPORTERS = ("torch", "onnx", "onnxscript", "onnxslim", "ultralytics")
 # Tasks whose answers can be drawn onto a picture.
 _SHOWN = ("classification", "detection", "segmentation")
 
@@ -227,7 +229,7 @@ def _found(asked: Asked, progress: Progress) -> LiveRecord:
 
 def _work_out(asked: Asked, progress: Progress) -> LiveRecord:
     # Imported only where something is to be made: it brings in onnx.
-    from edgekit.jobs.serving.preparing import prepared
+    from edgekit.jobs.live.preparing import prepared
 
     return prepared(asked, progress)
 
@@ -235,13 +237,15 @@ def _work_out(asked: Asked, progress: Progress) -> LiveRecord:
 def _parts(asked: Asked) -> dict[str, str] | None:
     """Everything the answer depends on; None for engines that are taken as they lie."""
     place, at, variant = asked.model.rpartition("@")
-    path = Path(place if at and is_bundle(Path(place)) else asked.model)
+    in_bundle = bool(at) and is_bundle(Path(place))
+    path: Path | None = Path(place if in_bundle else asked.model)
+    assert path is not None
     parts: dict[str, str] = {}
     if is_bundle(path):
         if asked.trust_engine:
             return None
         parts["bundle"] = sha256_file(path / MANIFEST)
-        parts["variant"] = variant if path == Path(place) else ""
+        parts["variant"] = variant if in_bundle else ""
         # A decoder of the user's is looked for where the bundle lies.
         parts["folder"] = str(path.resolve())
     elif path.is_dir():
@@ -249,8 +253,10 @@ def _parts(asked: Asked) -> dict[str, str] | None:
     elif path.suffix.lower() == ".onnx" and path.is_file():
         parts["model"] = sha256_file(path)
     else:
-        parts.update(source_parts(Source.parse(asked.model, asked.arch)))
-    beside = asked.card or (cards.find_card(path) if path.exists() else None)
+        source = Source.parse(asked.model, asked.arch)
+        parts.update({**source_parts(source), **tools(*_EXPORTERS)})
+        path = source.path
+    beside = asked.card or (cards.find_card(path) if path is not None else None)
     if beside is not None:
         parts["card"] = digest(cards.read_card(beside))
         parts["folder"] = str(beside.resolve().parent)

@@ -22,13 +22,13 @@ from edgekit.jobs.deploying.making import ExportedModel, exported
 from edgekit.jobs.deploying.request import DeployRequest
 from edgekit.jobs.deploying.stages import Stages
 from edgekit.jobs.export import source_card
+from edgekit.jobs.live.fastest import fastest
+from edgekit.jobs.live.model import Asked, LiveRecord
 from edgekit.jobs.running.engines import CachedEngine, compile_graphs
 from edgekit.jobs.running.fitting import StreamFit, fit_graph, stream_fit
 from edgekit.jobs.running.models import Model, resolve_model, split_variant
 from edgekit.jobs.running.ready import own_target
 from edgekit.jobs.serving.choose import Choice, choose, engine_folders
-from edgekit.jobs.serving.fastest import fastest
-from edgekit.jobs.serving.live import Asked, LiveRecord
 from edgekit.tasks.decoders import decoder_file
 from edgekit.tasks.registry import task_for
 from edgekit.tasks.stream_shape import DEFAULT_STRIDE, card_at, shape_text, stream_shape
@@ -54,7 +54,7 @@ class _Ready:
 
 
 def prepared(asked: Asked, progress: Progress) -> LiveRecord:
-    """Work out what runs; see edgekit.jobs.serving.live.live_model.
+    """Work out what runs; see edgekit.jobs.live.model.live_model.
 
     Raises:
         EdgekitError: See live_model.
@@ -152,7 +152,13 @@ def _model(asked: Asked, progress: Progress) -> _Ready:
         _refuse_several(model)
         return _graph_ready(model, asked, progress)
     source = Source.parse(asked.model, asked.arch)
-    card, folder = source_card(source, asked.card, asked.card_options)
+    card, folder = source_card(
+        source,
+        asked.card,
+        asked.card_options,
+        trust_code=asked.trust_code,
+        trust_pickle=asked.trust_pickle,
+    )
     found, warnings = _wanted(source, card, asked)
     try:
         made = _exported(source, card, folder, found, asked, progress)

@@ -163,14 +163,14 @@ def _candidates(model: Model, target: str | None, compute: str | None) -> list[_
 
 
 def _unplanned(probe: Probe, asked: tuple[str, ...]) -> list[str]:
-    """For a variant that deploy would not try there: the engine's first compute, or what is asked."""
+    """For a variant that deploy would not try there: its first compute, or what is asked."""
     return list(asked) or [next(word for word in COMPUTES if word in probe.computes)]
 
 
 def _passing(
     model: Model, one: _Candidate, found: _Figures | str, progress: Progress
 ) -> _Figures | None:
-    """The figures of a candidate that ran and answers as the graph does; says why another does not."""
+    """The figures of a candidate that ran and answers as the graph does; tells of another."""
     if isinstance(found, str):
         progress.note(f"{one} is out: {found}")
         return None
