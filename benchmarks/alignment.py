@@ -29,12 +29,13 @@ def is_detections(array: Array, card: ModelCard | None = None) -> bool:
     """
     if array.ndim != 3:
         return False
+    length = int(array.shape[2])
     rules = card.postprocess if card is not None else None
     if rules is None or rules.decode == "end2end":
-        return array.shape[2] == 6
+        return length == 6
     if rules.keypoints is not None:
-        return array.shape[2] == 6 + rules.keypoints[0] * rules.keypoints[1]
-    return array.shape[2] > 6
+        return length == 6 + rules.keypoints[0] * rules.keypoints[1]
+    return length > 6
 
 
 def align_detections(

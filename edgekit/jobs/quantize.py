@@ -114,9 +114,7 @@ def run(
         for role, graph in variant.graphs.items():
             # The card may have come from a file beside the model; one file must be enough.
             write_card(Path(graph), resolved.card, role)
-        parity, verdict, more = _checked(
-                before, variant, resolved.card, images, progress
-            )
+        parity, verdict, more = _checked(before, variant, resolved.card, images, progress)
         facts = [graph_facts(Path(path), role) for role, path in variant.graphs.items()]
         flops = sum(fact.flops for fact in facts)
         share = sum(fact.quantized_share * fact.flops for fact in facts) / flops if flops else 0.0
