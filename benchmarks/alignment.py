@@ -66,8 +66,8 @@ def align_detections(
         card: Of the model: its confidence and the size of its input.
 
     Returns:
-        Both, call by call, (B, R, 6 + E) float64, R of the call. Everything comes back as it is where
-        shapes differ or a value is not finite.
+        Both, call by call, (B, R, 6 + E) float64, R of the call. Everything comes back as it is
+        where shapes differ or a value is not finite.
     """
     assert card.preprocess is not None, "a detector's card has it"
     assert card.postprocess is not None, "a detector's card has it"
