@@ -203,32 +203,44 @@ def on_processors(threads: int) -> None:
 
 
 class Silence(Exception):
-    """A contestant ended without an answer."""
+    """A contestant ended without an answer.
+
+    Attributes:
+        process: Which.
+    """
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        super().__init__(process.pid)
+        self.process = process
 
 
 @contextmanager
 def worker(command: list[str]) -> Iterator[subprocess.Popen[str]]:
     """A contestant's process, ended with the block."""
-    complaints = tempfile.TemporaryFile("w+")
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints,
-        text=True, env=settings(),
-    )  # fmt: skip
-    try:
-        yield process
-    except Silence:
-        process.wait(20)
-        complaints.seek(0)
-        name = " ".join(map(str, command[1:]))
-        raise SystemExit(f"{complaints.read()[-2000:]}\nThis ended early: {name}") from None
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
+    with tempfile.TemporaryFile("w+") as complaints:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints,
+            text=True, env=settings(),
+        )  # fmt: skip
         try:
+            yield process
+        except Silence as silence:
+            if silence.process is not process:
+                raise
             process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            complaints.seek(0)
+            name = " ".join(map(str, command[1:]))
+            raise SystemExit(f"{complaints.read()[-2000:]}\nThis ended early: {name}") from None
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
 
 
 def heard(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -236,7 +248,7 @@ def heard(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
-        raise Silence
+        raise Silence(process)
     return json.loads(line)
 
 
