@@ -196,6 +196,13 @@ def settings() -> dict[str, str]:
     return {**os.environ, **offline}
 
 
+def processors() -> int:
+    """How many this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def on_processors(threads: int) -> None:
     """Give this process, and those that it starts, so many processors, where that can be done."""
     if hasattr(os, "sched_setaffinity"):
@@ -396,8 +403,9 @@ def rates_table(taken: dict[Contestant, Turns]) -> str:
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for one, turns in taken.items():
+        ran = f" ({turns.runs})" if turns.runs else ""
         lines.append(
-            f"| {one.name} | {np.median(turns.rates):.1f} | {max(turns.rates):.1f} | "
+            f"| {one.name}{ran} | {np.median(turns.rates):.1f} | {max(turns.rates):.1f} | "
             f"{np.median(turns.cores):.2f} | {np.mean(turns.boxes):.1f} | "
             f"{np.median(turns.load):.1f} |"
         )
@@ -436,7 +444,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--video", type=Path, help="default: the real one, else one that is made")
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--cold-rounds", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=processors())
     parser.add_argument("--only", default="", help="groups with this in their name; or cold")
     parser.add_argument("-o", "--output-path", type=Path, help="every turn, as JSON")
     given = parser.parse_args(arguments)
