@@ -53,6 +53,15 @@ def test_a_goal_is_failed_only_by_the_whole_interval(peers):
     assert judged(demo, [30.0, 30.0], [20.0, 20.0]).verdict == "UNCLEAR"
 
 
+def test_the_table_of_rates_has_a_line_a_contestant(peers):
+    demo = peers["demo"]
+    ours = demo.Contestant("edgekit", "default", "384x640")
+    turns = demo.Turns("openvino:cpu bf16", [20.0] * 2, [1.5] * 2, [4.0] * 2, [0.1] * 2)
+    head, rule, line = demo.rates_table({ours: turns}).splitlines()
+    assert head.count("|") == rule.count("|") == line.count("|")
+    assert "(openvino:cpu bf16) | 20.0 | 20.0 | 1.50 | 75.0 | 4.0 |" in line
+
+
 def test_every_goal_of_the_pipeline_has_its_pair(peers):
     goals = [
         pair.goal
