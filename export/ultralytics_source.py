@@ -23,8 +23,6 @@ _INPUT = "images"
 _BATCH = Axis("batch", min=1, typical=1, max=64)
 # What a yaml is meant for; a checkpoint says what it was trained on.
 _SIZE = 640
-# Mean and deviation of the logits of a random detector's classes: a few in a thousand exceed 0.
-_SCORES = (-6.0, 2.0)
 # Heads whose outputs edgekit decodes, by class; those that are derived from them differ.
 _HEADS = {
     "Detect": "detect",
@@ -52,13 +50,13 @@ def load_ultralytics(
 ) -> tuple[Any, ModelCard]:
     """Load a network of Ultralytics' with its head as its own exporter has it.
 
-    Convolutions and batch norms are fused. A network with two heads keeps the one that `card`
-    decodes, else the one without duplicates that it is made for. The weights of a yaml are random,
-    the same every time, and made to detect something.
+    Convolutions and batch norms are fused. A network with two heads (v10, 26) keeps the one that
+    `card` decodes, else the one that the installed version exports by itself. The weights of a yaml
+    are random, and the same every time.
 
     Args:
         location: FILE.pt, FILE.yaml, or the name of a yaml of the package, "yolo11n.yaml".
-        card: Chooses the head by its `postprocess.decode`; None takes the network's own.
+        card: Chooses the head by its `postprocess.decode`; None leaves it to the library.
         trust_code: Allow a yaml that holds Python (its key `activation`).
         trust_pickle: Allow a .pt, which only a full pickle can load.
 
@@ -87,7 +85,9 @@ def load_ultralytics(
     return _prepared(model, card, f"ultralytics:{location}")
 
 
-def ultralytics_source_card(location: str, trust_code: bool, trust_pickle: bool) -> ModelCard:  # noqa: FBT001
+def ultralytics_source_card(
+    location: str, *, trust_code: bool = False, trust_pickle: bool = False
+) -> ModelCard:
     """Return the card of a network of Ultralytics'; a plain function for a child process.
 
     Raises:
@@ -152,15 +152,18 @@ def _from_checkpoint(tasks: Any, path: Path) -> Any:
             f"{path} is no checkpoint of Ultralytics', or it is damaged ({type(error).__name__}).",
             hint="Copy or download it again and compare its size.",
         ) from error
-    model = content.get("ema") or content.get("model") if isinstance(content, Mapping) else None
-    if not isinstance(model, nn.Module) or not hasattr(model, "yaml"):
+    model: Any = (
+        content.get("ema") or content.get("model") if isinstance(content, Mapping) else None
+    )
+    if not (isinstance(model, nn.Module) and hasattr(model, "yaml")):
         raise BadInput(
             f"{path} holds no network of Ultralytics'.",
             hint="A state dict is given by its path alone, with --arch.",
         )
-    trained = content.get("train_args") or {}
-    model.args = {**trained} if isinstance(trained, Mapping) else {}
-    return model.float()
+    trained = held.get("train_args") or {}
+    network: Any = model
+    network.args = {**trained} if isinstance(trained, Mapping) else {}
+    return network.float()
 
 
 def _from_yaml(tasks: Any, location: str, *, trust_code: bool) -> Any:
@@ -187,7 +190,6 @@ def _from_yaml(tasks: Any, location: str, *, trust_code: bool) -> Any:
             content = tasks.yaml_model_load(path)
             kind = tasks.guess_model_task(content)
             model = classes[kind](content, verbose=False)
-            _spread(model)
     except KeyError as error:
         raise BadInput(
             f"edgekit builds no network of {location}: its task is unknown here.",
@@ -200,46 +202,6 @@ def _from_yaml(tasks: Any, location: str, *, trust_code: bool) -> Any:
         ) from error
     model.args, model.task = {}, kind
     return model
-
-
-def _spread(model: Any) -> None:
-    """Make a random network answer as a trained one does: differently here and there.
-
-    As it is initialised, its features fade from layer to layer and all scores are 1e-5: nothing
-    would ever be detected, and which 300 of them are the best would be a matter of rounding. So its
-    batch norms learn their statistics from noise, coarse and fine, and the last layers of its
-    classes are scaled to scores of which some are high.
-    """
-    import torch
-
-    fine = torch.rand(2, 3, 128, 128)
-    coarse = torch.nn.functional.interpolate(torch.rand(2, 3, 16, 16), scale_factor=8.0)
-    pictures = torch.cat([fine, coarse, (fine + coarse) / 2])
-    norms = [one for one in model.modules() if isinstance(one, torch.nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    head = model.model[-1]
-    branches = [getattr(head, name, None) for name in ("cv3", "one2one_cv3")]
-    seen: dict[Any, Any] = {}
-    hooks = [
-        last[-1].register_forward_hook(lambda module, _, output: seen.update({module: output}))
-        for branch in branches
-        if branch is not None
-        for last in branch
-    ]
-    with torch.no_grad():
-        for norm in norms:
-            norm.momentum = 1.0
-        model.train()(pictures)
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        model.eval()(pictures)
-        for hook in hooks:
-            hook.remove()
-        for layer, logits in seen.items():
-            plain = logits - layer.bias[:, None, None]
-            gain = _SCORES[1] / float(plain.std(dim=(0, 2, 3)).mean())
-            layer.weight *= gain
-            layer.bias.copy_(_SCORES[0] - gain * plain.mean(dim=(0, 2, 3)))
 
 
 def _refuse_unknown(tasks: Any, location: str) -> None:
@@ -264,8 +226,8 @@ def _prepared(model: Any, card: ModelCard | None, where: str) -> tuple[Any, Mode
     channels = int(model.yaml.get("channels") or model.yaml.get("ch") or 3)
     if channels != 3:
         raise BadInput(f"{where} takes {channels} channels; edgekit feeds pictures of 3.")
-    if getattr(head, "one2one_cv2", None) is not None:
-        _choose(head, _wants_final(model, card))
+    if card is not None and card.postprocess is not None and kind != "classify":
+        _choose(head, final=card.postprocess.decode.startswith("end2end"))
     with quiet():
         model = model.eval().fuse(verbose=False)
     for module in model.modules():
@@ -278,20 +240,17 @@ def _prepared(model: Any, card: ModelCard | None, where: str) -> tuple[Any, Mode
     return model, _card(model, head, kind, where)
 
 
-def _wants_final(model: Any, card: ModelCard | None) -> bool:
-    if card is not None and card.postprocess is not None:
-        return card.postprocess.decode.startswith("end2end")
-    # v10's yaml does not say it; it has no other use.
-    return bool(model.yaml.get("end2end", True))
-
-
-def _choose(head: Any, final: bool) -> None:  # noqa: FBT001
+def _choose(head: Any, *, final: bool) -> None:
+    """Keep the head that ends in final boxes, or the one that leaves duplicates."""
+    if bool(getattr(head, "end2end", False)) == final:
+        return
     with quiet():
         head.end2end = final
     if bool(head.end2end) != final:
+        has = "only the head without duplicates" if not final else "no head without duplicates"
         raise BadInput(
-            "The network has lost the head that is asked for: it was fused for the other.",
-            hint="Leave `decode` out, or take a checkpoint that was not fused.",
+            f"The card's `decode` does not fit the network: it has {has}.",
+            hint="Leave `decode` out, and the network says it.",
         )
 
 
@@ -317,7 +276,7 @@ def _card(model: Any, head: Any, kind: str, where: str) -> ModelCard:
     if kind == "pose":
         properties["kpt_shape"] = list(head.kpt_shape)
     card = ultralytics_card(properties, where, shapes=None)
-    card = msgspec.structs.replace(
+    return msgspec.structs.replace(
         card,
         provenance={**card.provenance, "stride": str(stride)},
         inputs={
@@ -328,4 +287,3 @@ def _card(model: Any, head: Any, kind: str, where: str) -> ModelCard:
             )
         },
     )
-    return card

@@ -20,6 +20,7 @@ import math
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -77,7 +78,7 @@ class Contestant:
             square = self.shape.partition("x")[0] == self.shape.partition("x")[2]
             if square:
                 return f"yolo11n-{self.shape}.onnx@model"
-            return "yolo11n-640x640.onnx@stream"
+            return "yolo11n-dynamic.onnx@stream"
         return FILES[self.engine][self.kind == "ultralytics"].format(self.shape)
 
     def command(self, models: Path, video: Path, threads: int) -> list[str]:
@@ -195,29 +196,58 @@ def settings() -> dict[str, str]:
     return {**os.environ, **offline}
 
 
+def processors() -> int:
+    """How many this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def on_processors(threads: int) -> None:
     """Give this process, and those that it starts, so many processors, where that can be done."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
 
+class Silence(Exception):
+    """A contestant ended without an answer.
+
+    Attributes:
+        process: Which.
+    """
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        super().__init__(process.pid)
+        self.process = process
+
+
 @contextmanager
 def worker(command: list[str]) -> Iterator[subprocess.Popen[str]]:
     """A contestant's process, ended with the block."""
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        text=True, env=settings(),
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
+    with tempfile.TemporaryFile("w+") as complaints:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints,
+            text=True, env=settings(),
+        )  # fmt: skip
         try:
+            yield process
+        except Silence as silence:
+            if silence.process is not process:
+                raise
             process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            complaints.seek(0)
+            name = " ".join(map(str, command[1:]))
+            raise SystemExit(f"{complaints.read()[-2000:]}\nThis ended early: {name}") from None
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
 
 
 def heard(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -225,8 +255,7 @@ def heard(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
-        command = " ".join(map(str, process.args))  # type: ignore[arg-type]
-        raise SystemExit(f"A contestant ended without an answer: {command}")
+        raise Silence(process)
     return json.loads(line)
 
 
@@ -370,13 +399,16 @@ def make_models(video: Path) -> tuple[Path, dict[str, Any]]:
 def rates_table(taken: dict[Contestant, Turns]) -> str:
     """The contestants of a group as Markdown."""
     lines = [
-        "| contestant | frames/s, median | best | processors busy | boxes a frame | load |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| contestant | frames/s | best | processors busy | CPU ms a frame | boxes a frame | load |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for one, turns in taken.items():
+        # What a busy machine disturbs least.
+        work = 1000 * np.median(np.asarray(turns.cores) / np.asarray(turns.rates))
+        ran = f" ({turns.runs})" if turns.runs else ""
         lines.append(
-            f"| {one.name} | {np.median(turns.rates):.1f} | {max(turns.rates):.1f} | "
-            f"{np.median(turns.cores):.2f} | {np.mean(turns.boxes):.1f} | "
+            f"| {one.name}{ran} | {np.median(turns.rates):.1f} | {max(turns.rates):.1f} | "
+            f"{np.median(turns.cores):.2f} | {work:.1f} | {np.mean(turns.boxes):.1f} | "
             f"{np.median(turns.load):.1f} |"
         )
     return "\n".join(lines)
@@ -414,7 +446,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--video", type=Path, help="default: the real one, else one that is made")
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--cold-rounds", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=processors())
     parser.add_argument("--only", default="", help="groups with this in their name; or cold")
     parser.add_argument("-o", "--output-path", type=Path, help="every turn, as JSON")
     given = parser.parse_args(arguments)
@@ -434,6 +466,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{group}\n\n{rates_table(taken)}\n", flush=True)
         results += [(group, one) for one in judge(pairs, taken)]
         kept["turns"][group] = {one.name: asdict(turns) for one, turns in taken.items()}
+        _keep(given.output_path, kept)
     if results:
         print(f"{ratios_table(results)}\n", flush=True)
     failed = any(one.verdict == "FAIL" for _, one in results)
@@ -443,9 +476,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kept["cold_s"] = {one.name: seconds for one, seconds in starts.items()}
         for one, seconds in starts.items():
             failed |= one.kind == "edgekit" and float(np.median(seconds)) > COLD_LIMIT_S
-    if given.output_path is not None:
-        given.output_path.write_text(json.dumps(kept, indent=1))
+        _keep(given.output_path, kept)
     return int(failed)
+
+
+def _keep(path: Path | None, kept: dict[str, Any]) -> None:
+    """Write what there is so far; a run takes a quarter of an hour."""
+    if path is not None:
+        path.write_text(json.dumps(kept, indent=1))
 
 
 if __name__ == "__main__":

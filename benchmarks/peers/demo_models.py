@@ -3,14 +3,15 @@
     build/peers/ultralytics/bin/python benchmarks/peers/demo_models.py VIDEO [-o build/peers/models]
 
 `yolo11n.yaml` with random weights (seed 0) is written as a `.pt` and exported by ultralytics' own
-exporter to ONNX and OpenVINO, at 640x640, at 416x416 and at the video's own shape.
+exporter to ONNX and OpenVINO, at 640x640, at 416x416 and at the video's own shape, and to an ONNX
+with dynamic height and width.
 
 Random weights find nothing, and a frame without boxes costs less to decode than a real one. So the
-statistics of the batch normalisation are taken from the frames that are played, which gives every layer
-signals of the usual size; the weights of the last class convolutions are scaled so that the logits
-spread by 1; and one number is added to all of them, so that in the median frame TARGET boxes come
-through at the default thresholds (confidence 0.25, IoU 0.7). That is in the weights: every program
-that is given the graph sees the same scores.
+statistics of the batch normalisation are taken from the frames that are played, which gives every
+layer signals of the usual size; the weights of the last class convolutions are scaled so that the
+logits spread by 1; and one number is added to all of them, so that in the median frame TARGET boxes
+come through at the default thresholds (confidence 0.25, IoU 0.7). That is in the weights: every
+program that is given the graph sees the same scores.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ _SAMPLES = 24
 def own_shape(width: int, height: int, side: int = SIDE) -> tuple[int, int]:
     """The least (H, W), in multiples of the stride, that holds the video at the side's scale."""
     scale = side / max(width, height)
-    return tuple(int(np.ceil(round(edge * scale) / STRIDE)) * STRIDE for edge in (height, width))  # type: ignore[return-value]
+    high, wide = (-(-round(edge * scale) // STRIDE) * STRIDE for edge in (height, width))
+    return high, wide
 
 
 def letterbox(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -136,12 +138,15 @@ def _batch(frames: Sequence[np.ndarray], shape: tuple[int, int]) -> Any:
     return torch.from_numpy(np.stack([letterbox(one, shape) for one in frames]))
 
 
-def export(checkpoint: Path, folder: Path, shape: tuple[int, int], engine: str) -> None:
+def export(
+    checkpoint: Path, folder: Path, shape: tuple[int, int], engine: str, *, dynamic: bool = False
+) -> None:
     """Export by ultralytics' own exporter, and give the file its shape's name."""
     from ultralytics import YOLO
 
-    made = Path(YOLO(checkpoint).export(format=engine, imgsz=list(shape), verbose=False))
-    name = f"{NAME}-{shape[0]}x{shape[1]}"
+    given = {"format": engine, "imgsz": list(shape), "dynamic": dynamic, "verbose": False}
+    made = Path(YOLO(checkpoint).export(**given))
+    name = f"{NAME}-dynamic" if dynamic else f"{NAME}-{shape[0]}x{shape[1]}"
     # ultralytics knows an OpenVINO model by the end of its folder's name.
     target = folder / (f"{name}.onnx" if engine == "onnx" else f"{name}_openvino_model")
     if target.is_dir():
@@ -176,6 +181,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for shape in dict.fromkeys(shapes):
             for engine in ("onnx", "openvino"):
                 export(checkpoint, folder, shape, engine)
+    # For edgekit, which takes the stream's own shape of it.
+    export(folder / f"{NAME}.pt", folder, (SIDE, SIDE), "onnx", dynamic=True)
     facts = {"video": [width, height], "own": list(own), "boxes": boxes[NAME]}
     (folder / "facts.json").write_text(json.dumps(facts))
     print(json.dumps(facts))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from threading import Lock
+from dataclasses import dataclass, replace
+from threading import Event, Lock
 
 from edgekit.core.certificate import Verdict
 from edgekit.core.documents import DemoDocument, DemoEvent, DemoRates, DemoSource
@@ -51,24 +52,35 @@ class Running:
 class Tally:
     """A handover that counts what is put into it, from the moment that somebody takes it.
 
-    A camera runs while the model is still compiled; what it gave meanwhile nobody has dropped.
+    The model is compiled for the size of the first frame. What a camera gives until then, nobody
+    has dropped; a file waits.
 
     Args:
         inner: What holds the frames.
+        hold: Let the source wait until then.
     """
 
-    def __init__(self, inner: Handover[Frame]) -> None:
+    def __init__(self, inner: Handover[Frame], *, hold: bool = False) -> None:
         self._inner = inner
-        self._before: int | None = None
+        self._hold = hold
+        self._begun = Event()
+        self._before = 0
         self.rate = Rate()
 
     def begin(self) -> None:
-        """Count from now on."""
+        """Count from now on; a camera's frame that waits is an old one."""
+        if not self._hold:
+            self._inner.take(timeout=0)
         self._before = self._inner.dropped
+        self._begun.set()
 
     def put(self, item: Frame) -> None:
         """See Handover."""
-        if self._before is not None:
+        if self._hold and not self._begun.is_set():
+            self._begun.wait()
+            # It was read long ago; as the picture of a camera it would have been taken now.
+            item = replace(item, captured_ns=time.perf_counter_ns() - item.read_ns)
+        if self._begun.is_set():
             self.rate.tick()
         self._inner.put(item)
 
@@ -78,12 +90,13 @@ class Tally:
 
     def close(self) -> None:
         """See Handover."""
+        self._begun.set()
         self._inner.close()
 
     @property
     def dropped(self) -> int:
         """See Handover; since `begin`."""
-        return 0 if self._before is None else self._inner.dropped - self._before
+        return self._inner.dropped - self._before if self._begun.is_set() else 0
 
 
 class Counts:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 from fractions import Fraction
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any, NamedTuple
 
 import cv2
@@ -53,6 +55,8 @@ _TICKS = 60000
 _KEYFRAME_S = 2
 # Each holds a picture: 22 MB at 1280x720.
 _WAITING = 8
+# What a cut of the power costs beside the fragment that was begun.
+_SYNC_S = 1.0
 _USUAL_NS = 33_333_333
 
 
@@ -285,7 +289,7 @@ class _Writer:
 
 
 class _Growing:
-    """A file for PyAV that remembers where the last whole fragment ends.
+    """A file for PyAV that remembers where the last whole fragment ends, on the disk every second.
 
     PyAV gets no error of writing: it would raise it from somewhere inside FFmpeg, or on closing.
     """
@@ -293,8 +297,12 @@ class _Growing:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.failure: OSError | None = None
+        self._closing = Event()
         self._file = open(path, "wb", buffering=0)  # noqa: SIM115 - closed by `close`
         self._whole = 0
+        # In a thread: a slow card takes longer for it than the frames' queue is long.
+        self._syncing = Thread(target=self._sync, name="sync", daemon=True)
+        self._syncing.start()
 
     def write(self, data: bytes) -> int:
         """Write all of it, or remember why not."""
@@ -327,7 +335,20 @@ class _Growing:
         """Let go; cut off what is not whole. Twice is allowed."""
         if self._file.closed:
             return
+        self._closing.set()
+        # It must not find another file under this one's number.
+        self._syncing.join()
         if self.failure is not None:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file.fileno(), self._whole)
         self._file.close()
+
+    def _sync(self) -> None:
+        while not self._closing.wait(_SYNC_S):
+            try:
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                if error.errno in (errno.EINVAL, errno.ENOTSUP):  # no file that can be synced
+                    return
+                self.failure = self.failure or error
+                return

@@ -7,9 +7,12 @@ from pathlib import Path
 from edgekit.demo.synthetic import SyntheticSource
 from edgekit.pipeline.frame import Wanted
 from edgekit.pipeline.source import FrameSource
+from edgekit.pipeline.sources.camera import Camera
+from edgekit.pipeline.sources.gstreamer import Pipeline
 from edgekit.pipeline.sources.parse import frame_source
+from edgekit.pipeline.sources.stream import Stream
 
-__all__ = ["demo_source", "usual_source"]
+__all__ = ["can_wait", "demo_source", "usual_source"]
 
 _SYNTHETIC = "synthetic"
 _FIRST_CAMERA = Path("/dev/video0")
@@ -34,3 +37,8 @@ def demo_source(text: str, wanted: Wanted, *, every_frame: bool) -> FrameSource:
     if text.strip() == _SYNTHETIC:
         return SyntheticSource(wanted, live=not every_frame)
     return frame_source(text, wanted, every_frame=every_frame)
+
+
+def can_wait(source: FrameSource) -> bool:
+    """Say whether a source can be held up without its frames growing old: it is no camera."""
+    return not isinstance(source, Camera | Stream | Pipeline)

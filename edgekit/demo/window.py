@@ -185,6 +185,8 @@ class Window:
         inner = min(1.0, scale)
         across = max(0, round(wide / scale * inner) - picture.shape[1])
         down = max(0, round(tall / scale * inner) - picture.shape[0])
+        if not (across or down):
+            return picture.copy()
         bars = down // 2, down - down // 2, across // 2, across - across // 2
         return np.asarray(
             cv2.copyMakeBorder(picture, *bars, cv2.BORDER_CONSTANT, value=_BARS), np.uint8

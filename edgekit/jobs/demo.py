@@ -16,7 +16,7 @@ from edgekit.demo.live import Live
 from edgekit.demo.outputs import Outputs
 from edgekit.demo.presenting import Presenter, Track
 from edgekit.demo.request import Request
-from edgekit.demo.sources import demo_source, usual_source
+from edgekit.demo.sources import can_wait, demo_source, usual_source
 from edgekit.jobs.live.model import LiveModel, live_model
 from edgekit.pipeline.frame import Frame
 from edgekit.pipeline.grabber import Grabber
@@ -55,17 +55,20 @@ def run(
     if stats is not None:
         refuse_used_file(stats, force=request.force, option="--stats")
     with ExitStack() as stack:
-        states = StateLog(lambda event: _tell(event, progress))
-        tally = Tally(ShortQueue[Frame](_QUEUE) if request.every_frame else NewestSlot[Frame]())
-        counts = Counts(states, tally)
-        outputs = Outputs(request, counts, progress)
-        stack.callback(outputs.close)
         text = request.source or usual_source()
 
         def made() -> FrameSource:
             return demo_source(text, request.wanted, every_frame=request.every_frame)
 
         source = made()
+        states = StateLog(lambda event: _tell(event, progress))
+        tally = Tally(
+            ShortQueue[Frame](_QUEUE) if request.every_frame else NewestSlot[Frame](),
+            hold=can_wait(source),
+        )
+        counts = Counts(states, tally)
+        outputs = Outputs(request, counts, progress)
+        stack.callback(outputs.close)
         grabber = Grabber(source, tally, states, renew=made)
         stack.callback(grabber.stop)
         grabber.start()

@@ -174,8 +174,10 @@ def source_card(
         # The network knows its labels and its size, and only PyTorch can open it.
         own = run_in_child(
             ultralytics_source_card,
-            *(source.location, trust_code, trust_pickle),
+            source.location,
             what=f"reading {source.name}",
+            trust_code=trust_code,
+            trust_pickle=trust_pickle,
         )
         return _ultralytics_card(source, own, card, options, inputs or {})
     graph = source.path if source.kind == "onnx" else None

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from threading import Condition, Thread
+from threading import Condition, Thread, current_thread
 
 import msgspec
 
@@ -142,7 +142,7 @@ class Grabber:
         if connection is not None:
             connection.source.interrupt()
         self._handover.close()
-        if self._watcher.is_alive():
+        if self._watcher.is_alive() and self._watcher is not current_thread():
             self._watcher.join(2 * _STOP_S)
 
     @property

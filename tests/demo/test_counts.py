@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from threading import Event, Thread
+
 import msgspec
 import pytest
 
 from edgekit.demo.counts import Tally
-from edgekit.pipeline.slot import NewestSlot
+from edgekit.pipeline.slot import Closed, NewestSlot, ShortQueue
 
 
 def test_before_the_first_frame_there_are_no_figures(counts):
@@ -62,10 +65,41 @@ def test_what_a_camera_gave_before_the_model_was_there_was_not_dropped(answer_of
     for number in range(5):
         tally.put(answer_of(number).frame)
     tally.begin()
+    assert tally.take(timeout=0) is None, "it would be an old one"
     assert (tally.rate.count, tally.dropped) == (0, 0)
     tally.put(answer_of(5).frame)
     tally.put(answer_of(6).frame)
-    assert (tally.rate.count, tally.dropped) == (2, 2)
+    assert (tally.rate.count, tally.dropped) == (2, 1)
+    assert tally.take().number == 6
+
+
+def test_a_file_waits_for_the_model_and_its_first_frame_is_not_old(answer_of):
+    tally = Tally(NewestSlot(), hold=True)
+    frame = answer_of(0, age_ms=60_000).frame
+    thread = Thread(target=tally.put, args=(frame,))
+    thread.start()
+    assert tally.take(timeout=0.05) is None
+    begun_ns = time.perf_counter_ns()
+    tally.begin()
+    thread.join(10)
+    taken = tally.take(timeout=10)
+    assert taken.number == 0
+    assert taken.captured_ns >= begun_ns - frame.read_ns
+    assert (tally.rate.count, tally.dropped) == (1, 0)
+
+
+def test_a_file_that_waits_is_let_go_at_the_end(answer_of):
+    tally = Tally(ShortQueue(1), hold=True)
+    ended = Event()
+
+    def wait():
+        with pytest.raises(Closed):
+            tally.put(answer_of().frame)
+        ended.set()
+
+    Thread(target=wait, daemon=True).start()
+    tally.close()
+    assert ended.wait(10)
 
 
 def test_controls_of_the_moment_stand_in_the_document(counts, controls):

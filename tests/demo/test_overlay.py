@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 
 from edgekit.demo.overlay import Overlay, dimmed, head_up
+from edgekit.tasks.instance_mask import InstanceMask
 from edgekit.tasks.marks import class_colour
-from edgekit.tasks.predictions import ClassPrediction, MaskPrediction, RawPrediction, Timings
+from edgekit.tasks.predictions import (
+    ClassPrediction,
+    MaskPrediction,
+    RawPrediction,
+    Timings,
+    labelled,
+)
+from edgekit.tasks.results import Detections
 
 TIMES = Timings(0, 0, 0, 0)
 SIZES = [(240, 320), (720, 1280), (2160, 3840), (9, 7), (1, 1)]
@@ -74,6 +82,23 @@ def test_a_track_that_is_gone_is_forgotten(boxes, frame_of, plain):
         found = boxes(("cat", 0, 0.9, (20.0, 80.0, 40.0, 200.0), number))
         overlay.draw(frame_of(plain(128), number, float(number)), found)
     assert len(overlay._trails) < 5
+
+
+def test_masks_and_keypoints_of_objects_are_drawn(frame_of, plain):
+    mask = InstanceMask(100, 80, np.ones((100, 60), np.uint8))
+    points = tuple((100.0 + 10 * each, 200.0, 0.9) for each in range(17))
+    result = Detections(
+        np.array([[100.0, 80.0, 160.0, 180.0]], np.float32),
+        np.array([0.9], np.float32),
+        np.array([3]),
+        (mask,),
+        np.array([points], np.float32),
+    )
+    drawn = Overlay().draw(frame_of(plain(128)), labelled(result, (), (240, 320), TIMES))
+    middle = drawn[130, 130].astype(int)
+    assert (np.sign(middle - 128) == np.sign(np.array(class_colour(3)) - 128)).all()
+    assert near(drawn[195:205, 95:275], class_colour(3)).sum() > 100
+    assert (drawn[130, 200] == 128).all()
 
 
 def test_a_far_box_of_a_track_draws_nothing_and_fails_nothing(boxes, frame_of, plain):

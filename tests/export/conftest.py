@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import onnx
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 MODELS = Path(__file__).parent.parent / "models"
 

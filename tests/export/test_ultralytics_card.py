@@ -63,3 +63,74 @@ def test_a_key_that_is_missing_is_named():
 def test_only_its_own_metadata_is_taken_for_it():
     assert is_ultralytics(METADATA)
     assert not is_ultralytics({"task": "detect", "names": {}})
+
+
+def yolov5(shapes, names="{0: 'a', 1: 'b'}", size=(64, 96)):
+    properties = {"stride": "32", "names": names}
+    assert is_ultralytics(properties)
+    return ultralytics_card(properties, "v5.onnx", shapes=shapes, size=size)
+
+
+@pytest.mark.parametrize("names", ["{0: 'a', 1: 'b'}", "['a', 'b']"])
+def test_the_repository_of_yolov5_says_names_and_stride_only(names):
+    card = yolov5([("batch", 1260, 7)], names)
+    assert (card.task, card.labels, card.preprocess.size) == ("detection", ("a", "b"), (64, 96))
+    assert (card.postprocess.decode, card.postprocess.iou) == ("yolov5", 0.45)
+    assert yolov5([(1, 1260, 7)], size=None).preprocess.size == (640, 640)
+
+
+def test_masks_of_yolov5_are_known_by_their_prototypes():
+    assert yolov5([(1, 1260, 39), (1, 32, 16, 24)]).postprocess.decode == "yolov5-segment"
+    assert yolov5([(1, 1260, 39)]).task == "raw"
+    assert yolov5([(1, 2)]).task == "raw"
+
+
+PROTOTYPES = (1, 32, 16, 8)
+
+
+@pytest.mark.parametrize(
+    ("task", "shapes", "more", "head"),
+    [
+        ("segment", [(1, 4 + 12 + 32, 84), PROTOTYPES], {}, "yolov8-segment"),
+        ("segment", [(1, 300, 38), PROTOTYPES], {}, "end2end-segment"),
+        ("segment", [PROTOTYPES, ("batch", 300, 38)], {}, "end2end-segment"),
+        ("segment", None, {}, "yolov8-segment"),
+        ("segment", None, {"end2end": True}, "end2end-segment"),
+        ("pose", [(1, 4 + 12 + 51, 84)], {}, "yolov8-pose"),
+        ("pose", [(1, 300, 57)], {}, "end2end-pose"),
+        ("pose", None, {}, "yolov8-pose"),
+    ],
+)
+def test_masks_and_keypoints_have_heads_of_their_own(task, shapes, more, head):
+    properties = {**METADATA, "task": task, "kpt_shape": [17, 3], **more}
+    card = ultralytics_card(properties, "a.onnx", shapes=shapes)
+    assert (card.task, card.postprocess.decode) == ("detection", head)
+    assert card.postprocess.keypoints == ((17, 3) if task == "pose" else None)
+
+
+@pytest.mark.parametrize("shape", [[17], [17, 4], [0, 3], "17"])
+def test_keypoints_that_make_no_sense_name_the_key(shape):
+    with pytest.raises(BadInput, match="'kpt_shape'"):
+        ultralytics_card({**METADATA, "task": "pose", "kpt_shape": shape}, "a", shapes=None)
+
+
+@pytest.mark.parametrize(
+    ("task", "shapes", "what"),
+    [
+        ("segment", [(1, 48, 84)], "model of masks"),
+        ("pose", [(1, 16, 84)], "model of keypoints"),
+        ("detect", [(1, 17, 84)], "detector"),
+    ],
+)
+def test_outputs_that_fit_no_head_ask_for_a_card(task, shapes, what):
+    properties = {**METADATA, "task": task, "kpt_shape": [17, 3]}
+    with pytest.raises(BadInput, match=f"{what} of 12 classes") as caught:
+        ultralytics_card(properties, "a.onnx", shapes=shapes)
+    assert "--card" in caught.value.hint
+
+
+@pytest.mark.parametrize("task", ["obb", "semantic", "depth"])
+def test_a_task_without_a_head_is_raw_and_says_so(task):
+    card = ultralytics_card({**METADATA, "task": task}, "a.onnx", shapes=[(1, 17, 84)])
+    assert card.task == "raw"
+    assert f"no head for Ultralytics' task {task!r}" in card.provenance["note"]

@@ -6,7 +6,10 @@ import json
 
 import numpy as np
 import pytest
+from msgspec import convert
 
+from edgekit.core.documents import PredictedObject
+from edgekit.tasks.instance_mask import InstanceMask
 from edgekit.tasks.predictions import (
     BoxPrediction,
     ClassPrediction,
@@ -39,6 +42,20 @@ def test_boxes_have_labels_and_python_numbers():
     assert plain(made)["detections"][0] == {
         "label": "dog", "class_index": 1, "score": 0.5, "box": [0.0, 1.0, 2.0, 3.0],
     }  # fmt: skip
+
+
+def test_masks_and_keypoints_are_in_the_document_where_there_are_any():
+    boxes = np.array([[0, 0, 2, 2]], np.float32)
+    mask = InstanceMask(1, 0, np.ones((2, 2), np.uint8))
+    points = np.array([[[1, 2, 0.5], [np.nan, 3, 1]]], np.float32)
+    result = Detections(boxes, np.ones(1, np.float32), np.zeros(1, np.int64), (mask,), points)
+    made = labelled(result, ("cat",), SIZE, TIMES)
+    assert made.detections[0].mask is mask
+    assert made.detections[0].keypoints[0] == (1.0, 2.0, 0.5)
+    document = plain(made)["detections"][0]
+    assert sorted(document["polygons"][0]) == [[1, 0], [1, 1], [2, 0], [2, 1]]
+    assert document["keypoints"] == [[1.0, 2.0, 0.5], [None, 3.0, 1.0]]
+    convert(document, PredictedObject)
 
 
 def test_classes_are_sorted_and_the_best_is_at_hand():
@@ -77,3 +94,11 @@ def test_shares_of_a_mask_are_those_of_its_pixels():
 
 def test_the_total_is_the_sum_of_the_stages():
     assert TIMES.total == 10.0
+
+
+def test_every_pixel_of_a_large_mask_is_counted():
+    # More of one class than a float32 counts to.
+    mask = np.zeros((4200, 4200), np.uint8)
+    mask[-1, -1] = 255
+    shares = MaskPrediction(mask, (), mask.shape, TIMES).shares
+    assert [round(one.share * mask.size) for one in shares] == [mask.size - 1, 1]

@@ -7,7 +7,9 @@ import re
 __all__ = ["hide_secrets"]
 
 # Everything up to the last "@" before the path: a password may hold an "@" that nobody escaped.
-_USER = re.compile(r"(?<=://)([^/?#\s:@]*):([^/?#\s]*)@")
+# Where there is none before it, up to the path's, for it may hold a "/" too. What looks like a port
+# is one.
+_USER = re.compile(r"(?<=://)([^/?#\s:@]*):(?!\d{1,5}(?:[/?#]|$))(?:[^/?#\s]*|\S*)@")
 _SECRETS = re.compile(
     r"([?&;][^=&;#\s]*(?:pass|pwd|token|secret|key|auth|sig|user)[^=&;#\s]*=)[^&;#\s]+",
     re.IGNORECASE,

@@ -88,7 +88,8 @@ def _address(text: str, scheme: str, wanted: Wanted, every_frame: bool) -> Frame
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise BadInput(f"{shown} is no valid address.") from None
+        hint = "In a password, / is written as %2F, @ as %40, : as %3A."
+        raise BadInput(f"{shown} is no valid address.", hint=hint) from None
     if not host and scheme != "udp":
         raise BadInput(f"{shown} names no host.")
     _refuse(shown, wanted, size=True, rate=True, pixel_format=True)

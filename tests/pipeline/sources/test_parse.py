@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from edgekit.core.errors import BadInput
 from edgekit.pipeline.frame import Wanted
+from edgekit.pipeline.sources.address import hide_secrets
 from edgekit.pipeline.sources.camera import Camera
 from edgekit.pipeline.sources.gstreamer import Pipeline
 from edgekit.pipeline.sources.paced import PacedVideo
@@ -142,6 +143,21 @@ def test_a_password_is_never_shown(secret, odd, scheme):
     name = frame_source(address).name
     assert secret not in name
     assert name == f"{scheme}://admin:***@camera.example/stream?channel=1&password=***&w=1"
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("rtsp://admin:pa/hunter2@h/x", "rtsp://admin:***@h/x"),
+        ("rtsp://:hunter2@h", "rtsp://:***@h"),
+        ("http://h:80/a@b", "http://h:80/a@b"),
+        ("http://h/a?token=hunter2#x", "http://h/a?token=***#x"),
+        ("http://h/a?b=1&API_KEY=hunter2", "http://h/a?b=1&API_KEY=***"),
+        ("http://h/a?width=640", "http://h/a?width=640"),
+    ],
+)
+def test_what_is_a_secret_and_what_is_not(address, shown):
+    assert hide_secrets(address) == shown
 
 
 def test_secrets_of_pipelines_are_hidden():
