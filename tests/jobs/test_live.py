@@ -16,6 +16,7 @@ from edgekit import api
 from edgekit.core.card import ModelCard, Postprocess, Preprocess
 from edgekit.core.errors import BadInput, CheckFailed
 from edgekit.core.progress import Silent
+from edgekit.export.fp16 import write_fp16
 from edgekit.export.metadata import put_card
 from edgekit.jobs.live import fastest
 from edgekit.jobs.live.model import live_model
@@ -185,6 +186,16 @@ def test_with_a_target_only_that_is_tried(tmp_path):
     assert found.target == ORT
     assert not any(OV in line for line in (*heard.stages, *heard.notes))
     found.close()
+
+
+def test_a_graph_of_half_precision_runs_where_it_gains_nothing(tmp_path):
+    half = tmp_path / "half.onnx"
+    write_fp16(detector(tmp_path / "m.onnx"), half)
+    found = opened(half, compute=None)
+    assert (found.variant, found.compute) == ("fp16", "fp32")
+    found.close()
+    with pytest.raises(BadInput, match="cannot compute in bf16"):
+        opened(half, compute="bf16")
 
 
 def test_an_engine_that_answers_otherwise_is_out(tmp_path, monkeypatch):
