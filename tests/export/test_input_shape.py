@@ -63,9 +63,9 @@ def flattened(path: Path, **more) -> Path:
     return write(path, nodes, {"flat": numbers(1, 6, 64)}, output=[1, 64, 6], **more)
 
 
-def resized(graph: Path, size=(40, 64), **more):
+def resized(graph: Path, wanted=(40, 64), **more):
     output = graph.with_name("sized.onnx")
-    return resize_graph(graph, output, card(**more), size, run_file), output
+    return resize_graph(graph, output, card(**more), wanted, run_file), output
 
 
 def by_hand(picture):
@@ -113,17 +113,7 @@ def test_anchors_and_their_order_follow(tmp_path, size):
 
 
 def test_a_flattened_map_becomes_one_again_as_in_attention(tmp_path):
-    nodes = [
-        helper.make_node("Reshape", ["map", "flat"], ["f"]),
-        helper.make_node("Transpose", ["f"], ["ft"], perm=[0, 2, 1]),
-        helper.make_node("MatMul", ["ft", "f"], ["a"]),
-        helper.make_node("Softmax", ["a"], ["s"], axis=-1),
-        helper.make_node("MatMul", ["f", "s"], ["m"]),
-        helper.make_node("Reshape", ["m", "back"], ["b"]),
-        helper.make_node("Add", ["b", "map"], ["y"]),
-    ]
-    tensors = {"flat": numbers(1, 6, 64), "back": numbers(1, 6, 8, 8)}
-    fixed, _ = resized(write(tmp_path / "g.onnx", nodes, tensors, output=[1, 6, 8, 8]))
+    fixed, _ = resized(attention(tmp_path / "g.onnx"))
     assert fixed.outputs["y"].shape == (1, 6, 5, 8)
 
 
@@ -205,13 +195,37 @@ def test_ultralytics_metadata_says_the_new_size(tmp_path):
     assert graph_stride(flattened(tmp_path / "plain.onnx")) == 32
 
 
-def grid(path):
+def attention(path, **more):
+    h, w = (side // 8 for side in more.get("sides", (64, 64)))
+    nodes = [
+        helper.make_node("Reshape", ["map", "flat"], ["f"]),
+        helper.make_node("Transpose", ["f"], ["ft"], perm=[0, 2, 1]),
+        helper.make_node("MatMul", ["ft", "f"], ["a"]),
+        helper.make_node("Softmax", ["a"], ["s"], axis=-1),
+        helper.make_node("MatMul", ["f", "s"], ["m"]),
+        helper.make_node("Reshape", ["m", "back"], ["b"]),
+        helper.make_node("Add", ["b", "map"], ["y"]),
+    ]
+    tensors = {"flat": numbers(1, 6, h * w), "back": numbers(1, 6, h, w)}
+    return write(path, nodes, tensors, output=[1, 6, h, w], **more)
+
+
+def test_a_graph_that_is_turned_keeps_its_order(tmp_path):
+    wide = attention(tmp_path / "wide.onnx", sides=(32, 64))
+    x = RNG.normal(size=(1, 3, 64, 32)).astype(np.float32)
+    _, output = resized(wide, (64, 32), size=(32, 64))
+    high = attention(tmp_path / "high.onnx", sides=(64, 32))
+    np.testing.assert_array_equal(run_file(output, {"x": x})["y"], run_file(high, {"x": x})["y"])
+
+
+def grid(path, sides=(64, 64)):
+    places = sides[0] * sides[1] // 64
     nodes = [
         helper.make_node("Reshape", ["map", "flat"], ["rows"]),
         helper.make_node("Add", ["rows", "anchors"], ["y"]),
     ]
-    tensors = {"flat": numbers(1, 6, 64), "anchors": np.ones((1, 6, 64), np.float32)}
-    return write(path, nodes, tensors, output=[1, 6, 64])
+    tensors = {"flat": numbers(1, 6, places), "anchors": np.ones((1, 6, places), np.float32)}
+    return write(path, nodes, tensors, output=[1, 6, places], sides=sides)
 
 
 def dense(path):
@@ -259,6 +273,11 @@ def test_what_depends_on_the_size_is_refused_with_its_reason(tmp_path, made, rea
     assert caught.value.hint
     assert str(graph) in caught.value.message
     assert not (tmp_path / "sized.onnx").exists()
+
+
+def test_a_turned_grid_is_refused_although_it_is_as_long(tmp_path):
+    with pytest.raises(BadInput, match="grid of anchors"):
+        resized(grid(tmp_path / "g.onnx", (32, 64)), (64, 32), size=(32, 64))
 
 
 def test_a_rewriting_that_answers_otherwise_is_refused(tmp_path, monkeypatch):
