@@ -209,7 +209,7 @@ def test_it_shows_the_picture_at_once_and_keys_change_the_threshold(demo, tmp_pa
     assert said["stages"] == ["show"]
     assert said["shown"] > 10
     # One turn of the event loop, on a machine with other work.
-    assert said["age"] < 50
+    assert said["age"] < 100
     (saved,) = tmp_path.glob("edgekit-*.png")
     import cv2
 
