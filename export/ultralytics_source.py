@@ -160,7 +160,7 @@ def _from_checkpoint(tasks: Any, path: Path) -> Any:
             f"{path} holds no network of Ultralytics'.",
             hint="A state dict is given by its path alone, with --arch.",
         )
-    trained = held.get("train_args") or {}
+    trained = content.get("train_args") or {}
     network: Any = model
     network.args = {**trained} if isinstance(trained, Mapping) else {}
     return network.float()
