@@ -23,7 +23,7 @@ PIP := $(BIN)/python -m pip install --quiet
 PIP_KEEP_TORCH := $(PIP) --constraint $(VENV)/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run jetson test test-slow test-gpu check docs docs-links bench-fidelity bench-cli bench-errors bench-gpu bench-pipeline schemas clean
+.PHONY: help run jetson test test-slow test-gpu check docs docs-links bench-fidelity bench-cli bench-errors bench-gpu bench-pipeline bench-demo schemas clean
 
 help: ## Show these lines
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -67,6 +67,14 @@ bench-cli: $(VENV)/run.stamp ## Hold the command line against a bare interpreter
 
 bench-gpu: $(VENV)/run.stamp ## Measure this machine's NVIDIA GPUs; MODELS=DIR for graphs made elsewhere
 	$(BIN)/python benchmarks/peers/gpu.py $(if $(MODELS),--models $(MODELS))
+
+bench-demo: $(VENV)/run.stamp build/peers/ultralytics/made.stamp ## Hold the live demo against ultralytics and a hand-written loop (20 minutes)
+	$(BIN)/python benchmarks/peers/demo.py $(if $(VIDEO),--video $(VIDEO))
+
+# ultralytics (AGPL-3.0) has an environment of its own, which uses the engines of this one.
+build/peers/ultralytics/made.stamp: $(VENV)/run.stamp benchmarks/peers/make_ultralytics_env.py
+	$(BIN)/python benchmarks/peers/make_ultralytics_env.py
+	@touch $@
 
 bench-errors: $(VENV)/run.stamp ## Replay recorded noise: error rates of A against B
 	$(BIN)/python benchmarks/peers/error_rates.py

@@ -29,12 +29,13 @@ def is_detections(array: Array, card: ModelCard | None = None) -> bool:
     """
     if array.ndim != 3:
         return False
+    length = int(array.shape[2])
     rules = card.postprocess if card is not None else None
     if rules is None or rules.decode == "end2end":
-        return array.shape[2] == 6
+        return length == 6
     if rules.keypoints is not None:
-        return array.shape[2] == 6 + rules.keypoints[0] * rules.keypoints[1]
-    return array.shape[2] > 6
+        return length == 6 + rules.keypoints[0] * rules.keypoints[1]
+    return length > 6
 
 
 def align_detections(
@@ -65,8 +66,8 @@ def align_detections(
         card: Of the model: its confidence and the size of its input.
 
     Returns:
-        Both, call by call, (B, R, 6 + E) float64, R of the call. Everything comes back as it is where
-        shapes differ or a value is not finite.
+        Both, call by call, (B, R, 6 + E) float64, R of the call. Everything comes back as it is
+        where shapes differ or a value is not finite.
     """
     assert card.preprocess is not None, "a detector's card has it"
     assert card.postprocess is not None, "a detector's card has it"

@@ -98,7 +98,7 @@ def ultralytics_card(
 
 
 def _is_yolov5(properties: Mapping[str, Any]) -> bool:
-    """Whether metadata is of YOLOv5's own exporter, which says names and stride and nothing more."""
+    """Whether metadata is of YOLOv5's own exporter, which says names and stride and no more."""
     return set(properties) == _YOLOV5_SIGNS
 
 
@@ -188,7 +188,8 @@ def _head(
     what = {"detect": "detector", "segment": "model of masks", "pose": "model of keypoints"}[kind]
     shown = ", ".join(str(shape) for shape in shapes) or "missing"
     raise BadInput(
-        f"{where} says it is an Ultralytics {what} of {classes} classes, but its output is {shown}.",
+        f"{where} says it is an Ultralytics {what} of {classes} classes, but its output is "
+        f"{shown}.",
         hint="Give a card with --card that names the head.",
     )
 

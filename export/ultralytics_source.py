@@ -152,15 +152,18 @@ def _from_checkpoint(tasks: Any, path: Path) -> Any:
             f"{path} is no checkpoint of Ultralytics', or it is damaged ({type(error).__name__}).",
             hint="Copy or download it again and compare its size.",
         ) from error
-    model = content.get("ema") or content.get("model") if isinstance(content, Mapping) else None
-    if not isinstance(model, nn.Module) or not hasattr(model, "yaml"):
+    model: Any = (
+        content.get("ema") or content.get("model") if isinstance(content, Mapping) else None
+    )
+    if not (isinstance(model, nn.Module) and hasattr(model, "yaml")):
         raise BadInput(
             f"{path} holds no network of Ultralytics'.",
             hint="A state dict is given by its path alone, with --arch.",
         )
     trained = content.get("train_args") or {}
-    model.args = {**trained} if isinstance(trained, Mapping) else {}
-    return model.float()
+    network: Any = model
+    network.args = {**trained} if isinstance(trained, Mapping) else {}
+    return network.float()
 
 
 def _from_yaml(tasks: Any, location: str, *, trust_code: bool) -> Any:
@@ -273,7 +276,7 @@ def _card(model: Any, head: Any, kind: str, where: str) -> ModelCard:
     if kind == "pose":
         properties["kpt_shape"] = list(head.kpt_shape)
     card = ultralytics_card(properties, where, shapes=None)
-    card = msgspec.structs.replace(
+    return msgspec.structs.replace(
         card,
         provenance={**card.provenance, "stride": str(stride)},
         inputs={
@@ -284,4 +287,3 @@ def _card(model: Any, head: Any, kind: str, where: str) -> ModelCard:
             )
         },
     )
-    return card

@@ -196,6 +196,13 @@ def settings() -> dict[str, str]:
     return {**os.environ, **offline}
 
 
+def processors() -> int:
+    """How many this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def on_processors(threads: int) -> None:
     """Give this process, and those that it starts, so many processors, where that can be done."""
     if hasattr(os, "sched_setaffinity"):
@@ -203,32 +210,44 @@ def on_processors(threads: int) -> None:
 
 
 class Silence(Exception):
-    """A contestant ended without an answer."""
+    """A contestant ended without an answer.
+
+    Attributes:
+        process: Which.
+    """
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        super().__init__(process.pid)
+        self.process = process
 
 
 @contextmanager
 def worker(command: list[str]) -> Iterator[subprocess.Popen[str]]:
     """A contestant's process, ended with the block."""
-    complaints = tempfile.TemporaryFile("w+")
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints,
-        text=True, env=settings(),
-    )  # fmt: skip
-    try:
-        yield process
-    except Silence:
-        process.wait(20)
-        complaints.seek(0)
-        name = " ".join(map(str, command[1:]))
-        raise SystemExit(f"{complaints.read()[-2000:]}\nThis ended early: {name}") from None
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
+    with tempfile.TemporaryFile("w+") as complaints:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints,
+            text=True, env=settings(),
+        )  # fmt: skip
         try:
+            yield process
+        except Silence as silence:
+            if silence.process is not process:
+                raise
             process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            complaints.seek(0)
+            name = " ".join(map(str, command[1:]))
+            raise SystemExit(f"{complaints.read()[-2000:]}\nThis ended early: {name}") from None
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
 
 
 def heard(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -236,7 +255,7 @@ def heard(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
-        raise Silence
+        raise Silence(process)
     return json.loads(line)
 
 
@@ -380,13 +399,16 @@ def make_models(video: Path) -> tuple[Path, dict[str, Any]]:
 def rates_table(taken: dict[Contestant, Turns]) -> str:
     """The contestants of a group as Markdown."""
     lines = [
-        "| contestant | frames/s, median | best | processors busy | boxes a frame | load |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| contestant | frames/s | best | processors | CPU ms a frame | boxes a frame | load |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for one, turns in taken.items():
+        # What a busy machine disturbs least.
+        work = 1000 * np.median(np.asarray(turns.cores) / np.asarray(turns.rates))
+        ran = f" ({turns.runs})" if turns.runs else ""
         lines.append(
-            f"| {one.name} | {np.median(turns.rates):.1f} | {max(turns.rates):.1f} | "
-            f"{np.median(turns.cores):.2f} | {np.mean(turns.boxes):.1f} | "
+            f"| {one.name}{ran} | {np.median(turns.rates):.1f} | {max(turns.rates):.1f} | "
+            f"{np.median(turns.cores):.2f} | {work:.1f} | {np.mean(turns.boxes):.1f} | "
             f"{np.median(turns.load):.1f} |"
         )
     return "\n".join(lines)
@@ -424,7 +446,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--video", type=Path, help="default: the real one, else one that is made")
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--cold-rounds", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=processors())
     parser.add_argument("--only", default="", help="groups with this in their name; or cold")
     parser.add_argument("-o", "--output-path", type=Path, help="every turn, as JSON")
     given = parser.parse_args(arguments)

@@ -7,6 +7,7 @@ threshold, suppression is OpenCV's, by class.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -84,10 +85,9 @@ def detections(infer: Infer, shape: tuple[int, int], video: str) -> Iterator[np.
 
     def put(target: queue.Queue, item: object) -> None:
         while not stopped.is_set():
-            try:
-                return target.put(item, timeout=0.1)
-            except queue.Full:
-                continue
+            with contextlib.suppress(queue.Full):
+                target.put(item, timeout=0.1)
+                return
 
     def read() -> None:
         capture = cv2.VideoCapture(video)
@@ -117,9 +117,7 @@ def detections(infer: Infer, shape: tuple[int, int], video: str) -> Iterator[np.
     finally:
         stopped.set()
         for source in (ready, inferred):
-            try:
+            with contextlib.suppress(queue.Full):
                 source.put_nowait(END)
-            except queue.Full:
-                pass
         for thread in threads:
             thread.join(2)

@@ -7,11 +7,11 @@ exporter to ONNX and OpenVINO, at 640x640, at 416x416 and at the video's own sha
 with dynamic height and width.
 
 Random weights find nothing, and a frame without boxes costs less to decode than a real one. So the
-statistics of the batch normalisation are taken from the frames that are played, which gives every layer
-signals of the usual size; the weights of the last class convolutions are scaled so that the logits
-spread by 1; and one number is added to all of them, so that in the median frame TARGET boxes come
-through at the default thresholds (confidence 0.25, IoU 0.7). That is in the weights: every program
-that is given the graph sees the same scores.
+statistics of the batch normalisation are taken from the frames that are played, which gives every
+layer signals of the usual size; the weights of the last class convolutions are scaled so that the
+logits spread by 1; and one number is added to all of them, so that in the median frame TARGET boxes
+come through at the default thresholds (confidence 0.25, IoU 0.7). That is in the weights: every
+program that is given the graph sees the same scores.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ _SAMPLES = 24
 def own_shape(width: int, height: int, side: int = SIDE) -> tuple[int, int]:
     """The least (H, W), in multiples of the stride, that holds the video at the side's scale."""
     scale = side / max(width, height)
-    return tuple(int(np.ceil(round(edge * scale) / STRIDE)) * STRIDE for edge in (height, width))  # type: ignore[return-value]
+    high, wide = (-(-round(edge * scale) // STRIDE) * STRIDE for edge in (height, width))
+    return high, wide
 
 
 def letterbox(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -25,7 +25,7 @@ from typing import Any
 Play = Callable[[], Iterator[int]]
 
 
-def ultralytics(model: str, video: str, engine: str, threads: int) -> tuple[Play, dict[str, Any]]:
+def ultralytics(model: str, video: str, _engine: str, _threads: int) -> tuple[Play, dict[str, Any]]:
     """Ultralytics' `predict(stream=True)`, with its own defaults.
 
     It has no option for threads: the processor affinity that this process was given bounds them.

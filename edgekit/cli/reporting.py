@@ -37,7 +37,7 @@ def reporting(command: Callable[..., Any]) -> Callable[..., int]:
             document = command(progress=progress, **options)
         # rich turns a broken pipe into an exit; the status stays the one that the result earned.
         with contextlib.suppress(BrokenPipeError, SystemExit):
-            _print(document, as_json=as_json)
+            _print(document, as_json=as_json, aside=str(options.get("detections")) == "-")
         reader_left()
         if not (quiet or as_json):
             _print_next(document, {**options, **gates})
@@ -63,12 +63,14 @@ def _print_next(document: object, options: Mapping[str, Any]) -> None:
         console.print(text, soft_wrap=True)
 
 
-def _print(document: object, *, as_json: bool) -> None:
+def _print(document: object, *, as_json: bool, aside: bool) -> None:
+    """Print the result; a table `aside`, where stdout is full of lines of JSON."""
     if as_json:
         import msgspec
 
         click.echo(msgspec.json.encode(document))
     else:
         from edgekit.cli.show import show
+        from edgekit.cli.terminal import console_on_stderr
 
-        show(document)
+        show(document, console_on_stderr() if aside else None)

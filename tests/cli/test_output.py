@@ -30,6 +30,13 @@ def test_with_json_stdout_is_one_document_that_begins_with_its_schema(
     assert msgspec.json.decode(outcome.stdout, type=DOCUMENTS[kind]) == samples[kind]
 
 
+def test_the_summary_of_a_demo_leaves_stdout_to_the_lines(invoke, answer, samples, arguments):
+    answer("demo", samples["demo"])
+    outcome = invoke("demo", *arguments["demo"], "--detections", "-")
+    assert outcome.stdout == ""
+    assert "frame age" in outcome.stderr
+
+
 def test_progress_is_lines_on_stderr_and_quiet_silences_it(invoke, monkeypatch, samples):
     from edgekit import api
 

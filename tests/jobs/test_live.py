@@ -110,7 +110,7 @@ def test_the_models_shape_is_kept_where_it_must_be_and_said(tmp_path):
 
 
 def test_a_model_that_shows_nothing_is_refused(tmp_path):
-    with pytest.raises(BadInput, match="the demo shows") as caught:
+    with pytest.raises(BadInput, match="nothing to show") as caught:
         opened(detector(tmp_path / "m.onnx", task="raw"))
     assert "--card" in caught.value.hint
     with pytest.raises(BadInput, match="does not exist"):
@@ -250,6 +250,12 @@ def test_a_bundle_runs_as_it_was_certified(deployed):
     heard = Heard()
     live_model(str(bundle), stream=STREAM, progress=heard).close()
     assert len(heard.stages) == 1
+    with pytest.raises(BadInput, match="brings its own card"):
+        live_model(str(bundle), stream=STREAM, card=bundle / "card.yaml", progress=Silent())
+    given = {"labels": "[a, b, c, d, e, f, g, h, i, j]"}
+    other = live_model(str(bundle), stream=STREAM, card_options=given, progress=Silent())
+    assert other.card.labels[0] == "a"
+    other.close()
 
 
 def test_a_source_is_exported_once(tmp_path):

@@ -18,7 +18,9 @@ JETPACK_7 = {"machine": "aarch64", "python": "3.12", "glibc": 39}
 
 @pytest.mark.slow
 @pytest.mark.parametrize("machine", MACHINES)
-@pytest.mark.parametrize("extra", ["cpu", "demo", "onnx", "eval", "report", "sign", "tensorrt"])
+@pytest.mark.parametrize(
+    "extra", ["cpu", "demo", "track", "onnx", "eval", "report", "sign", "tensorrt"]
+)
 def test_an_extra_resolves_on_python_3_10(wheel, extra, machine, tmp_path):
     found = resolve(wheel, extra, tmp_path, machine=machine, python="3.10", glibc=35)
     assert "torch" not in found
@@ -67,7 +69,7 @@ def test_tensorrt_for_rtx_comes_whole_from_the_index(wheel, tmp_path):
 @pytest.mark.parametrize(
     "extra",
     [
-        *("all", "cpu", "demo", "dev", "docs", "eval", "export", "onnx", "report", "sign"),
+        *("all", "cpu", "demo", "dev", "docs", "eval", "export", "onnx", "report", "sign", "track"),
         *("tensorrt", "tensorrt-rtx"),
     ],
 )

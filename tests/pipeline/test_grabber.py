@@ -180,18 +180,19 @@ def test_a_consumer_that_makes_it_wait_is_no_stall(run, states):
 def test_a_read_that_never_returns_is_left_behind(run, states):
     never = Event()
     blocked = Made([0, never, 1])
-    fresh = Made([0, 1, SourceEnded()])
-    _, queue = run(blocked, renew=lambda: fresh)
-    states.wait("ended")
-    assert states.names == ["connecting", "live", "stalled", "reconnecting", "live", "ended"]
+    pause = Event()
+    _, queue = run(blocked, renew=lambda: Made([0, 1, pause, SourceEnded()]))
+    states.wait("live", 2)
+    assert states.names == ["connecting", "live", "stalled", "reconnecting", "live"]
     assert blocked.interrupted.is_set()
-    assert queue.numbers == [0, 1, 2]
     # What comes back after all is not handed over, and lets go of its device.
     never.set()
     deadline = time.monotonic() + 10
     while not blocked.closed and time.monotonic() < deadline:
         time.sleep(0.01)
     assert blocked.closed == 1
+    pause.set()
+    states.wait("ended")
     assert queue.numbers == [0, 1, 2]
 
 

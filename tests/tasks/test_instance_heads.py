@@ -54,7 +54,7 @@ def test_masks_stay_with_their_boxes(card, decode):
     head = INSTANCE_HEADS[decode]
     prototypes = np.zeros((1, 4, 20, 20), np.float32)
     coefficients = np.zeros((4, 4), np.float32)
-    for index, (x, y, _, _) in enumerate(PLACES):
+    for index, (x, *_) in enumerate(PLACES):
         # Prototype i is on in the left half of object i, and off elsewhere.
         prototypes[0, index] = -1
         prototypes[0, index, :, : x // 4] = 1

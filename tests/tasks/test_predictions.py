@@ -94,3 +94,11 @@ def test_shares_of_a_mask_are_those_of_its_pixels():
 
 def test_the_total_is_the_sum_of_the_stages():
     assert TIMES.total == 10.0
+
+
+def test_every_pixel_of_a_large_mask_is_counted():
+    # More of one class than a float32 counts to.
+    mask = np.zeros((4200, 4200), np.uint8)
+    mask[-1, -1] = 255
+    shares = MaskPrediction(mask, (), mask.shape, TIMES).shares
+    assert [round(one.share * mask.size) for one in shares] == [mask.size - 1, 1]

@@ -9,7 +9,6 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from edgekit.core.errors import BadInput
 from edgekit.core.requires import requires
@@ -17,19 +16,14 @@ from edgekit.demo.controls import Controls
 from edgekit.demo.meter import Meter
 from edgekit.demo.output import View
 from edgekit.demo.web.access import Access, is_loopback
+from edgekit.demo.web.door import Door
 from edgekit.demo.web.metrics import load_metrics
 from edgekit.demo.web.picture import Pictures, bare_picture
 from edgekit.demo.web.server import Server
 from edgekit.tasks.task import Image
 
-if TYPE_CHECKING:
-    from aiohttp import web
-
 __all__ = ["WebPage"]
 
-# Connections at once; a page holds up to six.
-_CONNECTIONS = 256
-_FULL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 # Two of them and the rest of close() make less than a second.
 _SHUTDOWN_S = 0.2
 
@@ -169,46 +163,36 @@ class WebPage:
         # What strangers send to an open port is no news for the terminal of the demo.
         log = logging.getLogger("edgekit.demo.web")
         log.addHandler(logging.NullHandler())
+        application = server.application()
         runner = web.AppRunner(
-            server.application(),
+            application,
             access_log=None,
             logger=log,
             handler_cancellation=True,
             keepalive_timeout=15.0,
             shutdown_timeout=_SHUTDOWN_S,
         )
+        door = Door(application, runner)
         await runner.setup()
-        serving = await asyncio.get_running_loop().create_server(_limited(runner), sock=listening)
+        serving = await asyncio.get_running_loop().create_server(door, sock=listening)
         ready.set()
         await self._stop.wait()
         serving.close()
         pictures.close()
+        assert runner.server is not None
+        left = [connection.transport for connection in runner.server.connections]
         await runner.cleanup()
+        for transport in left:
+            if transport is not None:
+                # Closing alone waits for a reader who may never read.
+                transport.abort()
+        await asyncio.sleep(0)
 
     def _address(self, token: str) -> str:
         host = _reachable(self._host)
         name = f"[{host}]" if ":" in host else host
         query = f"?token={token}" if self._access.needs_token else ""
         return f"http://{name}:{self._port}/{query}"
-
-
-class _Full(asyncio.Protocol):
-    """Turns a connection away."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        transport.write(_FULL)
-        transport.close()
-
-
-def _limited(runner: web.AppRunner) -> Callable[[], asyncio.Protocol]:
-    """Return what makes a protocol for every connection."""
-
-    def made() -> asyncio.Protocol:
-        assert runner.server is not None
-        return _Full() if len(runner.server.connections) >= _CONNECTIONS else runner.server()
-
-    return made
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -19,7 +19,6 @@ from edgekit.core.files import sha256_file
 from edgekit.core.runtime import Feeds
 from edgekit.core.source import Source
 from edgekit.core.version import __version__
-from edgekit.export.builtin.catalogue import builtin
 from edgekit.export.onnx_file import external_files
 from edgekit.tasks.decoders import decoder_file
 from edgekit.tasks.samples import MaskFile, Sample
@@ -106,6 +105,9 @@ def source_parts(source: Source) -> dict[str, str]:
         parts["source"] = source.text
         # A name says nothing of the weights that this version has behind it.
         if source.kind == "edgekit":
+            # It brings in what draws the built-in data, and a model that is a file needs none.
+            from edgekit.export.builtin.catalogue import builtin
+
             parts["weights"] = sha256_file(builtin(source.location).weights)
     elif path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgekit.core.card import ModelCard
@@ -53,6 +53,7 @@ class ExportedModel:
         notes: Sentences worth telling.
         code: sha256 over the Python code that the model's definition consists of.
         fitted: Whether the graph was rewritten for the stream after its export.
+        files: That code's files, to their sha256.
     """
 
     variant: Variant
@@ -62,6 +63,7 @@ class ExportedModel:
     notes: tuple[str, ...]
     code: str
     fitted: bool = False
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,7 @@ def exported(
         notes=result["notes"],
         code=digest(sorted(result["code"].values())),
         fitted=rewritten is not None,
+        files=result["code"],
     )
 
 

@@ -33,7 +33,7 @@ from edgekit.tasks.preprocess import image_input
 from edgekit.tasks.registry import task_for
 from edgekit.tasks.task import Task
 
-__all__ = ["Asked", "Fit", "LiveModel", "LiveRecord", "live_model"]
+__all__ = ["Asked", "Fit", "LiveModel", "LiveRecord", "live_model", "own_card", "refuse_not_shown"]
 
 Fit = Literal["stream", "model"]
 
@@ -41,8 +41,8 @@ _STAGE = "live"
 _RESULT = "live.json"
 # What a source's export depends on beside edgekit.
 _EXPORTERS = ("torch", "onnx", "onnxscript", "onnxslim", "ultralytics")
-# Tasks whose answers can be drawn onto a picture.
-_SHOWN = ("classification", "detection", "segmentation")
+# Tasks whose answers cannot be drawn onto a picture.
+_NOT_SHOWN = ("raw", "audio", "text")
 
 
 @dataclass(frozen=True)
@@ -215,11 +215,10 @@ def _found(asked: Asked, progress: Progress) -> LiveRecord:
     """What was worked out for this before, or is now."""
     parts = _parts(asked)
     if parts is None:
-        return _refuse_not_shown(_work_out(asked, progress), asked.model)
+        return _work_out(asked, progress)
 
     def make(folder: Path) -> None:
-        record = _refuse_not_shown(_work_out(asked, progress), asked.model)
-        (folder / _RESULT).write_bytes(msgspec.json.encode(record))
+        (folder / _RESULT).write_bytes(msgspec.json.encode(_work_out(asked, progress)))
 
     stored = fetch(_STAGE, Path(asked.model).name, parts, make, progress=progress, usable=_changed)
     record = _read(stored)
@@ -242,6 +241,8 @@ def _parts(asked: Asked) -> dict[str, str] | None:
     assert path is not None
     parts: dict[str, str] = {}
     if is_bundle(path):
+        if asked.card is not None:
+            raise own_card(asked.model)
         if asked.trust_engine:
             return None
         parts["bundle"] = sha256_file(path / MANIFEST)
@@ -290,17 +291,32 @@ def _changed(stored: Stored) -> str:
     return ""
 
 
-def _refuse_not_shown(record: LiveRecord, model: str) -> LiveRecord:
-    card = card_from_dict(record.card, model)
-    if card.task not in _SHOWN or card.preprocess is None:
-        raise _not_shown(card, model)
-    return record
-
-
-def _not_shown(card: ModelCard, model: str) -> BadInput:
-    kind = card.provenance.get("task") or card.task
-    what = "no card that says what it answers" if kind == "raw" else f"the task {kind!r}"
+def own_card(model: str) -> BadInput:
+    """Why --card is no option for a bundle or a folder of engines."""
     return BadInput(
-        f"{model} has {what}; the demo shows {', '.join(_SHOWN)}.",
+        f"{model} brings its own card, so --card cannot replace it.",
+        hint="Put single keys over it with --set KEY=VALUE.",
+    )
+
+
+def refuse_not_shown(card: ModelCard, model: str) -> None:
+    """Refuse a model whose answers cannot be drawn onto a picture.
+
+    Args:
+        card: Of the graph that would run.
+        model: As typed, for the message.
+
+    Raises:
+        BadInput: Its task takes or gives no picture, or it has no card.
+    """
+    if card.task not in _NOT_SHOWN and card.preprocess is not None:
+        return
+    what = f"is of the task {card.task!r}"
+    if card.task == "raw":
+        what = "has no card that says what it answers"
+        if "task" in card.provenance:
+            what = f"is of the task {card.provenance['task']!r}, which has no head here"
+    raise BadInput(
+        f"{model} {what}, so there is nothing to show on a picture.",
         hint="Give a card with --card, see docs/card.md.",
     )

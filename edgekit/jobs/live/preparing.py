@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -23,10 +23,10 @@ from edgekit.jobs.deploying.request import DeployRequest
 from edgekit.jobs.deploying.stages import Stages
 from edgekit.jobs.export import source_card
 from edgekit.jobs.live.fastest import fastest
-from edgekit.jobs.live.model import Asked, LiveRecord
+from edgekit.jobs.live.model import Asked, LiveRecord, own_card, refuse_not_shown
 from edgekit.jobs.running.engines import CachedEngine, compile_graphs
 from edgekit.jobs.running.fitting import StreamFit, fit_graph, stream_fit
-from edgekit.jobs.running.models import Model, resolve_model, split_variant
+from edgekit.jobs.running.models import Model, resolve_model, split_variant, with_options
 from edgekit.jobs.running.ready import own_target
 from edgekit.jobs.serving.choose import Choice, choose, engine_folders
 from edgekit.tasks.decoders import decoder_file
@@ -46,11 +46,13 @@ class _Ready:
         model: Its one graph.
         own_shape: Whether the input is the stream's own shape.
         warnings: Sentences.
+        files: Code that an export ran, to its sha256.
     """
 
     model: Model
     own_shape: bool
     warnings: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def prepared(asked: Asked, progress: Progress) -> LiveRecord:
@@ -64,7 +66,6 @@ def prepared(asked: Asked, progress: Progress) -> LiveRecord:
         return _certified(asked, progress)
     ready = _model(asked, progress)
     model = ready.model
-    _refuse_several(model)
     task_for(model.card, folder=model.folder, trust_code=asked.trust_code)
     found = fastest(
         model,
@@ -82,17 +83,22 @@ def prepared(asked: Asked, progress: Progress) -> LiveRecord:
         warnings=ready.warnings,
         chosen=found.reason,
         # The model's own weights beside its file, and code that an export ran.
-        files=_beside(asked.model),
+        files={**ready.files, **_beside(asked.model)},
     )
 
 
 def _certified(asked: Asked, progress: Progress) -> LiveRecord:
     """A bundle's entry or a folder of engines, at the shape that they have."""
+    if asked.card is not None:
+        raise own_card(asked.model)
     choice = choose(asked.model, target=asked.target, compute=asked.compute, threads=asked.threads)
+    card = with_options(choice.model.card, asked.card_options)
+    refuse_not_shown(card, asked.model)
+    _refuse_several(choice.model)
+    choice = replace(choice, model=replace(choice.model, card=card))
     model = choice.model
     if asked.fit == "stream" and asked.stream is not None:
         return _refitted(asked, choice, progress)
-    _refuse_several(model)
     task_for(model.card, folder=model.folder, trust_code=asked.trust_code)
     (place,) = engine_folders(choice, trust_engine=asked.trust_engine, progress=progress).values()
     kept = place.parent.name == "engine" and place.parent.parent.name == "stages"
@@ -118,7 +124,6 @@ def _refitted(asked: Asked, choice: Choice, progress: Progress) -> LiveRecord:
             f"{asked.model} holds compiled engines, whose shape is fixed.",
             hint="Give the model that they were compiled from.",
         )
-    _refuse_several(choice.model)
     assert asked.stream is not None
     source = Source(asked.model, "onnx", choice.model.variant.graphs["main"])
     found = stream_fit(source, choice.model.card, asked.stream)
@@ -150,6 +155,7 @@ def _model(asked: Asked, progress: Progress) -> _Ready:
     if path.is_dir() or path.suffix.lower() == ".onnx":
         model = resolve_model(asked.model, card=asked.card, options=asked.card_options)
         _refuse_several(model)
+        refuse_not_shown(model.card, asked.model)
         return _graph_ready(model, asked, progress)
     source = Source.parse(asked.model, asked.arch)
     card, folder = source_card(
@@ -159,6 +165,7 @@ def _model(asked: Asked, progress: Progress) -> _Ready:
         trust_code=asked.trust_code,
         trust_pickle=asked.trust_pickle,
     )
+    refuse_not_shown(card, asked.model)
     found, warnings = _wanted(source, card, asked)
     try:
         made = _exported(source, card, folder, found, asked, progress)
@@ -179,7 +186,7 @@ def _model(asked: Asked, progress: Progress) -> _Ready:
     )
     if made.verdict == "FAIL":
         warnings = (*warnings, "The exported graph differs from the network in PyTorch.")
-    return _Ready(model, found is not None, (*warnings, *_said(found)))
+    return _Ready(model, found is not None, (*warnings, *_said(found)), made.files)
 
 
 def _graph_ready(model: Model, asked: Asked, progress: Progress) -> _Ready:

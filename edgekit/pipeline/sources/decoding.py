@@ -27,6 +27,8 @@ _HOPELESS = 300
 _NO_TIMESTAMPS = 0x0080
 # AV_CODEC_FLAG_LOW_DELAY of avcodec.h; the names of flags changed with PyAV 14.
 _LOW_DELAY = 1 << 19
+# Some seconds of video come at once, and then nothing for as long.
+_IN_PIECES = ("hls", "dash")
 _TURNS = {
     90: cv2.ROTATE_90_COUNTERCLOCKWISE,
     180: cv2.ROTATE_180,
@@ -158,9 +160,9 @@ class Decoding:
         return not int(self._container.format.flags) & _NO_TIMESTAMPS
 
     @property
-    def recorded(self) -> bool:
-        """Whether it has a length: it can be read faster than it was filmed."""
-        return self._container.duration is not None
+    def ahead(self) -> bool:
+        """Whether it can be read faster than it was filmed: it has a length, or comes in pieces."""
+        return self._container.duration is not None or self.form in _IN_PIECES
 
     @property
     def form(self) -> str:

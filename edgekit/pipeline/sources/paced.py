@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from threading import Event
 
+import msgspec
+
 from edgekit.pipeline.frame import Frame, Granted
 from edgekit.pipeline.source import SourceEnded
 from edgekit.pipeline.sources.video import Recording
@@ -59,14 +61,7 @@ class PacedVideo:
         self._speed = rate / own
         self._interval_ns = round(_SECOND_NS / rate)
         self._start_ns = None
-        return Granted(
-            width=granted.width,
-            height=granted.height,
-            rate=rate,
-            pixel_format=granted.pixel_format,
-            backend=granted.backend,
-            frames=granted.frames,
-        )
+        return msgspec.structs.replace(granted, rate=rate)
 
     def read(self) -> Frame:
         """See FrameSource."""
@@ -107,12 +102,11 @@ class PacedVideo:
         else:
             place_ns = round(position_s / self._speed * _SECOND_NS)
         now_ns = time.perf_counter_ns()
-        # The clock starts when the first frame has been taken: who asked for it may have had to
-        # compile a model for its size.
-        if self._start_ns is None or self._number == 1:
+        if self._start_ns is None:
             self._start_ns = now_ns - place_ns
         late_ns = now_ns - self._start_ns - place_ns
-        if late_ns > _SECOND_NS:
+        # Who took the first frame may have had to compile a model for its size: nothing is late.
+        if late_ns > (0 if self._number == 1 else _SECOND_NS):
             self._start_ns += late_ns
         return self._start_ns + place_ns
 

@@ -22,7 +22,8 @@ _CATCH_UP_NS = 2_000_000_000
 class Stream:
     """Frames of a network stream, newest first of all: what lay in a buffer for long is left out.
 
-    A recording behind an address (it has a length) is played at its own rate.
+    A recording behind an address (it has a length), and what comes in pieces (HLS), plays at its
+    own rate; the capture of a frame is then when it is due.
 
     Args:
         address: URL with one of SCHEMES.
@@ -83,7 +84,11 @@ class Stream:
                 hint = "Try the address in a player such as ffplay or VLC."
                 raise BadInput(sentence, hint=hint) from None
             raise SourceLost(sentence) from None
-        return self._decoding.granted
+        granted = self._decoding.granted
+        if granted.width == 0:
+            self.close()
+            raise SourceLost(f"{self.name} did not send enough to tell its size.")
+        return granted
 
     def read(self) -> Frame:
         """See FrameSource."""
@@ -126,7 +131,7 @@ class Stream:
     def _captured(self, decoding: Decoding, picture: Picture) -> int:
         if not decoding.timed or picture.seconds is None:
             return picture.arrived_ns
-        if decoding.recorded and self._scheme in ("http", "https"):
+        if decoding.ahead and self._scheme in ("http", "https"):
             if self._every_frame:
                 return picture.arrived_ns
             return self._wait_until_due(picture)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import msgspec
+
 from edgekit.core.errors import BadInput
 from edgekit.pipeline.frame import Frame, Granted
 from edgekit.pipeline.source import SourceEnded, SourceLost
@@ -47,7 +49,12 @@ class Recording:
         except Broken as broken:
             raise self._unreadable(broken.reason) from None
         self._start_s = self._first.seconds or 0.0
-        return decoding.granted
+        granted = decoding.granted
+        # A phone's video lies on its side in the file.
+        if round(self._first.frame.rotation) % 180 == 90:
+            turned = {"width": granted.height, "height": granted.width}
+            granted = msgspec.structs.replace(granted, **turned)
+        return granted
 
     def next(self) -> tuple[Picture, float | None]:
         """Return the next picture and its place in the file, seconds.

@@ -85,12 +85,12 @@ def test_a_missing_library_is_named_with_the_command(serve, monkeypatch, library
 
 def test_it_ends_within_a_second_although_clients_hang_on(serve):
     page = serve()
-    page.show(view_of(0))
+    page.show(noise(0))
     idle = [raw(page, "") for _ in range(3)]
     half = [raw(page, "GET / HT") for _ in range(3)]
     waiting = [raw(page, asking("/frame?after=99&client=a")) for _ in range(3)]
-    greedy = [raw(page, asking("/frame?width=1280&client=b") * 50) for _ in range(3)]
-    time.sleep(0.3)
+    greedy = [raw(page, asking("/frame?width=3840&client=b") * 50) for _ in range(3)]
+    time.sleep(0.5)
     start = time.monotonic()
     page.close()
     assert time.monotonic() - start < 1
@@ -115,11 +115,6 @@ def test_the_port_is_free_again(serve):
     port = Client(page).where.port
     page.close()
     serve(port=port)
-
-
-def big(number):
-    """A frame whose JPEG is larger than what a socket takes."""
-    return view_of(number, size=(3840, 2160), boxes=())
 
 
 def test_a_client_that_reads_nothing_holds_up_neither_frames_nor_others(serve, camera):
@@ -177,10 +172,8 @@ def test_a_client_that_vanishes_is_forgotten(serve, camera):
     page = serve()
     for each in range(10):
         connection = raw(page, asking(f"/frame?after=99999&client={each}"))
-        # Reset instead of a polite end, as a cable that is pulled.
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         time.sleep(0.02)
-        connection.close()
+        reset(connection)
     time.sleep(1.5)
     assert not page.wants_picture
     camera(page)
@@ -199,7 +192,7 @@ def test_pages_beyond_the_limit_are_told_so(serve):
 
 
 def test_connections_beyond_the_limit_are_turned_away(serve, monkeypatch):
-    monkeypatch.setattr("edgekit.demo.web.page._CONNECTIONS", 5)
+    monkeypatch.setattr("edgekit.demo.web.door._CONNECTIONS", 5)
     page = serve()
     held = [raw(page, "") for _ in range(5)]
     time.sleep(0.2)
@@ -236,3 +229,54 @@ def test_the_loopback_address_of_the_other_protocol_works_too(serve):
     page = serve(host="::1")
     assert page.url.startswith("http://[::1]:")
     assert Client(page).get("/").status == 200
+
+
+def test_a_client_that_vanishes_takes_the_picture_from_no_other(serve, monkeypatch):
+    from edgekit.demo.web import picture
+
+    def slow(pixels, step, encode=picture._jpeg):
+        time.sleep(0.8)
+        return encode(pixels, step)
+
+    monkeypatch.setattr(picture, "_jpeg", slow)
+    page = serve()
+    page.show(view_of(0))
+    first = raw(page, asking("/frame?client=a"))
+    time.sleep(0.1)
+    threading.Timer(0.2, reset, [first]).start()
+    reply = Client(page).get("/frame?client=b")
+    assert reply.status == 200
+    assert len(reply.body) > 1000
+
+
+def reset(connection):
+    """End a connection as a cable does that is pulled."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def test_connections_that_ask_for_nothing_are_let_go(serve, monkeypatch):
+    monkeypatch.setattr("edgekit.demo.web.door._SILENT_S", 0.3)
+    page = serve()
+    silent = [raw(page, ""), raw(page, "GET / HT")]
+    asked = raw(page, asking("/health"))
+    assert b"503" in whole(asked)
+    for connection in silent:
+        connection.settimeout(5)
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(1) == b""
+        connection.close()
+    # Who asked before may ask again.
+    asked.sendall(asking("/health").encode())
+    assert b"503" in whole(asked)
+    asked.close()
+
+
+def whole(connection):
+    """A response whose body is a JSON document: head and body may come apart."""
+    got = b""
+    while not got.endswith(b"}"):
+        piece = connection.recv(4096)
+        assert piece
+        got += piece
+    return got

@@ -95,6 +95,7 @@ def test_what_is_asked_and_what_is_granted(machine):
         (cv2.CAP_PROP_FRAME_HEIGHT, 1080),
         (cv2.CAP_PROP_FPS, 60),
     ]
+    assert capture.asked[4:] == [(cv2.CAP_PROP_BUFFERSIZE, 2)]
     assert (granted.width, granted.height, granted.rate) == (640, 480, 30.0)
     assert (granted.pixel_format, granted.backend) == ("MJPG", "V4L2")
     camera.close()

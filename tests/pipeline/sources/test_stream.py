@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import shutil
 import subprocess
 import sys
 import time
@@ -56,6 +57,32 @@ def test_a_recording_behind_an_address_plays_at_its_own_rate(web, video):
     # What told the codec is not played: on a live stream it would be old.
     assert [frame.number for frame in frames] == list(range(len(frames)))
     assert len(frames) >= 17
+    apart = [b.captured_ns - a.captured_ns for a, b in pairwise(frames)]
+    assert {round(gap / 1e6) for gap in apart} == {50}
+    source.close()
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_stream_in_pieces_is_played_evenly(web, tmp_path, ended):
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("no ffmpeg on this machine; .ci/system installs it")
+    playlist = tmp_path / "live.m3u8"
+    subprocess.run(
+        [
+            *("ffmpeg", "-loglevel", "quiet", "-f", "lavfi", "-i", "testsrc2=s=64x48:r=20"),
+            *("-t", "3", "-c:v", "libx264", "-tune", "zerolatency", "-g", "20", "-f", "hls"),
+            *("-hls_time", "1", "-hls_list_size", "9", str(playlist)),
+        ],
+        check=True,
+    )
+    if not ended:
+        playlist.write_text(playlist.read_text().replace("#EXT-X-ENDLIST\n", ""))
+    source = Stream(f"{web}/live.m3u8", read_s=5)
+    source.open()
+    begin = time.monotonic()
+    frames = [source.read() for _ in range(25)]
+    assert time.monotonic() - begin > 1.1
+    assert [frame.number for frame in frames] == list(range(25))
     apart = [b.captured_ns - a.captured_ns for a, b in pairwise(frames)]
     assert {round(gap / 1e6) for gap in apart} == {50}
     source.close()
@@ -158,7 +185,7 @@ def test_old_pictures_are_left_out_for_two_seconds_at_most(web, video, monkeypat
     path = video("long.ts", codec="mpeg2video", frames=40, rate=25)
     source = Stream(f"{web}/{path.name}", late_s=0.5)
     source.open()
-    monkeypatch.setattr(type(source._decoding), "recorded", False)
+    monkeypatch.setattr(type(source._decoding), "ahead", False)
     source._clock = _Clock([0.1, 0.1, 3.0, 2.0, 0.1] + [5.0] * 35)
     assert [source.read().number for _ in range(3)] == [0, 1, 4]
     monkeypatch.setattr("edgekit.pipeline.sources.stream._CATCH_UP_NS", 0)
