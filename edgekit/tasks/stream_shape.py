@@ -84,7 +84,8 @@ def _refuse_outside(axis: Axis, size: int) -> None:
     if size < axis.min or (axis.max is not None and size > axis.max):
         top = "any size" if axis.max is None else str(axis.max)
         raise BadInput(
-            f"The axis {axis.name!r} of the model takes {axis.min} to {top}, not {size}."
+            f"The axis {axis.name!r} of the model takes {axis.min} to {top}, not {size}.",
+            hint="Leave --stream out, or name a stream that is less narrow.",
         )
 
 

@@ -16,6 +16,7 @@ from edgekit import api
 from edgekit.core.card import ModelCard, Postprocess, Preprocess
 from edgekit.core.errors import BadInput, CheckFailed
 from edgekit.core.progress import Silent
+from edgekit.export.fp16 import write_fp16
 from edgekit.export.metadata import put_card
 from edgekit.jobs.live import fastest
 from edgekit.jobs.live.model import live_model
@@ -109,6 +110,25 @@ def test_the_models_shape_is_kept_where_it_must_be_and_said(tmp_path):
         opened(tmp_path / "n.onnx", stream=None, fit="stream")
 
 
+def test_a_dynamic_graph_that_keeps_its_shape_is_fixed_there(tmp_path):
+    path = detector(tmp_path / "m.onnx", seed=3)
+    model = onnx.load(path)
+    for place in (0, 2, 3):
+        model.graph.input[0].type.tensor_type.shape.dim[place].dim_param = "nchw"[place]
+    flat = next(one for one in model.graph.initializer if one.name == "flat")
+    flat.CopyFrom(numpy_helper.from_array(np.array([0, 6, -1], np.int64), "flat"))
+    for place in (0, 2):
+        model.graph.output[0].type.tensor_type.shape.dim[place].dim_param = "nca"[place]
+    onnx.save(model, path)
+    found = opened(path, fit="model")
+    assert (found.shape, found.own_shape) == ((64, 64), False)
+    assert found.session.inputs[0].shape == (1, 3, 64, 64)
+    found.close()
+    other = opened(path, stream=(320, 1280))
+    assert other.session.inputs[0].shape == (1, 3, 64, 32)
+    other.close()
+
+
 def test_a_model_that_shows_nothing_is_refused(tmp_path):
     with pytest.raises(BadInput, match="nothing to show") as caught:
         opened(detector(tmp_path / "m.onnx", task="raw"))
@@ -185,6 +205,16 @@ def test_with_a_target_only_that_is_tried(tmp_path):
     assert found.target == ORT
     assert not any(OV in line for line in (*heard.stages, *heard.notes))
     found.close()
+
+
+def test_a_graph_of_half_precision_runs_where_it_gains_nothing(tmp_path):
+    half = tmp_path / "half.onnx"
+    write_fp16(detector(tmp_path / "m.onnx"), half)
+    found = opened(half, compute=None)
+    assert (found.variant, found.compute) == ("fp16", "fp32")
+    found.close()
+    with pytest.raises(BadInput, match="cannot compute in bf16"):
+        opened(half, compute="bf16")
 
 
 def test_an_engine_that_answers_otherwise_is_out(tmp_path, monkeypatch):

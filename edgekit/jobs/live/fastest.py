@@ -149,13 +149,14 @@ def _candidates(model: Model, target: str | None, compute: str | None) -> list[_
     found: list[_Candidate] = []
     refused: BadInput | None = None
     for place in here:
-        try:
-            plans = plan_entries([place], [precision], asked)
-        except BadInput as error:
-            refused = error
-            continue
-        computes = [plan.compute for plan in plans] or _unplanned(place[1], asked)
-        found += [_Candidate(*place, word) for word in computes]
+        computes: list[str] = []
+        if precision in place[1].precisions:
+            try:
+                computes = [plan.compute for plan in plan_entries([place], [precision], asked)]
+            except BadInput as error:
+                refused = error
+                continue
+        found += [_Candidate(*place, word) for word in computes or _unplanned(place[1], asked)]
     if not found:
         assert refused is not None, "a target without a plan says why"
         raise refused
@@ -163,7 +164,7 @@ def _candidates(model: Model, target: str | None, compute: str | None) -> list[_
 
 
 def _unplanned(probe: Probe, asked: tuple[str, ...]) -> list[str]:
-    """For a variant that deploy would not try there: its first compute, or what is asked."""
+    """For a variant that gains nothing there but runs: the first compute, or what is asked."""
     return list(asked) or [next(word for word in COMPUTES if word in probe.computes)]
 
 

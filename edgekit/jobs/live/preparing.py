@@ -193,7 +193,7 @@ def _graph_ready(model: Model, asked: Asked, progress: Progress) -> _Ready:
     source = Source(asked.model, "onnx", str(model.variant.paths["main"]))
     found, warnings = _wanted(source, model.card, asked)
     if found is None:
-        return _Ready(model, False, warnings)
+        return _Ready(_closed(model, asked, progress), False, warnings)
     if found.size == found.model and not _is_open(model.card):
         return _Ready(model, True, warnings)
     try:
@@ -204,6 +204,25 @@ def _graph_ready(model: Model, asked: Asked, progress: Progress) -> _Ready:
         if asked.fit == "stream":
             raise
         return _Ready(model, False, (*warnings, _kept(error)))
+
+
+def _closed(model: Model, asked: Asked, progress: Progress) -> Model:
+    """The graph with what is dynamic fixed at the card's size, which engines run faster.
+
+    A graph that cannot be fixed runs as it is: nobody asked for it.
+    """
+    preprocess = model.card.preprocess
+    assert preprocess is not None, "what shows nothing was refused"
+    if not _is_open(model.card) or preprocess.resize != "letterbox":
+        return model
+    size = preprocess.size
+    same = StreamFit((size[1], size[0]), size, size, exported=False)
+    try:
+        return _fitted(model, same, asked, progress)
+    except CacheUnwritable:
+        raise
+    except EdgekitError:
+        return model
 
 
 def _wanted(
