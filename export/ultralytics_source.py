@@ -152,9 +152,8 @@ def _from_checkpoint(tasks: Any, path: Path) -> Any:
             f"{path} is no checkpoint of Ultralytics', or it is damaged ({type(error).__name__}).",
             hint="Copy or download it again and compare its size.",
         ) from error
-    model: Any = (
-        content.get("ema") or content.get("model") if isinstance(content, Mapping) else None
-    )
+    held: Mapping[str, Any] = content if isinstance(content, Mapping) else {}
+    model = held.get("ema") or held.get("model")
     if not (isinstance(model, nn.Module) and hasattr(model, "yaml")):
         raise BadInput(
             f"{path} holds no network of Ultralytics'.",
