@@ -152,15 +152,14 @@ def _from_checkpoint(tasks: Any, path: Path) -> Any:
             f"{path} is no checkpoint of Ultralytics', or it is damaged ({type(error).__name__}).",
             hint="Copy or download it again and compare its size.",
         ) from error
-    model: Any = (
-        content.get("ema") or content.get("model") if isinstance(content, Mapping) else None
-    )
+    held: Mapping[str, Any] = content if isinstance(content, Mapping) else {}
+    model = held.get("ema") or held.get("model")
     if not (isinstance(model, nn.Module) and hasattr(model, "yaml")):
         raise BadInput(
             f"{path} holds no network of Ultralytics'.",
             hint="A state dict is given by its path alone, with --arch.",
         )
-    trained = held.get("train_args") or {}
+    trained = content.get("train_args") or {}
     network: Any = model
     network.args = {**trained} if isinstance(trained, Mapping) else {}
     return network.float()

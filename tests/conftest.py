@@ -76,6 +76,17 @@ def realdata() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shapes_onnx(tmp_path_factory) -> Path:
+    """The built-in detector as an ONNX file with its card inside."""
+    # Imported here: the tests of a bare installation have no torch.
+    from edgekit import api
+
+    path = tmp_path_factory.mktemp("onnx") / "shapes.onnx"
+    api.export("edgekit:shapes", path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def root() -> Path:
     """The repository's root."""
     return ROOT

@@ -399,7 +399,7 @@ def make_models(video: Path) -> tuple[Path, dict[str, Any]]:
 def rates_table(taken: dict[Contestant, Turns]) -> str:
     """The contestants of a group as Markdown."""
     lines = [
-        "| contestant | frames/s | best | processors busy | CPU ms a frame | boxes a frame | load |",
+        "| contestant | frames/s | best | processors | CPU ms a frame | boxes a frame | load |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for one, turns in taken.items():

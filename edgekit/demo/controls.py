@@ -32,6 +32,7 @@ class Controls:
         labels: The model's, in class order; empty where it has none.
         confidence: At the start; None means the card's own.
         classes: Names or indices at the start; None means all.
+        own: The card's threshold, where a user who changes it begins.
 
     Raises:
         BadInput: A class or a threshold that does not exist.
@@ -43,8 +44,10 @@ class Controls:
         *,
         confidence: float | None = None,
         classes: Collection[str] | None = None,
+        own: float = 0.25,
     ) -> None:
         self.labels = tuple(labels)
+        self.own = own
         self.stopped = Event()
         self._lock = Lock()
         self._setting = Setting()

@@ -45,7 +45,6 @@ class Window:
         meter: Is told what was shown when, and "show" a frame. While the source is not live, its
             state stands across the last picture.
         title: Of the window.
-        confidence: The model's own threshold, where keys begin to count from.
         snapshots: The folder that pictures are saved in.
     """
 
@@ -55,13 +54,11 @@ class Window:
         meter: Meter,
         *,
         title: str = "edgekit demo",
-        confidence: float = 0.25,
         snapshots: Path = Path(),
     ) -> None:
         self._controls = controls
         self._meter = meter
         self._title = title
-        self._confidence = confidence
         self._snapshots = snapshots
         self._slot: NewestSlot[View] = NewestSlot()
         self._picture: Image | None = None
@@ -215,7 +212,7 @@ class Window:
             self._save()
         elif letter in "+=-_":
             setting = self._controls.setting.confidence
-            now = self._confidence if setting is None else setting
+            now = self._controls.own if setting is None else setting
             step = _STEP if letter in "+=" else -_STEP
             self._set(min(max(round(now + step, 2), _STEP), 1 - _STEP))
         elif letter == "0":

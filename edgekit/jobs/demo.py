@@ -91,7 +91,9 @@ def run(
         )
         stack.callback(opened.close)
         progress.stage("demo")
-        controls = Controls(opened.card.labels, confidence=confidence, classes=classes)
+        rules = opened.card.postprocess
+        own = 0.25 if rules is None else rules.confidence
+        controls = Controls(opened.card.labels, confidence=confidence, classes=classes, own=own)
         counts.describe(_running(model, opened, source.name, controls, grabber))
         for sentence in opened.warnings:
             counts.note(sentence)

@@ -14,6 +14,7 @@ from edgekit.pipeline.foresight import Foresight
 from edgekit.pipeline.frame import Frame
 from edgekit.pipeline.lane import Lane, image_feeds
 from edgekit.pipeline.slot import Closed, Handover
+from edgekit.pipeline.turns import hurry, leave_hurry
 from edgekit.tasks.task import Task
 
 __all__ = ["Runner"]
@@ -117,7 +118,8 @@ class Runner:
         self.finished = Event()
 
     def start(self) -> None:
-        """Begin to take frames."""
+        """Begin to take frames; until it is finished, Python's threads take turns more often."""
+        hurry()
         for thread in self._threads:
             thread.start()
 
@@ -173,6 +175,7 @@ class Runner:
                 self._running -= 1
                 last = self._running == 0
             if last:
+                leave_hurry()
                 self._inlet.close()
                 self.finished.set()
 

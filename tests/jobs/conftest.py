@@ -50,14 +50,6 @@ def shapes(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shapes_onnx(tmp_path_factory) -> Path:
-    """The built-in detector as an ONNX file with its card inside."""
-    path = tmp_path_factory.mktemp("onnx") / "shapes.onnx"
-    api.export("edgekit:shapes", path)
-    return path
-
-
-@pytest.fixture(scope="session")
 def deployed(tmp_path_factory, digits):
     """(document, bundle) of the built-in model on both CPU engines."""
     bundle = tmp_path_factory.mktemp("bundles") / "digits"

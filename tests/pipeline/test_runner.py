@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import time
 import tracemalloc
 from itertools import count
@@ -39,6 +40,7 @@ def run(engine, plain_task):
     yield make
     for each in made:
         each._halt()
+        assert each.finished.wait(30)
 
 
 def numbers(runner):
@@ -284,6 +286,20 @@ def test_stopping_waits_for_a_running_inference_and_drops_what_is_in_flight(
     assert stopped.acquire(timeout=30)
     assert runner.finished.is_set()
     assert runner.answers == []
+
+
+def test_pythons_threads_take_turns_more_often_while_it_runs(run, frame, engine, gate):
+    before = sys.getswitchinterval()
+    inferring = gate()
+    inlet = ShortQueue(1)
+    runner = run(inlet, session=engine(inferring))
+    inlet.put(frame(0))
+    inlet.close()
+    assert inferring.entered.acquire(timeout=30)
+    assert sys.getswitchinterval() < before
+    inferring.open()
+    assert runner.join(30)
+    assert sys.getswitchinterval() == pytest.approx(before)
 
 
 def test_one_that_never_started_stops(engine, plain_task):

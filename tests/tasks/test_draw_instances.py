@@ -14,7 +14,7 @@ TINT = (200, 40, 0)
 
 
 def one(mask=None, keypoints=None):
-    return Detection("cat", 2, 0.9, (10.0, 10.0, 40.0, 40.0), mask, keypoints)
+    return Detection("cat", 2, 0.9, (10.0, 10.0, 40.0, 40.0), mask=mask, keypoints=keypoints)
 
 
 def grey(height=120, width=160):
