@@ -88,7 +88,9 @@ def resize_graph(
         start = reshape_input(model, name, place, square, str(graph))
     made = reshape_input(start, name, place, size, str(graph))
     same = made if old == size else reshape_input(model, name, place, old, str(graph))
-    _refuse_other_answers(model, _at_old_size(made, same), name, str(graph), runner)
+    if start is model:
+        same = _at_old_size(made, same)
+    _refuse_other_answers(model, same, name, str(graph), runner)
     _refuse_failing(made, str(graph), runner)
     own = graph_card(made, str(graph))
     inputs = {key: _filled(fixed.inputs.get(key), value) for key, value in own.inputs.items()}
