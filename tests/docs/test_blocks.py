@@ -19,6 +19,7 @@ NOT_RUN = {
     "sets up a clone of the repository": 2,
     "installs packages": 3,
     "needs a device": 10,
+    "needs a library that is not part of edgekit": 1,
     "needs a server": 1,
     "needs results of two days": 1,
 }
