@@ -104,7 +104,8 @@ def command(
 ) -> DeployDocument | PlanDocument:
     """Export, quantize, compile, score, measure and certify SOURCE; write a bundle.
 
-    SOURCE is a .pt2 or .onnx file, a .pth or .safetensors file with --arch, or edgekit:NAME.
+    SOURCE is a .pt2 or .onnx file, a .pth or .safetensors file with --arch, edgekit:NAME, or
+    ultralytics:FILE.pt.
     """
     from edgekit import api
     from edgekit.core.certificate import Limits

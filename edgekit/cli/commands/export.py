@@ -43,7 +43,8 @@ __all__ = ["command"]
 def command(*, source: str, output: Path, **rest: Any) -> ExportDocument:
     """Export SOURCE to ONNX, with its card inside, checked against PyTorch.
 
-    SOURCE is a .pt2 or .onnx file, a .pth or .safetensors file with --arch, or edgekit:NAME.
+    SOURCE is a .pt2 or .onnx file, a .pth or .safetensors file with --arch, edgekit:NAME, or
+    ultralytics:FILE.pt.
     """
     from edgekit import api
 
