@@ -20,8 +20,8 @@ __all__ = ["Grabber", "Patience"]
 
 # Of intervals: a camera at 2 frames a second is not stalled after one second.
 _STALLED_INTERVALS = 5
-# What stop() gives a blocked read before it leaves it behind.
-_STOP_S = 0.5
+# What stop() gives a blocked read before it leaves it behind; the whole demo ends within a second.
+_STOP_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class Grabber:
             connection.source.interrupt()
         self._handover.close()
         if self._watcher.is_alive() and self._watcher is not current_thread():
-            self._watcher.join(2 * _STOP_S)
+            self._watcher.join(4 * _STOP_S)
 
     @property
     def captured(self) -> int:
