@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgekit.core.documents import DemoDocument
+from edgekit.core.errors import Unavailable
 from edgekit.core.files import pretty_json, refuse_used_file, write_bytes
 from edgekit.core.progress import Progress
 from edgekit.demo.controls import Controls
@@ -30,6 +31,8 @@ __all__ = ["Fit", "run"]
 Fit = Literal["stream", "model"]
 # Frames of --every-frame that wait for the model; each may be 25 MB.
 _QUEUE = 2
+# The model is compiled for the size of the frames, so without the first one there is nothing to do.
+_FIRST_OPEN_S = 30.0
 
 
 def run(
@@ -72,8 +75,9 @@ def run(
         grabber = Grabber(source, tally, states, renew=made)
         stack.callback(grabber.stop)
         grabber.start()
-        granted = grabber.wait_open()
-        assert granted is not None, "nobody stops it before"
+        granted = grabber.wait_open(_FIRST_OPEN_S)
+        if granted is None:
+            raise _unreachable(source.name, states)
         opened = live_model(
             model,
             stream=(granted.width, granted.height),
@@ -137,6 +141,14 @@ def _running(
         source=source,
         controls=controls,
         granted=lambda: grabber.granted,
+    )
+
+
+def _unreachable(name: str, states: StateLog) -> Unavailable:
+    reasons = [event.reason for event in states.events if event.reason]
+    return Unavailable(
+        f"{name} gave no frame within {_FIRST_OPEN_S:g} s.",
+        hint=reasons[-1] if reasons else "Is it switched on, and is the address right?",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -281,6 +282,17 @@ def test_a_file_that_is_no_video_is_one_sentence(shapes_onnx, tmp_path):
     path.write_bytes(b"no film" * 100)
     with pytest.raises(BadInput, match=r"film\.mp4"):
         _demo(shapes_onnx, source=str(path))
+
+
+def test_a_camera_that_nobody_reaches_is_given_up(shapes_onnx, monkeypatch):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+    monkeypatch.setattr("edgekit.jobs.demo._FIRST_OPEN_S", 1.0)
+    with pytest.raises(Unavailable, match="gave no frame within 1 s") as caught:
+        _demo(shapes_onnx, source=f"rtsp://user:secret@127.0.0.1:{port}/cam")
+    assert "refused" in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 def test_files_that_exist_are_kept(shapes_onnx, tmp_path):
