@@ -158,3 +158,25 @@ def test_a_list_of_detections_is_known_by_its_shape():
     assert is_detections(np.zeros((2, 5, 6)))
     assert not is_detections(np.zeros((2, 5, 7)))
     assert not is_detections(np.zeros((5, 6)))
+
+
+def test_rows_with_keypoints_are_aligned_as_a_whole():
+    rules = Postprocess(decode="end2end-pose", confidence=0.25, keypoints=(2, 3))
+    card = ModelCard(task="detection", preprocess=CARD.preprocess, postprocess=rules)
+    points = np.random.default_rng(1).uniform(0, 200, (1, ROWS, 6)).astype(np.float32)
+    expected = np.concatenate([detections(0), points], axis=2)
+    got = expected.copy()
+    got[0, :20] = got[0, 19::-1]
+    one, other = align_detections([expected], [got], card)
+    assert np.array_equal(one[0], other[0])
+    assert np.allclose(one[0][0, :, 6:8], points[0, :20, :2] / 400)
+    assert np.allclose(one[0][0, :, 8], points[0, :20, 2])
+    assert is_detections(expected, card)
+    assert not is_detections(detections(0), card)
+
+
+def test_rows_with_masks_are_known_by_their_card():
+    rules = Postprocess(decode="end2end-segment")
+    card = ModelCard(task="detection", preprocess=CARD.preprocess, postprocess=rules)
+    assert is_detections(np.zeros((1, 5, 38)), card)
+    assert not is_detections(np.zeros((1, 32, 8, 8)), card)

@@ -70,7 +70,7 @@ def test_tensorrt_for_rtx_comes_whole_from_the_index(wheel, tmp_path):
     "extra",
     [
         *("all", "cpu", "demo", "dev", "docs", "eval", "export", "onnx", "report", "sign", "track"),
-        *("tensorrt", "tensorrt-rtx"),
+        *("tensorrt", "tensorrt-rtx", "ultralytics"),
     ],
 )
 def test_the_extras_of_the_design_exist(wheel, extra):
