@@ -7,6 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
+from edgekit.benchmarks.environment import environment
 from edgekit.core.documents import DemoDocument
 from edgekit.core.errors import Unavailable
 from edgekit.core.files import pretty_json, refuse_used_file, write_bytes
@@ -120,7 +123,7 @@ def run(
         )
         live = Live(grabber, runner, presenter, outputs, counts, controls, request.seconds)
         tally.begin()
-        document = live.run()
+        document = msgspec.structs.replace(live.run(), environment=environment(threads))
     if stats is not None:
         write_bytes(stats, pretty_json(document))
     return document

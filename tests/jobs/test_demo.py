@@ -79,7 +79,9 @@ def test_every_frame_of_a_file_is_answered_and_kept_in_every_form(shapes_onnx, v
     lines = [json.loads(line) for line in (tmp_path / "lines.jsonl").read_text().splitlines()]
     assert [line["frame"] for line in lines] == list(range(FRAMES))
     assert sum(len(line["detections"]) for line in lines) == document.detections
-    assert json.loads((tmp_path / "stats.json").read_bytes())["frames"] == FRAMES
+    stats = json.loads((tmp_path / "stats.json").read_bytes())
+    assert stats["frames"] == FRAMES
+    assert stats["environment"]["identity"]
     recorded, plain = cv2.VideoCapture(str(tmp_path / "boxes.mp4")), cv2.VideoCapture(str(video))
     assert int(recorded.get(cv2.CAP_PROP_FRAME_COUNT)) == FRAMES
     difference = np.abs(recorded.read()[1].astype(int) - plain.read()[1])
