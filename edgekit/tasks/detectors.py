@@ -1,31 +1,24 @@
-"""Whether a model is a detector, said before the first picture."""
+"""Whether a detector's card fits its graph, said before the first picture."""
 
 from __future__ import annotations
 
 from edgekit.core.card import Axis, ModelCard
-from edgekit.core.errors import BadInput
 from edgekit.tasks.cards import check_labels
 from edgekit.tasks.instance_heads import INSTANCE_HEADS
 
-__all__ = ["require_detector"]
+__all__ = ["refuse_wrong_labels"]
 
 
-def require_detector(card: ModelCard, where: str) -> None:
-    """Refuse a model that finds no objects, or whose labels are not as many as its classes.
+def refuse_wrong_labels(card: ModelCard, where: str) -> None:
+    """Refuse a detector whose labels are not as many as the classes of its outputs.
 
     Args:
-        card: The model's, its outputs filled in as far as they are known.
+        card: Of a detector, its outputs filled in as far as they are known.
         where: The model, for messages.
 
     Raises:
-        BadInput: Names the task, or both numbers.
+        BadInput: Names both numbers.
     """
-    if card.task != "detection":
-        raise BadInput(
-            f"{where} is no detector: its task is {card.task!r}.",
-            hint=card.provenance.get("note")
-            or "Give a detector, or a card with --card that says how its outputs are read.",
-        )
     classes = _classes(card)
     if classes is not None:
         check_labels(card, classes, f"The card of {where}")

@@ -286,6 +286,13 @@ def test_a_file_that_is_no_video_is_one_sentence(shapes_onnx, tmp_path):
         _demo(shapes_onnx, source=str(path))
 
 
+def test_labels_of_the_wrong_length_are_one_sentence_before_anything_is_compiled(shapes_onnx):
+    notes = Notes()
+    with pytest.raises(BadInput, match=r"shapes\.onnx names 2 classes.*answers 20"):
+        _demo(shapes_onnx, source="synthetic", options={"labels": "[a, b]"}, progress=notes)
+    assert not any("engine of" in each for each in notes.sentences)
+
+
 def test_a_camera_that_nobody_reaches_is_given_up(shapes_onnx, monkeypatch):
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))

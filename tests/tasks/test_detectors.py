@@ -1,23 +1,11 @@
-"""A model that is no detector is refused before the first picture."""
+"""Labels that do not fit a detector are refused before the first picture."""
 
 from __future__ import annotations
 
 import pytest
 
 from edgekit.core.errors import BadInput
-from edgekit.tasks.detectors import require_detector
-
-
-@pytest.mark.parametrize("task", ["classification", "segmentation", "raw"])
-def test_another_task_is_named(card, task):
-    with pytest.raises(BadInput, match=f"m.onnx is no detector: its task is '{task}'"):
-        require_detector(card(task), "m.onnx")
-
-
-def test_why_a_model_is_raw_is_the_hint(card):
-    with pytest.raises(BadInput) as caught:
-        require_detector(card("raw", provenance={"note": "No head for obb."}), "m.onnx")
-    assert caught.value.hint == "No head for obb."
+from edgekit.tasks.detectors import refuse_wrong_labels
 
 
 @pytest.mark.parametrize(
@@ -38,16 +26,16 @@ def test_labels_are_counted_against_the_outputs(card, decode, shapes, more):
         rules = {"decode": decode, **more}
         return card("detection", labels, postprocess=rules, outputs=outputs)
 
-    require_detector(of("ab"), "m.onnx")
-    require_detector(of(""), "m.onnx")
+    refuse_wrong_labels(of("ab"), "m.onnx")
+    refuse_wrong_labels(of(""), "m.onnx")
     with pytest.raises(BadInput, match=r"m\.onnx names 3 classes.*answers 2"):
-        require_detector(of("abc"), "m.onnx")
+        refuse_wrong_labels(of("abc"), "m.onnx")
 
 
 @pytest.mark.parametrize("decode", ["end2end", "yolov8", "heads.py:mine"])
 def test_outputs_that_do_not_say_it_pass(card, decode):
     shapes = {"y": {"shape": ["batch", "rows", "columns"]}}
-    require_detector(card("detection", "ab", postprocess={"decode": decode}), "m.onnx")
-    require_detector(
+    refuse_wrong_labels(card("detection", "ab", postprocess={"decode": decode}), "m.onnx")
+    refuse_wrong_labels(
         card("detection", "ab", postprocess={"decode": decode}, outputs=shapes), "m.onnx"
     )

@@ -29,6 +29,7 @@ from edgekit.jobs.caching.lease import lease
 from edgekit.jobs.caching.store import RECORD, Stored, cache_root, fetch, stage_folder
 from edgekit.runtimes.catalogue import load_runtime, parse_target
 from edgekit.tasks import cards
+from edgekit.tasks.detectors import refuse_wrong_labels
 from edgekit.tasks.preprocess import image_input
 from edgekit.tasks.registry import task_for
 from edgekit.tasks.task import Task
@@ -300,16 +301,18 @@ def own_card(model: str) -> BadInput:
 
 
 def refuse_not_shown(card: ModelCard, model: str) -> None:
-    """Refuse a model whose answers cannot be drawn onto a picture.
+    """Refuse a model whose answers cannot be drawn onto a picture, or not with its labels.
 
     Args:
         card: Of the graph that would run.
         model: As typed, for the message.
 
     Raises:
-        BadInput: Its task takes or gives no picture, or it has no card.
+        BadInput: Its task takes or gives no picture, it has no card, or one with other labels.
     """
     if card.task not in _NOT_SHOWN and card.preprocess is not None:
+        if card.task == "detection":
+            refuse_wrong_labels(card, model)
         return
     what = f"is of the task {card.task!r}"
     if card.task == "raw":
