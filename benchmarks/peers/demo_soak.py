@@ -25,7 +25,7 @@ from typing import Any
 import cv2
 import numpy as np
 import psutil
-from edgekit.jobs.serving.live import live_model
+from edgekit.jobs.live.model import live_model
 
 from edgekit.core.progress import Silent
 from edgekit.pipeline.answer import Answer
