@@ -64,6 +64,7 @@ def test_the_table_has_a_line_a_row(fidelity):
     assert line.endswith("PASS |")
 
 
+@pytest.mark.slow
 def test_one_row_runs_for_real(root, tmp_path):
     script = root / "benchmarks/peers/fidelity.py"
     out = tmp_path / "rows.json"

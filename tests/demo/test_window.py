@@ -165,7 +165,8 @@ class Demo:
 
     def until(self, holds):
         """Look until the picture is right; fail with its mean colour."""
-        deadline = time.monotonic() + 10
+        # As long as a busy machine may take to start a program and open a window.
+        deadline = time.monotonic() + 60
         while not holds(picture := self.picture()):
             assert time.monotonic() < deadline, picture.mean(axis=(0, 1))
             time.sleep(0.05)

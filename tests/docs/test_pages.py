@@ -13,9 +13,21 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("openvino")
 
 
+# Pages for those who look deeper or build on edgekit: each takes 20 to 40 s.
+LONG = {
+    f"docs/{name}.md"
+    for name in ("adding-a-head", "adding-a-runtime", "bake", "comparing", "debugging", "tensorrt")
+}
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    "name", [page.name for page in PAGES.values() if any(block.runs for block in page.blocks)]
+    "name",
+    [
+        pytest.param(page.name, marks=[pytest.mark.slow] if page.name in LONG else [])
+        for page in PAGES.values()
+        if any(block.runs for block in page.blocks)
+    ],
 )
 def test_a_page_can_be_followed(followed, name):
     followed(name)

@@ -323,7 +323,7 @@ def test_a_model_without_a_picture_is_refused(tmp_path):
     )
     path = tmp_path / "relu.onnx"
     onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]), path)
-    with pytest.raises(BadInput, match="the demo shows"):
+    with pytest.raises(BadInput, match="nothing to show on a picture"):
         _demo(path, source="synthetic", time=1.0)
 
 
