@@ -25,9 +25,9 @@ from typing import Any
 import cv2
 import numpy as np
 import psutil
-from edgekit.jobs.live.model import live_model
 
 from edgekit.core.progress import Silent
+from edgekit.jobs.live.model import live_model
 from edgekit.pipeline.answer import Answer
 from edgekit.pipeline.frame import Frame, Granted
 from edgekit.pipeline.grabber import Grabber

@@ -119,6 +119,7 @@ def edgekit(model: str, video: str, engine: str, threads: int) -> tuple[Play, di
         target=None if engine == "default" else f"{engine}:cpu",
         compute=None if engine == "default" else usual_compute(engine),
         threads=threads,
+        every_frame=True,
         progress=Silent(),
     )
 
@@ -153,20 +154,14 @@ def _answers(opened: Any, video: str) -> Iterator[int]:
     from edgekit.demo.sources import demo_source
     from edgekit.pipeline.frame import Frame, Wanted
     from edgekit.pipeline.grabber import Grabber
-    from edgekit.pipeline.runner import Runner
     from edgekit.pipeline.slot import ShortQueue
     from edgekit.pipeline.states import StateLog
 
     frames: ShortQueue[Frame] = ShortQueue(2)
     answers: ShortQueue[int] = ShortQueue(2)
     grabber = Grabber(demo_source(video, Wanted(), every_frame=True), frames, StateLog())
-    runner = Runner(
-        opened.session,
-        opened.task,
-        frames,
-        lambda answer: answers.put(len(answer.result.scores)),
-        input_name=opened.input_name,
-        every_frame=True,
+    runner = opened.runner(
+        frames, lambda answer: answers.put(len(answer.result.scores)), every_frame=True
     )
     grabber.start()
     runner.start()

@@ -17,6 +17,7 @@ from edgekit.demo.outputs import Outputs
 from edgekit.demo.presenting import Presenter
 from edgekit.pipeline.grabber import Grabber
 from edgekit.pipeline.runner import Runner
+from edgekit.pipeline.workers import Workers
 
 __all__ = ["Live"]
 
@@ -36,7 +37,7 @@ class Live:
     """
 
     grabber: Grabber
-    runner: Runner
+    runner: Runner | Workers
     presenter: Presenter
     outputs: Outputs
     counts: Counts

@@ -24,7 +24,6 @@ from edgekit.demo.sources import can_wait, demo_source, usual_source
 from edgekit.jobs.live.model import LiveModel, live_model
 from edgekit.pipeline.frame import Frame
 from edgekit.pipeline.grabber import Grabber
-from edgekit.pipeline.runner import Runner
 from edgekit.pipeline.slot import NewestSlot, ShortQueue
 from edgekit.pipeline.source import FrameSource
 from edgekit.pipeline.states import SourceEvent, StateLog
@@ -94,6 +93,7 @@ def run(
             trust_code=trust_code,
             trust_pickle=trust_pickle,
             trust_engine=trust_engine,
+            every_frame=request.every_frame,
             progress=progress,
         )
         stack.callback(opened.close)
@@ -112,12 +112,9 @@ def run(
             every_frame=request.every_frame,
             track=_tracker(request),
         )
-        runner = Runner(
-            opened.session,
-            opened.task,
+        runner = opened.runner(
             tally,
             presenter.deliver,
-            input_name=opened.input_name,
             confidence=lambda: controls.setting.confidence,
             every_frame=request.every_frame,
         )

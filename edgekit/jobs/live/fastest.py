@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import psutil
+
 from edgekit.benchmarks.certificate import entry_precision
 from edgekit.core.errors import BadInput, CheckFailed, EdgekitError, Unavailable
 from edgekit.core.parity import SQNR_LIMIT_DB, ParityMeter
@@ -28,6 +30,8 @@ __all__ = ["Fastest", "fastest"]
 # All candidates together are timed for so long; enough to tell apart what a person would notice.
 _SECONDS = 1.0
 _ROUNDS = 4
+# Beyond that, threads are better spent on each; every stream has buffers of its own.
+_MOST_STREAMS = 4
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ def fastest(
     target: str | None,
     compute: str | None,
     threads: int | None,
+    every_frame: bool = False,
     progress: Progress,
 ) -> Fastest:
     """Compile a graph for every engine that would do, check each and time them against each other.
@@ -83,6 +88,8 @@ def fastest(
         target: Only there; None means wherever this machine can.
         compute: Only in this; None means every float precision that the engine has for it.
         threads: Threads of a CPU engine.
+        every_frame: A CPU engine shall take several frames side by side; its times are those of one
+            frame all the same.
         progress: Told of what is compiled, and of engines that are out.
 
     Raises:
@@ -94,7 +101,11 @@ def fastest(
     compiled: dict[str, CachedEngine] = {}
     refusals: list[EdgekitError] = []
     for one in candidates:
-        options = CompileOptions(compute=one.compute, threads=threads)
+        options = CompileOptions(
+            compute=one.compute,
+            threads=threads,
+            streams=_streams(threads) if every_frame and one.target.device == "cpu" else None,
+        )
         try:
             compiled[str(one)] = compile_graphs(
                 model.variant.paths, one.target, one.probe, options, model=model.name,
@@ -129,6 +140,11 @@ def fastest(
     told = ", ".join(f"{one}: {passing[one]:.3g} ms" for one in order)
     reason = f"{told}; not certified, `edgekit deploy` certifies."
     return Fastest(best.target, best.compute, compiled[str(best)], reason)
+
+
+def _streams(threads: int | None) -> int:
+    """Streams of an engine for every frame of a file: one a thread, up to four."""
+    return min(_MOST_STREAMS, threads or psutil.cpu_count(logical=False) or 1)
 
 
 def _candidates(model: Model, target: str | None, compute: str | None) -> list[_Candidate]:

@@ -8,7 +8,7 @@ imports neither onnx nor torch, and asks nothing of an engine that is not used.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +27,11 @@ from edgekit.jobs.bundles.bundle import MANIFEST, is_bundle
 from edgekit.jobs.caching.fingerprints import digest, source_parts, tools
 from edgekit.jobs.caching.lease import lease
 from edgekit.jobs.caching.store import RECORD, Stored, cache_root, fetch, stage_folder
+from edgekit.pipeline.answer import Answer
+from edgekit.pipeline.frame import Frame
+from edgekit.pipeline.runner import Runner
+from edgekit.pipeline.slot import Handover
+from edgekit.pipeline.workers import Workers
 from edgekit.runtimes.catalogue import load_runtime, parse_target
 from edgekit.tasks import cards
 from edgekit.tasks.detectors import refuse_wrong_labels
@@ -53,6 +58,7 @@ class Asked:
     Attributes:
         model: As typed: an ONNX file, a bundle, BUNDLE@VARIANT, a folder of engines, or a source.
         stream: (width, height) of the frames, pixels; None where it is not known.
+        every_frame: Whether frames a second count, and not the age of the newest.
         fit: Which network input: the stream's own shape or the model's; None means the stream's
             where the model was not certified at its own.
     """
@@ -69,6 +75,7 @@ class Asked:
     trust_code: bool
     trust_pickle: bool
     trust_engine: bool
+    every_frame: bool = False
 
 
 class LiveRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +117,7 @@ class LiveModel:
         card: Of the graph that runs.
         task: Lays pictures in and reads answers out.
         session: The opened engine.
+        streams: Frames that the engine takes side by side, its threads shared among them.
         input_name: Of the input that takes the picture.
         target: Where it runs, "openvino:cpu".
         variant: Id of the variant that runs.
@@ -120,13 +128,21 @@ class LiveModel:
         warnings: What a user must know, each a sentence.
     """
 
-    def __init__(self, record: LiveRecord, card: ModelCard, task: Task, session: Session) -> None:
+    def __init__(
+        self,
+        record: LiveRecord,
+        card: ModelCard,
+        task: Task,
+        session: Session,
+        streams: int = 1,
+    ) -> None:
         """Take over an opened session; `live_model` is the way to make one."""
         assert card.preprocess is not None, "models without are refused"
         found = image_input(card)
         self.card = card
         self.task = task
         self.session = session
+        self.streams = streams
         self.input_name = found[0] if found is not None else session.inputs[0].name
         self.target = record.target
         self.variant = record.variant
@@ -135,6 +151,35 @@ class LiveModel:
         self.own_shape = record.own_shape
         self.verdict: Verdict | None = record.verdict
         self.warnings = record.warnings
+
+    def runner(
+        self,
+        inlet: Handover[Frame],
+        deliver: Callable[[Answer], None],
+        *,
+        confidence: Callable[[], float | None] = lambda: None,
+        every_frame: bool = False,
+    ) -> Runner | Workers:
+        """Make what answers frames with this model; see Runner, and Workers for several streams."""
+        if every_frame and self.streams > 1:
+            return Workers(
+                self.session,
+                self.task,
+                inlet,
+                deliver,
+                input_name=self.input_name,
+                count=self.streams,
+                confidence=confidence,
+            )
+        return Runner(
+            self.session,
+            self.task,
+            inlet,
+            deliver,
+            input_name=self.input_name,
+            confidence=confidence,
+            every_frame=every_frame,
+        )
 
     def close(self) -> None:
         """Free the engine; calling it twice is allowed."""
@@ -155,6 +200,7 @@ def live_model(
     trust_code: bool = False,
     trust_pickle: bool = False,
     trust_engine: bool = False,
+    every_frame: bool = False,
     progress: Progress,
 ) -> LiveModel:
     """Find or make the engine of a model for a stream, and open it in this process.
@@ -174,6 +220,9 @@ def live_model(
         trust_code: Run Python code that the model brings.
         trust_pickle: Load weights by a full pickle.
         trust_engine: Open engines that were built elsewhere.
+        every_frame: Frames a second count, and not the age of the newest: a CPU engine that is
+            compiled for this shares its threads among several frames. One that was certified stays
+            as it was.
         progress: Told of what is made and of the choice.
 
     Raises:
@@ -196,6 +245,7 @@ def live_model(
         trust_code=trust_code,
         trust_pickle=trust_pickle,
         trust_engine=trust_engine,
+        every_frame=every_frame,
     )
     record = _found(asked, progress)
     shown = card_from_dict(record.card, asked.model)
@@ -206,7 +256,7 @@ def live_model(
     compiled = msgspec.json.decode((place / "compiled.json").read_bytes(), type=Compiled)
     session = load_runtime(parse_target(compiled.target).runtime).open(compiled, place)
     try:
-        return LiveModel(record, shown, task, session)
+        return LiveModel(record, shown, task, session, compiled.options.streams or 1)
     except BaseException:
         session.close()
         raise
@@ -266,6 +316,7 @@ def _parts(asked: Asked) -> dict[str, str] | None:
         **parts,
         "stream": str(asked.stream),
         "fit": str(asked.fit),
+        "every frame": str(asked.every_frame),
         "target": str(asked.target),
         "compute": str(asked.compute),
         "options": digest(dict(asked.card_options)),

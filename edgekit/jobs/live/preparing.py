@@ -72,6 +72,7 @@ def prepared(asked: Asked, progress: Progress) -> LiveRecord:
         target=asked.target,
         compute=asked.compute,
         threads=asked.threads,
+        every_frame=asked.every_frame,
         progress=progress,
     )
     return _record(
