@@ -45,7 +45,7 @@ ENGINES = ("onnxruntime", "openvino")
 # What hand and bare are given, and what ultralytics is, by engine.
 FILES = {
     "onnxruntime": ("yolo11n-{}.onnx", "yolo11n-{}.onnx"),
-    "openvino": ("yolo11n-{}_openvino_model/yolo11n.xml", "yolo11n-{}_openvino_model"),
+    "openvino": ("yolo11n-{}_openvino_model/*.xml", "yolo11n-{}_openvino_model"),
 }
 
 
@@ -84,7 +84,10 @@ class Contestant:
     def command(self, models: Path, video: Path, threads: int) -> list[str]:
         """The process."""
         python = peer_python() if self.kind == "ultralytics" else Path(sys.executable)
-        command = [python, HERE / "demo_worker.py", self.kind, models / self.model, video]
+        model = next(models.glob(self.model), None) if "*" in self.model else models / self.model
+        if model is None:
+            raise SystemExit(f"{models} holds no {self.model}.")
+        command = [python, HERE / "demo_worker.py", self.kind, model, video]
         return [*map(str, command), "--engine", self.engine, "--threads", str(threads)]
 
 
