@@ -77,7 +77,7 @@ def test_ours_takes_the_dynamic_graph_only_for_the_video_s_own_shape(peers):
     assert contestant("edgekit", "openvino", "640x640").model == "yolo11n-640x640.onnx@model"
     assert contestant("edgekit", "openvino", "384x640").model == "yolo11n-dynamic.onnx@stream"
     assert contestant("ultralytics", "pytorch", "384x640").model == "yolo11n.pt"
-    assert contestant("hand", "openvino", "416x416").model.endswith("_model/yolo11n.xml")
+    assert contestant("hand", "openvino", "416x416").model.endswith("_model/*.xml")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -64,7 +65,8 @@ def frame_source(
     scheme = _SCHEME.match(text)
     if scheme:
         return _address(text, scheme[1].lower(), wanted, every_frame)
-    return _files(Path(text).expanduser(), wanted, every_frame)
+    # Unlike Path.expanduser, it leaves the name of a user who does not exist as it is.
+    return _files(Path(os.path.expanduser(text)), wanted, every_frame)  # noqa: PTH111
 
 
 def _pipeline(text: str, wanted: Wanted) -> FrameSource:

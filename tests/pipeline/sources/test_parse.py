@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edgekit.core.errors import BadInput
@@ -113,6 +114,11 @@ def test_what_cannot_be_asked_for_is_refused(tmp_path, text, wanted, words):
         frame_source(text.replace("{video}", str(movie)), wanted)
 
 
+def test_the_home_of_nobody_is_a_file_that_does_not_exist():
+    with pytest.raises(BadInput, match="~nobody-of-that-name/a.mp4 does not exist"):
+        frame_source("~nobody-of-that-name/a.mp4")
+
+
 def test_every_frame_and_a_rate_contradict_each_other(tmp_path):
     movie = tmp_path / "a.mp4"
     movie.touch()
@@ -120,8 +126,12 @@ def test_every_frame_and_a_rate_contradict_each_other(tmp_path):
         frame_source(str(movie), Wanted(rate=5), every_frame=True)
 
 
+# A folder that is there ("/", "~") is searched for images, and may be as large as the disk.
+@settings(deadline=None)
 @given(st.text(max_size=60) | st.from_regex(r"\A(csi|gst|rtsp|http|file|udp)(:|://).{0,30}\Z"))
 def test_any_text_is_a_source_or_one_sentence(text):
+    place = text.strip().removeprefix("file://")
+    assume("\0" in place or not os.path.isdir(os.path.expanduser(place)))
     try:
         source = frame_source(text)
     except BadInput:
