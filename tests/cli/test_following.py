@@ -181,6 +181,7 @@ def test_a_folder_that_is_taken_is_not_suggested(folder, samples):
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.slow
 def test_from_the_doctor_to_the_device_by_what_is_suggested(invoke, folder, monkeypatch):
     """Only what is printed is run, each line with status 0."""
     for library in ("torch", "onnxruntime", "nncf"):

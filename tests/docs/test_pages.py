@@ -13,10 +13,13 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("openvino")
 
 
-# Pages for those who look deeper or build on edgekit: each takes 20 to 40 s.
+# Pages for those who look deeper or build on edgekit: each takes 15 to 50 s.
 LONG = {
     f"docs/{name}.md"
-    for name in ("adding-a-head", "adding-a-runtime", "bake", "comparing", "debugging", "tensorrt")
+    for name in (
+        *("adding-a-head", "adding-a-runtime", "bake", "bundle", "cache", "comparing"),
+        *("debugging", "measurement", "report", "source", "tensorrt"),
+    )
 }
 
 

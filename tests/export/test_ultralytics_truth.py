@@ -71,10 +71,10 @@ def own_answer(path, *, final):
 
 CASES = [
     pytest.param("yolo11n.yaml", None, False),
-    pytest.param("yolo26n-pose.yaml", "end2end-pose", True),
     *(
         pytest.param(*case, marks=pytest.mark.slow)
         for case in [
+            ("yolo26n-pose.yaml", "end2end-pose", True),
             ("yolo26n-seg.yaml", "yolov8-segment", False),
             ("yolo26n.yaml", None, False),
             ("yolo26n.yaml", "end2end", True),

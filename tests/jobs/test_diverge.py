@@ -399,6 +399,7 @@ def test_the_document_holds_no_infinity(residual, tmp_path):
 
 
 @pytest.mark.realdata
+@pytest.mark.slow
 def test_a_swapped_channel_deep_in_yolox_nano_is_found_in_few_rounds(realdata, tmp_path):
     good = tmp_path / "yolox.onnx"
     api.export(str(realdata / "models" / "yolox_nano.pt2"), good, trust_code=True)

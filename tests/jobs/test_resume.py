@@ -145,6 +145,7 @@ def kill(process):
     assert not alive, f"{alive} outlived the process that they worked for"
 
 
+@pytest.mark.slow
 def test_killed_at_every_stage_in_turn_it_still_ends_the_same(desk, undisturbed):
     expected = undisturbed.result
     names = [stage for stage, _ in expected["stages"]]
@@ -227,6 +228,7 @@ def test_a_second_deployment_makes_nothing_and_dates_its_latencies(desk, undistu
     assert any("from the cache: measured 20" in note for note in second["notes"])
 
 
+@pytest.mark.slow
 def test_two_deployments_into_one_cache_do_not_disturb_each_other(desk, undisturbed):
     expected = undisturbed.result
     both = {name: desk.start(name) for name in ("one", "two")}
