@@ -143,7 +143,8 @@ def test_a_file_plays_at_its_own_rate(shapes_onnx, video):
     document = _demo(shapes_onnx, source=str(video))
     # The pace, not the speed: 39 intervals of 50 ms.
     assert time.monotonic() - start >= 1.9
-    assert document.captured >= FRAMES - 5
+    # A busy machine leaves out what is overdue.
+    assert document.captured >= FRAMES // 2
 
 
 def test_pictures_are_shown_one_after_the_other(shapes_onnx, tmp_path):
