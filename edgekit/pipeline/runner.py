@@ -6,23 +6,21 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Condition, Event, Lock, Thread
+from threading import Condition, Lock
 
 from edgekit.core.runtime import Session
 from edgekit.pipeline.answer import Answer
+from edgekit.pipeline.crew import Crew
 from edgekit.pipeline.foresight import Foresight
 from edgekit.pipeline.frame import Frame
 from edgekit.pipeline.lane import Lane, image_feeds
 from edgekit.pipeline.slot import Closed, Handover
-from edgekit.pipeline.turns import hurry, leave_hurry
 from edgekit.tasks.task import Task
 
 __all__ = ["Runner"]
 
 # One is laid out, one inferred, one read.
 _LANES = 3
-# How long `stop` waits for frames being laid out or delivered.
-_PATIENCE_S = 0.8
 
 
 @dataclass(eq=False)
@@ -42,17 +40,13 @@ class _Job:
         self.since_ns = now
 
 
-class Runner:
+class Runner(Crew):
     """Answers the frames of an inlet, in order, frame n + 1 being laid out while n is inferred.
 
     What is in flight is bounded by the lanes, each with buffers of its own. Where only the newest
     frame counts, one is taken no earlier than it must be to be laid out when the engine gets free:
     a frame taken early would only grow old. The inlet is closed when the runner ends, however it
     ends.
-
-    Attributes:
-        finished: Set when all threads have ended: the inlet was closed and what was in flight is
-            answered, or it was stopped, or it failed.
     """
 
     def __init__(
@@ -84,9 +78,16 @@ class Runner:
         Raises:
             BadInput: The task and the session do not fit.
         """
+        super().__init__(
+            inlet,
+            {
+                "preprocess": self._preprocess,
+                "inference": self._inference,
+                "postprocess": self._postprocess,
+            },
+        )
         feeds = image_feeds(session, task, input_name)
         self._free = deque(Lane(task, session.bind(feeds), input_name) for _ in range(lanes))
-        self._inlet = inlet
         self._deliver = deliver
         self._confidence = confidence
         self._every_frame = every_frame
@@ -104,80 +105,15 @@ class Runner:
         self._began_ns: int | None = None
         # When the next frame is to be taken; 0 where that is at once.
         self._due_ns = 0
-        self._stopping = False
-        self._failure: BaseException | None = None
-        self._threads = [
-            Thread(target=self._guard, args=(work,), name=f"edgekit-{name}", daemon=True)
-            for name, work in (
-                ("preprocess", self._preprocess),
-                ("inference", self._inference),
-                ("postprocess", self._postprocess),
-            )
-        ]
-        self._running = len(self._threads)
-        self.finished = Event()
 
-    def start(self) -> None:
-        """Begin to take frames; until it is finished, Python's threads take turns more often."""
-        hurry()
-        for thread in self._threads:
-            thread.start()
-
-    def join(self, timeout: float | None = None) -> bool:
-        """Wait until it is finished; return whether it is.
-
-        Args:
-            timeout: Seconds at most; None waits for as long as it takes.
-
-        Raises:
-            BaseException: What a thread or `deliver` raised; once, here or by `stop`.
-        """
-        done = self.finished.wait(timeout)
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure
-        return done
-
-    def stop(self) -> None:
-        """End within a second; what is in flight is dropped, and a running inference waited for.
-
-        Raises:
-            BaseException: What a thread or `deliver` raised; once, here or by `join`.
-        """
-        self._halt()
-        # Whoever closes the session afterwards must not do so under a running inference.
-        _, inference, _ = self._threads
-        if inference.ident is None:
-            self.finished.set()
-        else:
-            inference.join()
-        self.join(_PATIENCE_S)
-
-    def _halt(self, failure: BaseException | None = None) -> None:
+    def _wake(self) -> None:
         with self._room:
-            self._stopping = True
-            if self._failure is None:
-                self._failure = failure
             for condition in (self._room, self._work, self._results):
                 condition.notify_all()
-        self._inlet.close()
 
-    def _guard(self, work: Callable[[], None]) -> None:
-        """Run one thread's work; whatever it raises ends the others."""
-        try:
-            work()
-        except Closed:
-            self._halt()
-        except BaseException as error:
-            self._halt(error)
-        finally:
-            with self._room:
-                self._running -= 1
-                last = self._running == 0
-            if last:
-                leave_hurry()
-                self._inlet.close()
-                self.finished.set()
+    def _wait_for_inferences(self) -> None:
+        _, inference, _ = self._threads
+        inference.join()
 
     def _preprocess(self) -> None:
         while (lane := self._next_lane()) is not None:

@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from threading import Condition, Event, Lock, Thread
+from functools import partial
+from threading import Condition, Lock
 
 from edgekit.core.runtime import Session
 from edgekit.pipeline.answer import Answer
+from edgekit.pipeline.crew import Crew
 from edgekit.pipeline.frame import Frame
 from edgekit.pipeline.lane import Lane, image_feeds
 from edgekit.pipeline.slot import Closed, Handover
-from edgekit.pipeline.turns import hurry, leave_hurry
 from edgekit.tasks.task import Task
 
 __all__ = ["Workers"]
 
-# How long `stop` waits for frames being laid out or delivered.
-_PATIENCE_S = 0.8
 
-
-class Workers:
+class Workers(Crew):
     """Answers every frame of an inlet, in order, each worker a frame from the beginning to the end.
 
     An engine that shares its threads among as many requests (`CompileOptions.streams`) loses no
     time waiting for itself: on two cores of a CPU it gives 1.1 to 1.4 times the frames of one that
     uses both for one request, and each takes longer. So this is for files, and `Runner` for what
     is live. The inlet is closed when it ends, however it ends.
-
-    Attributes:
-        finished: Set when all have ended: the inlet was closed and what was in flight is answered,
-            or it was stopped, or it failed.
     """
 
     def __init__(
@@ -60,78 +54,30 @@ class Workers:
         Raises:
             BadInput: The task and the session do not fit.
         """
+        super().__init__(
+            inlet, {f"worker-{number}": partial(self._work, number) for number in range(count)}
+        )
         feeds = image_feeds(session, task, input_name)
-        self._inlet = inlet
+        self._lanes = [Lane(task, session.bind(feeds), input_name) for _ in range(count)]
         self._deliver = deliver
         self._confidence = confidence
         self._taking = Lock()
         self._order = Condition()
         # The next frame to be taken, and the next to be delivered.
         self._taken = self._delivered = 0
-        self._stopping = False
-        self._failure: BaseException | None = None
-        self._threads = [
-            Thread(
-                target=self._guard,
-                args=(Lane(task, session.bind(feeds), input_name),),
-                name=f"edgekit-worker-{number}",
-                daemon=True,
-            )
-            for number in range(count)
-        ]
-        self._running = count
-        self.finished = Event()
+        self._inferring = 0
 
-    def start(self) -> None:
-        """Begin to take frames."""
-        hurry()
-        for thread in self._threads:
-            thread.start()
-
-    def join(self, timeout: float | None = None) -> bool:
-        """See Runner."""
-        done = self.finished.wait(timeout)
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure
-        return done
-
-    def stop(self) -> None:
-        """See Runner: running inferences are waited for."""
-        self._halt()
-        if self._threads[0].ident is None:
-            self.finished.set()
-        self.join(_PATIENCE_S)
-        # Whoever closes the session afterwards must not do so under a running inference.
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join(_PATIENCE_S)
-
-    def _halt(self, failure: BaseException | None = None) -> None:
+    def _wake(self) -> None:
         with self._order:
-            self._stopping = True
-            if self._failure is None:
-                self._failure = failure
             self._order.notify_all()
-        self._inlet.close()
 
-    def _guard(self, lane: Lane) -> None:
-        """Run one worker; whatever it raises ends the others."""
-        try:
-            while self._one(lane):
-                pass
-        except Closed:
-            self._halt()
-        except BaseException as error:
-            self._halt(error)
-        finally:
-            with self._order:
-                self._running -= 1
-                last = self._running == 0
-            if last:
-                leave_hurry()
-                self._inlet.close()
-                self.finished.set()
+    def _wait_for_inferences(self) -> None:
+        with self._order:
+            self._order.wait_for(lambda: not self._inferring)
+
+    def _work(self, number: int) -> None:
+        while self._one(self._lanes[number]):
+            pass
 
     def _one(self, lane: Lane) -> bool:
         """Answer one frame; False at the end."""
@@ -140,7 +86,7 @@ class Workers:
                 frame = self._inlet.take()
             except Closed:
                 return False
-            if self._stopping or frame is None:
+            if frame is None:
                 return not self._stopping
             number, self._taken = self._taken, self._taken + 1
         start = time.perf_counter_ns()
@@ -150,7 +96,16 @@ class Workers:
         }
         lane.lay(frame.pixels)
         laid = time.perf_counter_ns()
-        lane.infer()
+        with self._order:
+            if self._stopping:
+                return False
+            self._inferring += 1
+        try:
+            lane.infer()
+        finally:
+            with self._order:
+                self._inferring -= 1
+                self._order.notify_all()
         inferred = time.perf_counter_ns()
         result = lane.read(self._confidence())
         done = time.perf_counter_ns()

@@ -146,6 +146,33 @@ def test_stopping_waits_for_running_inferences_and_drops_the_rest(workers, frame
     assert one.finished.wait(20)
 
 
+def test_after_an_error_a_running_inference_is_waited_for_all_the_same(workers, frame):
+    begun, go_on, ended, calls = Event(), Event(), Event(), iter(range(9))
+
+    def inferring():
+        if next(calls) == 0:
+            assert begun.wait(20)
+            raise RuntimeError("the engine")
+        begun.set()
+        assert go_on.wait(20)
+
+    inlet, one = workers(lambda _: None, inferring)
+    for number in range(2):
+        inlet.put(frame(number))
+
+    def stop():
+        with pytest.raises(RuntimeError, match="the engine"):
+            one.stop()
+        ended.set()
+
+    assert begun.wait(20)
+    Thread(target=stop, daemon=True).start()
+    # Longer than it waits for anything else: the session may be closed when it returns.
+    assert not ended.wait(1.5)
+    go_on.set()
+    assert ended.wait(20)
+
+
 def test_it_may_be_stopped_before_it_starts(plain_task):
     one = Workers(
         Engine(), plain_task(), ShortQueue(1), lambda _: None, input_name="x", count=COUNT
