@@ -31,7 +31,6 @@ from edgekit.jobs.live.model import live_model
 from edgekit.pipeline.answer import Answer
 from edgekit.pipeline.frame import Frame, Granted
 from edgekit.pipeline.grabber import Grabber
-from edgekit.pipeline.runner import Runner
 from edgekit.pipeline.slot import NewestSlot
 from edgekit.pipeline.states import StateLog
 
@@ -140,7 +139,7 @@ def play(opened: Any, pictures: Sequence[np.ndarray], rate: float, seconds: floa
             inferences.append(answer.stages_ns["inference"] / 1e6)
 
     grabber = Grabber(Camera(pictures, rate), slot, StateLog())
-    runner = Runner(opened.session, opened.task, slot, deliver, input_name=opened.input_name)
+    runner = opened.runner(slot, deliver)
     process = psutil.Process()
     grabber.start()
     runner.start()
