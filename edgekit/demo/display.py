@@ -45,9 +45,26 @@ def _reason() -> str | None:
     plugins = os.environ.get("QT_QPA_PLATFORM_PLUGIN_PATH")
     if by_qt and plugins:
         os.environ.setdefault("QT_QPA_PLATFORM", "xcb")
-        if reason := _unloadable(Path(plugins)):
+        if reason := _events_lost() or _unloadable(Path(plugins)):
             return reason
     return _unreachable(display)
+
+
+def _events_lost() -> str | None:
+    """Let Qt use the system's libX11-xcb, and say where there is none.
+
+    OpenCV's wheels bring a libX11-xcb of their own and take libX11 from the system. Through the
+    first, Qt tells the second to leave the display's events alone, by a field of libX11's inside:
+    the wheel's 5.0.0 writes it at 0x40, where libX11 1.8.4 has it at 0x48. So libX11 goes on
+    taking events that Qt waits for, and a window whose first "expose" was taken stays black for
+    good: up to every second one on a busy machine. What is loaded globally comes first when Qt's
+    calls are resolved.
+    """
+    try:
+        ctypes.CDLL("libX11-xcb.so.1", mode=ctypes.RTLD_GLOBAL)
+    except OSError:
+        return "libX11-xcb.so.1 is not installed (libx11-xcb1)"
+    return None
 
 
 def _unloadable(plugins: Path) -> str | None:
