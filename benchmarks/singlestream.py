@@ -21,6 +21,7 @@ from edgekit.benchmarks.summary import (
     Summary,
     half_width,
     latency_reasons,
+    median_is_known,
     stage_figures,
     summarise,
     unsteady,
@@ -201,9 +202,7 @@ class SingleStream:
         # The bootstrap costs time that other entries wait for: judge again after growth only.
         if n >= self._rule.samples and n >= 1.1 * self._judged_at:
             self._judged_at = n
-            latency, _ = summarise(self._samples, self._boundary, seed=self._seed)
-            width = half_width(latency.p50_ms, latency.p50_low_ms, latency.p50_high_ms)
-            if width is not None and width <= self._rule.half_width:
+            if median_is_known(self._samples, self._rule.half_width, seed=self._seed):
                 self._stopped_by = "interval"
                 return
         if self._log.elapsed_ns >= round(self._limit * 1e9):

@@ -19,6 +19,7 @@ __all__ = [
     "Summary",
     "half_width",
     "latency_reasons",
+    "median_is_known",
     "stage_figures",
     "summarise",
     "unstable_level",
@@ -37,9 +38,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """What a measurement found.
 
     Attributes:
-        scenario: "single-stream" or "offline".
+        scenario: "single-stream", "offline" or "paced".
         latency: Summary of the samples; for offline its boundary is "throughput.host", its n the
-            inferences, and it holds no percentile.
+            inferences, and it holds no percentile; for paced the samples are ages of frames.
         missing: Percentile to the samples it lacks, for those that are refused.
         throughput_per_s: Inferences a second over the sampled time; None without samples.
         throughput_low_per_s: Lower end of its 95 % interval; None where refused.
@@ -48,6 +49,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         counts: For offline, inferences of each chunk; else empty.
         stages_ns: Stage of a pipeline to its raw samples; else empty.
         stages: The same as figures.
+        dropped: For paced, frames that a newer one replaced; else None.
         blocks: Samples of each block, in order.
         block_starts_ns: When each block began, from the first one's beginning.
         warmup: Runs spent warming up.
@@ -77,6 +79,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     counts: tuple[int, ...] = ()
     stages_ns: dict[str, tuple[int, ...]] = {}
     stages: dict[str, StageLatency] = {}
+    dropped: int | None = None
     blocks: tuple[int, ...]
     block_starts_ns: tuple[int, ...] = ()
     warmup: int
@@ -128,6 +131,13 @@ def half_width(middle: float | None, low: float | None, high: float | None) -> f
     if middle is None or low is None or high is None:
         return None
     return (high - low) / 2 / middle if middle else 0.0
+
+
+def median_is_known(samples_ns: Samples, limit: float, *, seed: int = 0) -> bool:
+    """Whether half of the median's 95 % interval is at most `limit` of the median."""
+    latency, _ = summarise(samples_ns, "", seed=seed)
+    width = half_width(latency.p50_ms, latency.p50_low_ms, latency.p50_high_ms)
+    return width is not None and width <= limit
 
 
 def stage_figures(stages_ns: Mapping[str, Samples]) -> dict[str, StageLatency]:

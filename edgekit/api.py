@@ -353,6 +353,7 @@ def bench(
     threads: int | None = None,
     streams: int | None = None,
     concurrency: int | None = None,
+    rate: int | None = None,
     data: Path | None = None,
     time: float = 10.0,
     timeout: float | None = None,
@@ -372,18 +373,20 @@ def bench(
         model: An ONNX file, a folder of graphs, a bundle, BUNDLE@VARIANT, or a folder of engines.
         targets: One or several targets.
         compute: Float precisions; empty means fp32, or what engines in a folder were compiled for.
-        scenario: "single-stream", or "offline" (the engine's own queue kept full).
+        scenario: "single-stream", "offline" (the engine's own queue kept full), or "paced" (frames
+            at a camera's rate through the live pipeline, of which the newest is answered).
         boundary: Of single-stream: "latency.host", "latency.device", "latency.e2e"; empty means
             the first. Several are an entry each.
-        sweep: "batch", "threads", "streams" or "concurrency" to the values that are tried; every
-            combination is a cell, measured in a process of its own.
+        sweep: "batch", "threads", "streams", "concurrency" or "rate" to the values that are tried;
+            every combination is a cell, measured in a process of its own.
         batch: Size of the axis called "batch".
         shapes: Input name to shape as text, for other dynamic axes.
         threads: Threads of a CPU engine; None means all physical cores, or those that engines in a
             folder were compiled for.
         streams: Requests that the engine executes side by side in offline; None means its choice.
         concurrency: Requests in flight in offline; None means the engine's choice.
-        data: Images for latency.e2e; None generates some.
+        rate: Frames a second in paced; None means 30.
+        data: Images for latency.e2e and paced; None generates some.
         time: Seconds of measurement for each entry, at most.
         timeout: Seconds after which an entry that is not done is ended, all included; None means
             ten times `time` and two minutes.
@@ -417,6 +420,7 @@ def bench(
         threads=threads,
         streams=streams,
         concurrency=concurrency,
+        rate=rate,
         data=data,
         time=time,
         timeout=timeout,

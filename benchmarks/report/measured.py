@@ -25,8 +25,9 @@ from edgekit.core.documents import BenchDocument, BenchEntry, CompareDocument
 
 __all__ = ["Compared", "Measured", "render_measured"]
 
-_AXES = ("batch", "threads", "streams", "concurrency")
+_AXES = ("batch", "threads", "streams", "concurrency", "rate")
 _STRIPS = 16
+_UNITS = {"offline": "a chunk of inferences, ms", "paced": "age of a frame, ms"}
 
 
 @dataclass(frozen=True)
@@ -236,10 +237,9 @@ def _label(number: int, entry: BenchEntry) -> str:
 
 
 def _over_time(number: int, entry: BenchEntry, series: Series, name: str) -> dict[str, object]:
-    offline = entry.scenario == "offline"
     return _over_time_of(
         _label(number, entry), series, entry.unstable, name,
-        unit="a chunk of inferences, ms" if offline else "latency, ms",
+        unit=_UNITS.get(entry.scenario, "latency, ms"),
     )  # fmt: skip
 
 

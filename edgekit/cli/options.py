@@ -46,6 +46,7 @@ __all__ = [
     "output",
     "own_compute",
     "provider_options",
+    "rate",
     "refuse_given",
     "require_valid",
     "require_verified",
@@ -237,10 +238,10 @@ shapes = click.option(
 )
 scenario = click.option(
     "--scenario",
-    type=click.Choice(["single-stream", "offline"]),
+    type=click.Choice(["single-stream", "offline", "paced"]),
     default="single-stream",
     show_default=True,
-    help="How requests arrive, by MLPerf's names.",
+    help="How requests arrive: by MLPerf's names, or paced, frames at a camera's rate.",
 )
 
 
@@ -267,7 +268,7 @@ sweep = click.option(
     metavar="AXIS=N,N",
     multiple=True,
     callback=named_numbers,
-    help="Measure every value of batch, threads, streams or concurrency; repeatable.",
+    help="Measure every value of batch, threads, streams, concurrency or rate; repeatable.",
 )
 streams = click.option(
     "--streams",
@@ -278,6 +279,12 @@ concurrency = click.option(
     "--concurrency",
     type=click.IntRange(min=1),
     help="Requests in flight in offline; default: the engine's own choice.",
+)
+rate = click.option(
+    "--rate",
+    metavar="FRAMES",
+    type=click.IntRange(min=1),
+    help="Frames a second in paced; default: 30.",
 )
 timeout = click.option(
     "--timeout",

@@ -12,7 +12,7 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         boundary: What lies between the two clock readings: "latency.host" (call to result in host
-            memory), "latency.device", "latency.e2e".
+            memory), "latency.device", "latency.e2e", "age.e2e" (a frame's capture to its result).
         n: Samples behind the figures.
         p50_low_ms: Lower end of the 95 % interval of the median.
         p50_high_ms: Upper end of it.

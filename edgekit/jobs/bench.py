@@ -41,6 +41,7 @@ def run(
     threads: int | None,
     streams: int | None,
     concurrency: int | None,
+    rate: int | None,
     data: Path | None,
     time: float,
     timeout: float | None,
@@ -75,6 +76,7 @@ def run(
         threads=threads,
         streams=streams,
         concurrency=concurrency,
+        rate=rate,
     )
     document = BenchDocument(
         model=model,

@@ -26,7 +26,7 @@ __all__ = ["run"]
 # What two entries that are one and the same have in common.
 _KEYS = (
     "target", "variant", "compute", "scenario", "boundary", "batch", "threads", "streams",
-    "concurrency",
+    "concurrency", "rate",
 )  # fmt: skip
 # What may differ where there is one entry on each side: it is what the user wants to know.
 _FREE = ("target", "variant", "compute")

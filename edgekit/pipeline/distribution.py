@@ -43,21 +43,14 @@ class Times:
             self._sum_ns += nanoseconds
             self._max_ns = max(self._max_ns, nanoseconds)
 
-    def percentile_ms(self, percent: float) -> float | None:
-        """Return a percentile within half a percent, ms; None where there are too few samples.
-
-        Args:
-            percent: Between 0 and 100, both excluded.
-
-        Raises:
-            BadInput: `percent` is out of its range.
-        """
-        buckets, count, _, largest_ns = self._copy()
-        return _percentile_ms(buckets, count, largest_ns, percent)
-
     def distribution(self) -> Distribution:
-        """Return count, mean and largest, which are exact, and the percentiles there may be."""
-        buckets, count, sum_ns, largest_ns = self._copy()
+        """Return count, mean and largest, which are exact, and what percentiles there may be.
+
+        A percentile is within half a percent; None where there are too few samples for it.
+        """
+        with self._lock:
+            buckets, count = self._buckets[:], self._count
+            sum_ns, largest_ns = self._sum_ns, self._max_ns
         if not count:
             return Distribution(n=0)
         p50, p90, p99 = (
@@ -71,10 +64,6 @@ class Times:
             p99_ms=p99,
             max_ms=largest_ns / 1e6,
         )
-
-    def _copy(self) -> tuple[array[int], int, int, int]:
-        with self._lock:
-            return self._buckets[:], self._count, self._sum_ns, self._max_ns
 
 
 class Rate:

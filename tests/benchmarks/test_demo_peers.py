@@ -161,13 +161,15 @@ def test_the_stand_in_is_of_the_torch_that_is_there(peers, tmp_path):
 
 def test_growth_is_the_slope_of_the_memory_after_the_warm_up(peers):
     soak = peers["demo_soak"]
-    phase = soak.Phase(30.0, inference_ms=10.0)
+    phase = soak.Phase(30.0, inference_ms=10.0, picture_bytes=1_000_000)
     for second in range(100):
         phase.seconds.append(second + 1.0)
         phase.captured.append(30 * (second + 1))
         phase.answered.append(30 * (second + 1))
-        # Two MB in 10,000 frames, after a warm-up that takes a lot.
-        phase.memory.append(int(50e6 + 200.0 * phase.captured[-1] - (40e6 if second < 20 else 0)))
+        # Two MB in 10,000 frames, after a warm-up that takes a lot; and a fourth picture.
+        phase.alive.append(3 if second < 50 else 4)
+        held = phase.alive[-1] * 1e6 - (40e6 if second < 20 else 0)
+        phase.memory.append(int(50e6 + 200.0 * phase.captured[-1] + held))
         phase.ages.append(20.0 if second < 70 else 40.0)
     assert phase.growth_mb == pytest.approx(2.0, rel=1e-3)
     assert phase.ageing == pytest.approx(2.0)

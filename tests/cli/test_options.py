@@ -34,6 +34,7 @@ OWN = {
         "--boundary",
         "--concurrency",
         "--no-store",
+        "--rate",
         "--resume",
         "--streams",
         "--sweep",

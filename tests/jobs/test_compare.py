@@ -113,6 +113,7 @@ def test_another_machine_is_refused_and_the_keys_are_named(result):
         ({"scenario": "offline"}, "scenario: single-stream, offline"),
         ({"batch": 4}, "batch: 1, 4"),
         ({"threads": 2}, "threads: None, 2"),
+        ({"rate": 30}, "rate: None, 30"),
     ],
 )
 def test_unlike_conditions_are_refused_and_named(result, changes, words):

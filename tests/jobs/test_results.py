@@ -322,6 +322,14 @@ def test_google_benchmark_s_json_has_what_its_own_tools_read():
     assert (two["error_occurred"], two["error_message"]) == (True, "It crashed.")
 
 
+@pytest.mark.parametrize("form", ["csv", "markdown", "google-benchmark"])
+def test_two_rates_of_a_camera_are_told_apart(form):
+    slow, fast = (entry(scenario="paced", boundary="age.e2e", rate=rate) for rate in (30, 60))
+    assert export_text([document(entries=(slow,))], form) != export_text(
+        [document(entries=(fast,))], form
+    )
+
+
 def test_markdown_is_a_table_whose_cells_stay_cells():
     text = export_text([document("a|b.onnx", entries=(entry(),))], "markdown")
     head, rule, row = text.splitlines()

@@ -23,6 +23,7 @@ from edgekit.core.documents import BenchDocument
 from edgekit.core.errors import BadInput, CheckFailed, Unwritable
 from edgekit.core.progress import Silent
 from edgekit.jobs.measuring.cells import Cell, lay_out
+from edgekit.pipeline.answer import STAGES
 
 NULL = "null:cpu"
 
@@ -40,7 +41,7 @@ def test_every_combination_is_a_cell_and_the_last_axis_changes_first():
     cells = lay_out(
         ["a:cpu"], ["fp32"], scenario="offline", boundaries=["latency.host"],
         sweep={"batch": (1, 2), "threads": (1, 2)}, batch=1, threads=None, streams=None,
-        concurrency=3,
+        concurrency=3, rate=None,
     )  # fmt: skip
     assert [(cell.batch, cell.threads) for cell in cells] == [(1, 1), (1, 2), (2, 1), (2, 2)]
     assert {cell.concurrency for cell in cells} == {3}
@@ -55,6 +56,12 @@ def test_every_combination_is_a_cell_and_the_last_axis_changes_first():
         ({"sweep": {"batch": (1, 2)}, "batch": 4}, "swept and given as 4"),
         ({"sweep": {"streams": (1, 2)}}, "streams would change nothing"),
         ({"sweep": {}, "concurrency": 2}, "concurrency would change nothing"),
+        ({"sweep": {}, "rate": 30}, "In single-stream, rate would change nothing"),
+        ({"sweep": {"rate": (15, 30)}, "scenario": "offline"}, "rate would change nothing"),
+        ({"sweep": {}, "scenario": "paced", "batch": 2}, "In paced, batch would change nothing"),
+        ({"sweep": {"rate": (0,)}, "scenario": "paced"}, "rate is 1 or more, not 0"),
+        ({"sweep": {}, "scenario": "paced", "boundary": ["latency.e2e"]}, "measures age.e2e"),
+        ({"sweep": {}, "scenario": "paced"}, "age.e2e goes from an image to a result"),
         ({"sweep": {}, "scenario": "ofline"}, "no scenario 'ofline'"),
         ({"sweep": {}, "boundary": ["latency.hots"]}, "no boundary 'latency.hots'"),
         ({"sweep": {}, "scenario": "offline", "boundary": ["latency.e2e"]}, "has no latency"),
@@ -280,6 +287,34 @@ def test_an_image_s_way_is_measured_step_by_step(digits_onnx):
     assert parts == pytest.approx(whole.p50_ms, rel=0.2)
 
 
+def test_a_camera_s_frames_are_answered_by_their_age_or_left_out(digits_onnx, tmp_path):
+    # No pipeline here answers a million frames a second.
+    document = api.bench(
+        str(digits_onnx), targets=["onnxruntime:cpu"], scenario="paced",
+        sweep={"rate": (50, 1_000_000)}, time=0.6, output=tmp_path / "out",
+    )  # fmt: skip
+    slow, fast = document.entries
+    assert (slow.scenario, slow.boundary) == ("paced", "age.e2e")
+    assert (slow.rate, slow.n + slow.dropped) == (50, 30)
+    # A busy machine may leave one out now and then.
+    assert slow.n >= 15
+    assert slow.throughput_per_s == pytest.approx(50 * slow.n / 30)
+    assert list(slow.stages) == list(STAGES)
+    assert fast.n, fast.reasons
+    assert (fast.rate, fast.n + fast.dropped) == (1_000_000, 600_000)
+    assert fast.dropped > fast.n
+    files = sorted(path.name for path in (tmp_path / "out").rglob("*rate*"))
+    assert [name.rpartition("paced-")[2].partition(".")[0] for name in files] == [
+        "rate1000000",
+        "rate50",
+    ]
+    again = api.bench(
+        str(digits_onnx), targets=["onnxruntime:cpu"], scenario="paced",
+        sweep={"rate": (50, 1_000_000)}, time=0.6, output=tmp_path / "out", resume=True,
+    )  # fmt: skip
+    assert again.entries == document.entries
+
+
 def test_a_model_of_arrays_has_no_end_to_end_latency(tmp_path):
     with pytest.raises(BadInput, match="and .* takes arrays"):
         sweep(null_graph(tmp_path / "m.onnx"), sweep={}, boundary=["latency.e2e"])
@@ -294,3 +329,4 @@ def test_a_cell_says_what_is_not_as_usual():
     assert Cell("a:cpu").conditions == ""
     cell = Cell("a:cpu", scenario="offline", batch=4, threads=2)
     assert cell.conditions == "offline, batch 4, threads 2"
+    assert Cell("a:cpu", scenario="paced", rate=30).conditions == "paced, rate 30"

@@ -30,6 +30,7 @@ _SHARED = (
         "edgekit bench model.onnx --target onnxruntime:cpu --target openvino:cpu",
         "edgekit bench my.bundle@int8 --target ov --boundary latency.e2e --json",
         "edgekit bench model.onnx --target openvino:cpu --scenario offline",
+        "edgekit bench my.bundle@int8 --target ov --scenario paced --rate 30",
         "edgekit bench model.onnx --target ort --sweep batch=1,4 --sweep threads=1,2",
         "edgekit bench new.onnx --against old.onnx --target ort --fail-on slower:3%",
     ),
@@ -65,7 +66,8 @@ _SHARED = (
 @options.threads
 @options.streams
 @options.concurrency
-@options.data(help="Images for latency.e2e; without it, generated ones.")
+@options.rate
+@options.data(help="Images for latency.e2e and paced; without it, generated ones.")
 @options.time(help="Longest measurement of each entry; with --against, 60 of each model.")
 @options.timeout
 @options.allow_fallback

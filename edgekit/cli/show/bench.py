@@ -28,6 +28,7 @@ _AXES = {
     "threads": "thr.",
     "streams": "str.",
     "concurrency": "in\nflight",
+    "rate": "due\nper s",
 }
 _USUAL = {"batch": 1, "concurrency": 1}
 # Percentiles that the table shows.
@@ -104,6 +105,13 @@ def _name(entry: BenchEntry) -> str:
 def _words(entry: BenchEntry) -> list[Text]:
     name = _name(entry)
     lines = []
+    if entry.dropped is not None:
+        share = f" ({entry.dropped / (entry.dropped + entry.n):.0%})" if entry.dropped else ""
+        left = f"{entry.dropped} of {entry.dropped + entry.n} frames were"
+        left = (
+            f"{left} left out for a newer one{share}" if entry.dropped else "no frame was left out"
+        )
+        lines.append(Text(f"{name}: {left}."))
     if entry.stages:
         stages = ", ".join(
             f"{stage} {milliseconds(figure.p50_ms)} ms" for stage, figure in entry.stages.items()

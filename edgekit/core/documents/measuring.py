@@ -55,9 +55,10 @@ class BenchEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One measured entry. Milliseconds, bytes, joules; null where not known or refused.
 
     Attributes:
-        scenario: "single-stream" or "offline".
+        scenario: "single-stream", "offline" or "paced".
         boundary: What lies between two clock readings: "latency.host", "latency.device",
-            "latency.e2e"; "throughput.host" for offline, where no single latency is defined.
+            "latency.e2e"; "throughput.host" for offline, where no single latency is defined;
+            "age.e2e" for paced, from the moment a frame fell due to its result.
         valid: Whether nothing speaks against the figures.
         reasons: What does, each a sentence.
         n: Samples behind the figures; for offline, inferences.
@@ -75,7 +76,9 @@ class BenchEntry(msgspec.Struct, frozen=True, kw_only=True):
         threads: Threads of a CPU engine; null means all physical cores.
         streams: Execution streams of the engine; null means its own choice.
         concurrency: Requests in flight at once; 1 in single-stream.
-        stages: Stage of an end-to-end latency to its figures, in order.
+        rate: Frames a second that fell due, in paced; else null.
+        dropped: Frames that a newer one replaced before the engine was free, in paced; else null.
+        stages: Stage of an end-to-end latency or age to its figures, in order.
         outliers: Samples far from the others.
         half_width: Half of the median's (offline: the throughput's) 95 % interval over it.
         effective_n: So many independent samples would give an interval as wide.
@@ -123,6 +126,8 @@ class BenchEntry(msgspec.Struct, frozen=True, kw_only=True):
     threads: int | None = None
     streams: int | None = None
     concurrency: int | None = 1
+    rate: int | None = None
+    dropped: int | None = None
     stages: dict[str, StageLatency] = {}
     outliers: Outliers | None = None
     half_width: float | None = None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgekit.benchmarks.offline import BOUNDARY as OFFLINE
+from edgekit.benchmarks.paced import BOUNDARY as PACED
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
 from edgekit.jobs.running.gauge import BOUNDARIES, SCENARIOS, Boundary, Scenario
@@ -15,7 +17,13 @@ from edgekit.jobs.running.gauge import BOUNDARIES, SCENARIOS, Boundary, Scenario
 __all__ = ["AXES", "Cell", "lay_out"]
 
 # What --sweep may vary, in the order in which a cell's name says it.
-AXES = ("batch", "threads", "streams", "concurrency")
+AXES = ("batch", "threads", "streams", "concurrency", "rate")
+# Those that a scenario has.
+_SINGLE = ("batch", "threads")
+_OFFLINE = ("batch", "threads", "streams", "concurrency")
+_PACED = ("threads", "rate")
+# Frames a second of a usual camera.
+_RATE = 30
 
 
 @dataclass(frozen=True)
@@ -25,12 +33,13 @@ class Cell:
     Attributes:
         target: As text, complete.
         compute: Float precision that the engine may compute in.
-        scenario: By MLPerf's name.
+        scenario: By MLPerf's name, or "paced".
         boundary: Of single-stream's latencies.
         batch: Size of the batch axis.
         threads: Of a CPU engine; None means all physical cores.
         streams: Of the engine; None means its own choice.
         concurrency: Requests in flight in offline; None means the engine's own choice.
+        rate: Frames a second in paced; else None.
     """
 
     target: str
@@ -41,6 +50,12 @@ class Cell:
     threads: int | None = None
     streams: int | None = None
     concurrency: int | None = None
+    rate: int | None = None
+
+    @property
+    def measures(self) -> str:
+        """The boundary of what comes out: a scenario may leave no choice."""
+        return {"offline": OFFLINE, "paced": PACED}.get(self.scenario, self.boundary)
 
     @property
     def conditions(self) -> str:
@@ -68,19 +83,21 @@ def lay_out(
     threads: int | None,
     streams: int | None,
     concurrency: int | None,
+    rate: int | None,
 ) -> list[Cell]:
     """Return every cell, the last axis of the sweep changing first.
 
     Args:
         targets: One or several, complete.
         computes: One or several.
-        scenario: By MLPerf's name.
+        scenario: By MLPerf's name, or "paced".
         boundaries: One or several; of single-stream's latencies alone.
         sweep: Axis to its values; an axis that is swept is not given singly as well.
         batch: Where it is not swept.
         threads: Where they are not swept.
         streams: Where they are not swept.
         concurrency: Where it is not swept.
+        rate: Of paced, where it is not swept; None means 30 frames a second.
 
     Raises:
         BadInput: A word or a number that is none of those there are.
@@ -90,12 +107,16 @@ def lay_out(
     unknown = next((one for one in boundaries if one not in BOUNDARIES), None)
     if unknown is not None:
         raise BadInput(f"There is no boundary {unknown!r}.", closest(unknown, BOUNDARIES))
-    if scenario == "offline" and set(boundaries) != {"latency.host"}:
-        raise BadInput(
-            f"The scenario offline has no latency, so not {boundaries[0]} either.",
-            hint="Leave --boundary out.",
-        )
-    given = {"batch": batch, "threads": threads, "streams": streams, "concurrency": concurrency}
+    _refuse_boundary(scenario, boundaries)
+    if scenario == "paced" and rate is None and "rate" not in sweep:
+        rate = _RATE
+    given = {
+        "batch": batch,
+        "threads": threads,
+        "streams": streams,
+        "concurrency": concurrency,
+        "rate": rate,
+    }
     for axis, values in sweep.items():
         if axis not in AXES:
             raise BadInput(f"--sweep has no axis {axis!r}.", closest(axis, AXES))
@@ -108,14 +129,7 @@ def lay_out(
         for value in swept.get(axis, () if one is None else (one,)):
             if value < 1:
                 raise BadInput(f"{axis} is 1 or more, not {value}.")
-    if scenario != "offline":
-        wrong = "concurrency" if concurrency is not None or "concurrency" in swept else ""
-        wrong = "streams" if streams is not None or "streams" in swept else wrong
-        if wrong:
-            raise BadInput(
-                f"In single-stream one request is in flight, so {wrong} would change nothing.",
-                hint="Use --scenario offline.",
-            )
+    _refuse_idle(scenario, {axis for axis in AXES if axis in swept or given[axis] not in (None, 1)})
     plain: dict[str, Any] = {axis: one for axis, one in given.items() if axis not in swept}
     plain["scenario"] = scenario
     cells = [
@@ -129,3 +143,23 @@ def lay_out(
         dict(zip(swept, values, strict=True)) for values in itertools.product(*swept.values())
     ]
     return [dataclasses.replace(cell, **change) for cell in cells for change in changes]
+
+
+def _refuse_boundary(scenario: str, boundaries: Sequence[str]) -> None:
+    if scenario == "single-stream" or set(boundaries) == {"latency.host"}:
+        return
+    has = "has no latency" if scenario == "offline" else f"measures {PACED}"
+    raise BadInput(
+        f"The scenario {scenario} {has}, so not {boundaries[0]}.", hint="Leave --boundary out."
+    )
+
+
+def _refuse_idle(scenario: str, named: Collection[str]) -> None:
+    """Refuse an axis without effect, for whoever names one expects it to have one."""
+    takes = {"single-stream": _SINGLE, "offline": _OFFLINE, "paced": _PACED}
+    for axis in AXES:
+        if axis in named and axis not in takes[scenario]:
+            has = " or ".join(name for name, axes in takes.items() if axis in axes)
+            raise BadInput(
+                f"In {scenario}, {axis} would change nothing.", hint=f"Use --scenario {has}."
+            )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from edgekit.benchmarks.offline import BOUNDARY as OFFLINE
 from edgekit.core.documents import BenchEntry
 from edgekit.core.errors import EdgekitError
 from edgekit.core.manifest import entry_name
@@ -52,6 +51,8 @@ def bench_entry(prepared: Prepared, measured: Measured) -> BenchEntry:
         threads=cell.threads,
         streams=cell.streams,
         concurrency=measured.concurrency,
+        rate=cell.rate,
+        dropped=stream.dropped,
         stages=stream.stages,
         outliers=stream.outliers,
         half_width=stream.half_width,
@@ -72,14 +73,15 @@ def failed_entry(cell: Cell, error: EdgekitError, prepared: Prepared | None = No
         compute=cell.compute,
         executed_precision=prepared.executed_precision if prepared else "",
         scenario=cell.scenario,
-        boundary=OFFLINE if cell.scenario == "offline" else cell.boundary,
+        boundary=cell.measures,
         valid=False,
         reasons=(str(error),),
         n=0,
         batch=cell.batch,
         threads=cell.threads,
         streams=cell.streams,
-        concurrency=1 if cell.scenario == "single-stream" else cell.concurrency,
+        concurrency=cell.concurrency if cell.scenario == "offline" else 1,
+        rate=cell.rate,
         model_sha256=prepared.model_sha256 if prepared else "",
     )
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 
 from edgekit.benchmarks.environment import differences
-from edgekit.benchmarks.offline import BOUNDARY as OFFLINE
 from edgekit.core.documents import BenchDocument, BenchEntry
 from edgekit.core.errors import BadInput, Unwritable
 from edgekit.core.files import pretty_json, write_bytes
@@ -169,12 +168,11 @@ def finished_before(
 
 
 def _is_of(entry: BenchEntry, cell: Cell) -> bool:
-    offline = cell.scenario == "offline"
-    boundary = OFFLINE if offline else cell.boundary
     return (
         (entry.target, entry.compute, entry.scenario, entry.boundary)
-        == (cell.target, cell.compute, cell.scenario, boundary)
-        and (entry.batch, entry.threads, entry.streams) == (cell.batch, cell.threads, cell.streams)
+        == (cell.target, cell.compute, cell.scenario, cell.measures)
+        and (entry.batch, entry.threads, entry.streams, entry.rate)
+        == (cell.batch, cell.threads, cell.streams, cell.rate)
         # The engine's own choice is written as the number that it chose.
-        and (not offline or cell.concurrency in (None, entry.concurrency))
+        and (cell.scenario != "offline" or cell.concurrency in (None, entry.concurrency))
     )

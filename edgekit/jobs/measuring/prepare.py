@@ -99,7 +99,7 @@ class Preparer:
         target, probe = usable(cell.target)
         resolved = resolve_model(self.model, probe=probe, engines=True)
         feeds = self._feeds(resolved, cell.batch)
-        images = self._images(resolved, cell) if cell.boundary == "latency.e2e" else ()
+        images = self._images(resolved, cell) if cell.measures.endswith(".e2e") else ()
         options = CompileOptions(
             compute=cell.compute,
             threads=cell.threads,
@@ -147,6 +147,7 @@ class Preparer:
                     scenario=cell.scenario,
                     boundary=cell.boundary,
                     concurrency=cell.concurrency,
+                    rate=cell.rate,
                     seconds=self.seconds,
                 ),
                 images=images,
@@ -166,11 +167,11 @@ class Preparer:
     def _images(self, model: Model, cell: Cell) -> Sequence[Image]:
         if model.card.preprocess is None:
             raise BadInput(
-                f"latency.e2e goes from an image to a result, and {model.text} takes arrays.",
-                hint="Give it a card with a task, or leave --boundary out.",
+                f"{cell.measures} goes from an image to a result, and {model.text} takes arrays.",
+                hint="Give it a card with a task, or measure latency.host in single-stream.",
             )
         if cell.batch != 1:
-            raise BadInput("latency.e2e is of one image: a batch cannot be given.")
+            raise BadInput(f"{cell.measures} is of one image: a batch cannot be given.")
         if self.data is None:
             return generated_pictures(_IMAGES, self.seed)
         samples = open_data(self.data, model.card, seed=self.seed).samples[:_IMAGES]

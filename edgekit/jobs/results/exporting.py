@@ -20,7 +20,8 @@ FORMATS = ("csv", "markdown", "google-benchmark", "json")
 # Columns of the CSV, the conditions first.
 _COLUMNS = (
     "model", "target", "variant", "compute", "executed_precision", "scenario", "boundary", "batch",
-    "threads", "streams", "concurrency", "valid", "n", "p50_ms", "p50_low_ms", "p50_high_ms",
+    "threads", "streams", "concurrency", "rate", "valid", "n", "dropped", "p50_ms", "p50_low_ms",
+    "p50_high_ms",
     "p90_ms", "p95_ms", "p99_ms", "p999_ms", "throughput_per_s", "throughput_low_per_s",
     "throughput_high_per_s", "load_ms", "first_ms", "compile_ms", "warmup_ms", "rss_peak_bytes",
     "tool", "created", "environment", "reasons",
@@ -75,7 +76,7 @@ def _markdown(documents: Sequence[BenchDocument]) -> str:
                 entry.target,
                 entry.variant,
                 entry.compute,
-                entry.scenario,
+                _scenario(entry),
                 entry.boundary,
                 str(entry.batch),
                 str(entry.n),
@@ -87,6 +88,10 @@ def _markdown(documents: Sequence[BenchDocument]) -> str:
             )
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _scenario(entry: BenchEntry) -> str:
+    return entry.scenario if entry.rate is None else f"{entry.scenario} at {entry.rate} a second"
 
 
 def _interval(entry: BenchEntry) -> str:
@@ -128,7 +133,7 @@ def _google_benchmark(documents: Sequence[BenchDocument]) -> str:
                 milliseconds = 1000 / entry.throughput_per_s
             name = "/".join(
                 (
-                    document.model, entry.target, entry.variant, entry.compute, entry.scenario,
+                    document.model, entry.target, entry.variant, entry.compute, _scenario(entry),
                     entry.boundary, f"batch:{entry.batch}", f"threads:{entry.threads or 0}",
                 )
             )  # fmt: skip

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgekit.benchmarks.offline import Offline, OfflineRule
+from edgekit.benchmarks.paced import BOUNDARY as PACED
+from edgekit.benchmarks.paced import Paced, PacedRule
 from edgekit.benchmarks.singlestream import SingleStream, SingleStreamRule
 from edgekit.benchmarks.summary import Summary
 from edgekit.core.errors import BadInput
 from edgekit.core.runtime import Binding, DeviceTimed, Feeds, Queue, Queueing, Session
+from edgekit.pipeline.feed import Feed
 from edgekit.pipeline.steps import ImageSteps
 from edgekit.tasks.task import Image, Task
 
@@ -27,9 +30,9 @@ __all__ = [
     "quickest",
 ]
 
-Scenario = Literal["single-stream", "offline"]
+Scenario = Literal["single-stream", "offline", "paced"]
 Boundary = Literal["latency.host", "latency.device", "latency.e2e"]
-SCENARIOS: tuple[Scenario, ...] = ("single-stream", "offline")
+SCENARIOS: tuple[Scenario, ...] = ("single-stream", "offline", "paced")
 BOUNDARIES: tuple[Boundary, ...] = ("latency.host", "latency.device", "latency.e2e")
 
 
@@ -38,15 +41,17 @@ class Conditions:
     """How a model is measured.
 
     Attributes:
-        scenario: By MLPerf's name.
+        scenario: By MLPerf's name, or "paced".
         boundary: Of single-stream's latencies.
         concurrency: Requests in flight in offline; None means the engine's own choice.
+        rate: Frames a second in paced; else None.
         seconds: Time of sampling at most.
     """
 
     scenario: Scenario = "single-stream"
     boundary: Boundary = "latency.host"
     concurrency: int | None = None
+    rate: int | None = None
     seconds: float = 10.0
 
 
@@ -78,7 +83,7 @@ class Gauge:
         first_ns: int,
         warm: Callable[[], object],
         block: Callable[[float], None],
-        measurement: SingleStream | Offline,
+        measurement: SingleStream | Offline | Paced,
         concurrency: int = 1,
     ) -> None:
         self.first_ns = first_ns
@@ -116,6 +121,8 @@ def open_gauge(
     """
     if conditions.scenario == "offline":
         return _offline(sessions, feeds, conditions)
+    if conditions.scenario == "paced":
+        return _paced(sessions, conditions, images)
     bindings = [sessions[role].bind(one) for role, one in feeds.items()]
     rule = SingleStreamRule(seconds=conditions.seconds)
     if conditions.boundary == "latency.e2e":
@@ -146,16 +153,44 @@ def _streaming(first_ns: int, run: Callable[[], None], stream: SingleStream) -> 
 def _end_to_end(
     bindings: Sequence[Binding], rule: SingleStreamRule, images: Callable[[], ImageInput] | None
 ) -> Gauge:
-    if images is None or len(bindings) != 1:
-        raise BadInput(
-            "latency.e2e goes from an image to a result, and this model takes arrays.",
-            hint="Give it a card with a task, or leave --boundary out.",
-        )
-    given = images()
+    given = _images_of("latency.e2e", len(bindings), images)
     pipeline = ImageSteps(given.task, bindings[0], given.name, given.images)
     first_ns = _timed(pipeline.run)
     stream = SingleStream(rule, boundary="latency.e2e", steps=pipeline.steps)
     return _streaming(first_ns, pipeline.run, stream)
+
+
+def _paced(
+    sessions: Mapping[str, Session],
+    conditions: Conditions,
+    images: Callable[[], ImageInput] | None,
+) -> Gauge:
+    given = _images_of(PACED, len(sessions), images)
+    (session,) = sessions.values()
+    assert conditions.rate is not None, "the cells have a rate"
+    # Its threads wait for frames until this process, which is this entry's alone, ends.
+    feed = Feed(session, given.task, given.name, given.images)
+    paced = Paced(PacedRule(rate=conditions.rate, seconds=conditions.seconds))
+
+    def once() -> None:
+        feed.put(time.perf_counter_ns())
+        feed.settle()
+
+    return Gauge(
+        _timed(once),
+        lambda: paced.warm(feed),
+        lambda seconds: paced.block(feed, seconds),
+        paced,
+    )
+
+
+def _images_of(boundary: str, graphs: int, images: Callable[[], ImageInput] | None) -> ImageInput:
+    if images is None or graphs != 1:
+        raise BadInput(
+            f"{boundary} goes from an image to a result, and this model takes arrays.",
+            hint="Give it a card with a task, or measure latency.host in single-stream.",
+        )
+    return images()
 
 
 def _offline(
