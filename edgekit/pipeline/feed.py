@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from threading import Condition
 
@@ -48,11 +49,13 @@ class Feed:
         Args:
             captured_ns: Its time, by `time.perf_counter_ns`.
         """
-        # As from a driver: pixels that no cache holds as another frame's.
-        pixels = self._images[self._given % len(self._images)].copy()
+        begun_ns = time.perf_counter_ns()
         number = self._given
+        # A driver writes every frame anew.
+        pixels = self._images[number % len(self._images)].copy()
         self._given += 1
-        self._slot.put(Frame(pixels, number, captured_ns))
+        read_ns = time.perf_counter_ns() - begun_ns
+        self._slot.put(Frame(pixels, number, captured_ns, read_ns))
         return number
 
     def settle(self) -> list[Answer]:
