@@ -18,7 +18,7 @@ LONG = {
     f"docs/{name}.md"
     for name in (
         *("adding-a-head", "adding-a-runtime", "bake", "bundle", "cache", "comparing"),
-        *("debugging", "measurement", "report", "source", "tensorrt"),
+        *("certificate", "debugging", "inspect", "measurement", "report", "source", "tensorrt"),
     )
 }
 
