@@ -197,7 +197,7 @@ def _row(number: int, entry: BenchEntry) -> dict[str, object]:
         "conditions": _conditions(entry),
         "boundary": entry.boundary,
         "valid": entry.valid,
-        "n": words.count(entry.n),
+        "n": words.count(entry.n) + _left_out(entry),
         "effective": "–" if entry.effective_n is None else words.count(round(entry.effective_n)),
         "p50": words.milliseconds(entry.p50_ms, ""),
         "interval": _ends(entry.p50_low_ms, entry.p50_high_ms),
@@ -215,6 +215,10 @@ def _row(number: int, entry: BenchEntry) -> dict[str, object]:
         "stopped": entry.stopped_by or "–",
         "tool": entry.tool,
     }
+
+
+def _left_out(entry: BenchEntry) -> str:
+    return f"; {words.count(entry.dropped)} left out" if entry.dropped else ""
 
 
 def _conditions(entry: BenchEntry) -> str:

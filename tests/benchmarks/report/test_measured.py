@@ -127,6 +127,14 @@ def test_the_steps_of_a_pipeline_are_drawn_and_told():
     assert "preprocess" in text
 
 
+def test_frames_that_a_camera_gave_in_vain_are_told():
+    text = page(
+        Measured("a", document(entry(scenario="paced", boundary="age.e2e", rate=60, dropped=1234)))
+    )
+    assert "paced, rate 60" in text
+    assert "1,234 left out" in text
+
+
 def comparison(verdict="SLOWER", **changes):
     one = ComparedEntry(
         base="fp32 on openvino:cpu in fp32, batch 1", new="int8 on openvino:cpu in fp32, batch 1",
