@@ -9,8 +9,9 @@ import msgspec
 import numpy as np
 
 from edgekit.benchmarks.autocorrelation import dependence
-from edgekit.benchmarks.blocks import BlockLog, no_collection
+from edgekit.benchmarks.blocks import no_collection
 from edgekit.benchmarks.clock import Clock, monotonic_clock
+from edgekit.benchmarks.measurement import BlockMeasurement
 from edgekit.benchmarks.rate import Rate, rate_interval
 from edgekit.benchmarks.sensors import Observe, observe_machine
 from edgekit.benchmarks.stability import unstable_stretches
@@ -48,7 +49,7 @@ class OfflineRule(msgspec.Struct, frozen=True, kw_only=True):
             raise BadInput(f"The time of a measurement is above 0 s, not {self.seconds} s.")
 
 
-class Offline:
+class Offline(BlockMeasurement):
     """One entry's measurement, taken in blocks so that several entries can take turns.
 
     A block fills the queue, and then counts what goes in: while the queue is full, one goes in for
@@ -73,23 +74,11 @@ class Offline:
         observe: Observe = observe_machine,
         seed: int = 0,
     ) -> None:
+        super().__init__(steady, clock=clock, watch=watch, observe=observe, seed=seed)
         self._rule = rule or OfflineRule()
-        self._steady = steady or Steady()
-        self._clock = clock
-        self._seed = seed
         self._durations = array("q")
         self._counts = array("q")
-        self._log = BlockLog(clock, watch, observe)
-        self._warm: WarmUp | None = None
         self._chunk = 1
-        self._refills = 0
-        self._stopped_by = ""
-        self._resolution_ns: float | None = None
-
-    @property
-    def done(self) -> bool:
-        """Whether the interval is narrow enough or the time is up."""
-        return bool(self._stopped_by)
 
     def warm(self, queue: Queue) -> WarmUp:
         """Run until the speed is steady or the cap is reached, and find the size of a chunk."""
@@ -122,8 +111,7 @@ class Offline:
         Raises:
             BadInput: `warm` was not called before, or an inference failed.
         """
-        if self._warm is None:
-            raise BadInput("A block was asked for before the warm-up.", hint="Call warm() first.")
+        self._refuse_cold()
         left_ns = round(self._rule.seconds * 1e9) - self._log.elapsed_ns
         length_ns = max(0, min(round(seconds * 1e9), left_ns))
         clock = self._clock
@@ -131,7 +119,7 @@ class Offline:
             _fill(queue)
             # One chunk more: what filled the queue found it empty.
             self._go(queue)
-            self._refills += queue.depth + self._chunk
+            self._rewarmup += queue.depth + self._chunk
             try:
                 with self._log.block(lambda: len(self._durations)) as opened:
                     before, deadline = opened, opened + length_ns
@@ -150,15 +138,10 @@ class Offline:
     def summary(self) -> Summary:
         """Return the figures so far, whether or not the measurement is done."""
         durations, counts, blocks = self._durations, self._counts, self._log.sizes
-        warm = self._warm or WarmUp(samples=0, steady=False, medians_ns=())
         rate = self._rate()
         stretches = unstable_stretches(durations, blocks)
-        reasons = [
-            *self._reasons(rate, stretches),
-            *unsteady(warm, self._steady),
-            *self._log.disturbances(),
-        ]
-        return Summary(
+        return self._summary(
+            self._reasons(rate, stretches),
             scenario="offline",
             latency=Latency(boundary=BOUNDARY, n=sum(counts)),
             missing={},
@@ -167,20 +150,9 @@ class Offline:
             throughput_high_per_s=rate.high if rate else None,
             samples_ns=tuple(durations),
             counts=tuple(counts),
-            blocks=tuple(blocks),
-            block_starts_ns=tuple(self._log.starts_ns),
-            warmup=warm.samples,
-            warmup_ns=warm.elapsed_ns,
-            rewarmup=self._refills,
-            steady=warm.steady,
-            stopped_by=self._stopped_by,
             half_width=half_width(rate.value, rate.low, rate.high) if rate else None,
             effective_n=_effective(durations) if durations else None,
             unstable=stretches,
-            resolution_ns=self._resolution_ns,
-            observed=self._log.observed,
-            valid=not reasons,
-            reasons=tuple(reasons),
         )
 
     def _go(self, queue: Queue) -> None:

@@ -10,8 +10,9 @@ from typing import Protocol
 
 import msgspec
 
-from edgekit.benchmarks.blocks import BlockLog, no_collection
+from edgekit.benchmarks.blocks import no_collection
 from edgekit.benchmarks.clock import Clock, monotonic_clock
+from edgekit.benchmarks.measurement import BlockMeasurement
 from edgekit.benchmarks.median import effective_samples
 from edgekit.benchmarks.outliers import find_outliers
 from edgekit.benchmarks.sensors import Observe, observe_machine
@@ -26,7 +27,6 @@ from edgekit.benchmarks.summary import (
     stage_figures,
     summarise,
     unstable_level,
-    unsteady,
 )
 from edgekit.benchmarks.timer import timer_resolution_ns
 from edgekit.benchmarks.watch import Watch, read_machine
@@ -76,7 +76,7 @@ class Stream(Protocol):
         ...
 
 
-class Paced:
+class Paced(BlockMeasurement):
     """One entry's measurement, taken in blocks so that several entries can take turns.
 
     A frame falls due at every interval, whatever the machine does: a result that is late does not
@@ -104,24 +104,12 @@ class Paced:
         observe: Observe = observe_machine,
         seed: int = 0,
     ) -> None:
+        super().__init__(steady, clock=clock, watch=watch, observe=observe, seed=seed)
         self._rule = rule or PacedRule()
-        self._steady = steady or Steady()
-        self._clock = clock
         self._sleep = sleep
-        self._seed = seed
         self._ages = array("q")
         self._stages = {name: array("q") for name in STAGES}
-        self._log = BlockLog(clock, watch, observe)
-        self._warm: WarmUp | None = None
         self._sampled = 0
-        self._rewarmup = 0
-        self._stopped_by = ""
-        self._resolution_ns: float | None = None
-
-    @property
-    def done(self) -> bool:
-        """Whether the interval is narrow enough or the time is up."""
-        return bool(self._stopped_by)
 
     def warm(self, stream: Stream) -> WarmUp:
         """Answer one frame after the other until the speed is steady or the cap is reached."""
@@ -146,8 +134,7 @@ class Paced:
         Raises:
             BadInput: `warm` was not called before.
         """
-        if self._warm is None:
-            raise BadInput("A block was asked for before the warm-up.", hint="Call warm() first.")
+        self._refuse_cold()
         rate = self._rule.rate
         left = self._rule.seconds - self._sampled / rate
         frames = max(1, round(min(seconds, left) * rate))
@@ -166,18 +153,15 @@ class Paced:
         """Return the figures so far, whether or not the measurement is done."""
         ages, blocks = self._ages, self._log.sizes
         latency, missing = summarise(ages, BOUNDARY, seed=self._seed)
-        warm = self._warm or WarmUp(samples=0, steady=False, medians_ns=())
         # The age swings where frames and inferences beat; the engine's level is that of inference.
         inferences = self._stages["inference"]
         stretches = unstable_stretches(inferences, blocks)
-        disturbances = self._log.disturbances()
         reasons = [
             *latency_reasons(ages, latency, missing, (), None),
             *unstable_level(inferences, stretches),
-            *unsteady(warm, self._steady),
-            *disturbances,
         ]
-        return Summary(
+        return self._summary(
+            reasons,
             scenario="paced",
             latency=latency,
             missing=missing,
@@ -186,21 +170,10 @@ class Paced:
             stages_ns={name: tuple(stage) for name, stage in self._stages.items()},
             stages=stage_figures(self._stages),
             dropped=self._sampled - len(ages),
-            blocks=tuple(blocks),
-            block_starts_ns=tuple(self._log.starts_ns),
-            warmup=warm.samples,
-            warmup_ns=warm.elapsed_ns,
-            rewarmup=self._rewarmup,
-            steady=warm.steady,
-            stopped_by=self._stopped_by,
             half_width=half_width(latency.p50_ms, latency.p50_low_ms, latency.p50_high_ms),
             effective_n=effective_samples(ages) if ages else None,
-            outliers=find_outliers(ages, blocks, disturbed=bool(disturbances)),
+            outliers=find_outliers(ages, blocks, disturbed=bool(self._log.disturbances())),
             unstable=stretches,
-            resolution_ns=self._resolution_ns,
-            observed=self._log.observed,
-            valid=not reasons,
-            reasons=tuple(reasons),
         )
 
     def _play(self, stream: Stream, start_ns: int, places: range) -> set[int]:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from edgekit.benchmarks.blocks import BlockLog, no_collection
+from edgekit.benchmarks.blocks import no_collection
 from edgekit.benchmarks.clock import Clock, monotonic_clock
+from edgekit.benchmarks.measurement import BlockMeasurement
 from edgekit.benchmarks.median import effective_samples
 from edgekit.benchmarks.outliers import find_outliers
 from edgekit.benchmarks.rate import rate_interval
@@ -24,7 +25,6 @@ from edgekit.benchmarks.summary import (
     median_is_known,
     stage_figures,
     summarise,
-    unsteady,
 )
 from edgekit.benchmarks.timer import measuring_overhead_ns, timer_resolution_ns
 from edgekit.benchmarks.watch import Watch, read_machine
@@ -59,7 +59,7 @@ class SingleStreamRule(msgspec.Struct, frozen=True, kw_only=True):
             raise BadInput(f"The time of a measurement is above 0 s, not {self.seconds} s.")
 
 
-class SingleStream:
+class SingleStream(BlockMeasurement):
     """One entry's measurement, taken in blocks so that several entries can take turns.
 
     Example:
@@ -94,27 +94,15 @@ class SingleStream:
         observe: Observe = observe_machine,
         seed: int = 0,
     ) -> None:
+        super().__init__(steady, clock=clock, watch=watch, observe=observe, seed=seed)
         self._rule = rule or SingleStreamRule()
-        self._steady = steady or Steady()
         self._boundary = boundary
         self._told_ns = told_ns
         self._steps = dict(steps or {})
-        self._clock = clock
-        self._seed = seed
         self._samples = array("q")
         self._stages = {name: array("q") for name in self._steps}
-        self._log = BlockLog(clock, watch, observe)
-        self._warm: WarmUp | None = None
-        self._rewarmup = 0
         self._judged_at = 0
-        self._stopped_by = ""
         self._overhead_ns: float | None = None
-        self._resolution_ns: float | None = None
-
-    @property
-    def done(self) -> bool:
-        """Whether the interval is narrow enough or the time is up."""
-        return bool(self._stopped_by)
 
     def warm(self, run: Run) -> WarmUp:
         """Run until the speed is steady or the cap is reached; the runs are no samples."""
@@ -135,8 +123,7 @@ class SingleStream:
         Raises:
             BadInput: `warm` was not called before.
         """
-        if self._warm is None:
-            raise BadInput("A block was asked for before the warm-up.", hint="Call warm() first.")
+        self._refuse_cold()
         left_ns = round(self._limit * 1e9) - self._log.elapsed_ns
         length_ns = max(0, min(round(seconds * 1e9), left_ns))
         with no_collection():
@@ -151,17 +138,11 @@ class SingleStream:
         """Return the figures so far, whether or not the measurement is done."""
         samples, blocks = self._samples, self._log.sizes
         latency, missing = summarise(samples, self._boundary, seed=self._seed)
-        warm = self._warm or WarmUp(samples=0, steady=False, medians_ns=())
         seconds = self._log.elapsed_ns / 1e9
         rate = rate_interval(samples, seed=self._seed) if samples else None
         stretches = unstable_stretches(samples, blocks)
-        disturbances = self._log.disturbances()
-        reasons = [
-            *latency_reasons(samples, latency, missing, stretches, self._overhead_ns),
-            *unsteady(warm, self._steady),
-            *disturbances,
-        ]
-        return Summary(
+        return self._summary(
+            latency_reasons(samples, latency, missing, stretches, self._overhead_ns),
             latency=latency,
             missing=missing,
             throughput_per_s=len(samples) / seconds if seconds else None,
@@ -170,22 +151,11 @@ class SingleStream:
             samples_ns=tuple(samples),
             stages_ns={name: tuple(stage) for name, stage in self._stages.items()},
             stages=stage_figures(self._stages),
-            blocks=tuple(blocks),
-            block_starts_ns=tuple(self._log.starts_ns),
-            warmup=warm.samples,
-            warmup_ns=warm.elapsed_ns,
-            rewarmup=self._rewarmup,
-            steady=warm.steady,
-            stopped_by=self._stopped_by,
             half_width=half_width(latency.p50_ms, latency.p50_low_ms, latency.p50_high_ms),
             effective_n=effective_samples(samples) if samples else None,
-            outliers=find_outliers(samples, blocks, disturbed=bool(disturbances)),
+            outliers=find_outliers(samples, blocks, disturbed=bool(self._log.disturbances())),
             unstable=stretches,
             overhead_ns=self._overhead_ns,
-            resolution_ns=self._resolution_ns,
-            observed=self._log.observed,
-            valid=not reasons,
-            reasons=tuple(reasons),
         )
 
     def _sample(self, run: Run, deadline_ns: int) -> None:
