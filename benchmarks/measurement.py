@@ -52,9 +52,7 @@ class BlockMeasurement:
 
     def _refuse_cold(self) -> None:
         if self._warm is None:
-            raise BadInput(
-                "A block was asked for before the warm-up.", hint="Call warm() first."
-            )
+            raise BadInput("A block was asked for before the warm-up.", hint="Call warm() first.")
 
     def _summary(self, reasons: Sequence[str], **figures: Any) -> Summary:
         """Lay figures together with how they were taken.

@@ -16,7 +16,7 @@ from edgekit.benchmarks.rate import Rate, rate_interval
 from edgekit.benchmarks.sensors import Observe, observe_machine
 from edgekit.benchmarks.stability import unstable_stretches
 from edgekit.benchmarks.steady import Steady, WarmUp, warm_up
-from edgekit.benchmarks.summary import Summary, half_width, unstable_level, unsteady
+from edgekit.benchmarks.summary import Summary, half_width, unstable_level
 from edgekit.benchmarks.timer import timer_resolution_ns
 from edgekit.benchmarks.watch import Watch, read_machine
 from edgekit.core.errors import BadInput
