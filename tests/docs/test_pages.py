@@ -17,8 +17,20 @@ pytest.importorskip("openvino")
 LONG = {
     f"docs/{name}.md"
     for name in (
-        *("adding-a-head", "adding-a-runtime", "bake", "bundle", "cache", "comparing"),
-        *("certificate", "debugging", "inspect", "measurement", "report", "source", "tensorrt"),
+        "adding-a-head",
+        "adding-a-runtime",
+        "bake",
+        "bundle",
+        "cache",
+        "certificate",
+        "comparing",
+        "debugging",
+        "inspect",
+        "measurement",
+        "report",
+        "results",
+        "source",
+        "tensorrt",
     )
 }
 
