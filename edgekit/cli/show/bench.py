@@ -106,11 +106,11 @@ def _words(entry: BenchEntry) -> list[Text]:
     name = _name(entry)
     lines = []
     if entry.dropped is not None:
-        share = f" ({entry.dropped / (entry.dropped + entry.n):.0%})" if entry.dropped else ""
-        left = f"{entry.dropped} of {entry.dropped + entry.n} frames were"
-        left = (
-            f"{left} left out for a newer one{share}" if entry.dropped else "no frame was left out"
-        )
+        left = "no frame was left out"
+        if entry.dropped:
+            due = entry.dropped + entry.n
+            left = f"{entry.dropped} of {due} frames were left out for a newer one"
+            left += f" ({entry.dropped / due:.0%})"
         lines.append(Text(f"{name}: {left}."))
     if entry.stages:
         stages = ", ".join(

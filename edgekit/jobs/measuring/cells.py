@@ -129,7 +129,9 @@ def lay_out(
         for value in swept.get(axis, () if one is None else (one,)):
             if value < 1:
                 raise BadInput(f"{axis} is 1 or more, not {value}.")
-    _refuse_idle(scenario, {axis for axis in AXES if axis in swept or given[axis] not in (None, 1)})
+    # One input at a time is what a batch is where nobody asks for another.
+    named = {axis for axis, one in given.items() if one is not None and (axis, one) != ("batch", 1)}
+    _refuse_idle(scenario, named | set(swept))
     plain: dict[str, Any] = {axis: one for axis, one in given.items() if axis not in swept}
     plain["scenario"] = scenario
     cells = [
@@ -146,12 +148,11 @@ def lay_out(
 
 
 def _refuse_boundary(scenario: str, boundaries: Sequence[str]) -> None:
-    if scenario == "single-stream" or set(boundaries) == {"latency.host"}:
+    wrong = next((one for one in boundaries if one != "latency.host"), None)
+    if scenario == "single-stream" or wrong is None:
         return
     has = "has no latency" if scenario == "offline" else f"measures {PACED}"
-    raise BadInput(
-        f"The scenario {scenario} {has}, so not {boundaries[0]}.", hint="Leave --boundary out."
-    )
+    raise BadInput(f"The scenario {scenario} {has}, so not {wrong}.", hint="Leave --boundary out.")
 
 
 def _refuse_idle(scenario: str, named: Collection[str]) -> None:
