@@ -12,12 +12,35 @@ from edgekit.cli.catalogue import COMMANDS, TOOLS
 from edgekit.core.names import closest
 from edgekit.core.version import __version__
 
-__all__ = ["LazyGroup", "edgekit"]
+__all__ = ["Group", "LazyGroup", "edgekit"]
 
 _ALL = {**COMMANDS, **TOOLS}
 
 
-class LazyGroup(click.Group):
+class Group(click.Group):
+    """A group that shows its help where no command is given, and names the closest for a typo."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; nothing at all means --help, which ends with status 0."""
+        if not args and not ctx.resilient_parsing:
+            args = ["--help"]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments begin with.
+
+        Raises:
+            click.UsageError: There is none; the message names the closest one.
+        """
+        name, known = args[0], self.list_commands(ctx)
+        if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(f"{name!r} is not a command. {closest(name, known)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(Group):
     """A group that knows its commands by name and summary only."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -31,19 +54,6 @@ class LazyGroup(click.Group):
         command = importlib.import_module(f"edgekit.cli.commands.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that the arguments begin with.
-
-        Raises:
-            click.UsageError: There is none; the message names the closest one.
-        """
-        name = args[0]
-        if name not in _ALL and not name.startswith("-") and not ctx.resilient_parsing:
-            raise click.UsageError(f"{name!r} is not a command. {closest(name, _ALL)}", ctx)
-        return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete commands and options, without importing a command."""

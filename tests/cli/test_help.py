@@ -100,6 +100,29 @@ def test_summaries_in_the_group_fit_one_line_each(invoke):
         assert any(line.split() == [name, *summary.split()] for line in lines)
 
 
+def groups():
+    """The words that lead to every group of the command line, found by walking it."""
+    context = click.Context(edgekit)
+    commands = {name: edgekit.get_command(context, name) for name in COMMANDS}
+    return [(), *((name,) for name, one in commands.items() if isinstance(one, click.Group))]
+
+
+@pytest.mark.parametrize("words", groups(), ids=" ".join)
+def test_a_group_alone_shows_its_help_and_is_no_error(invoke, words):
+    # Red where click's own NoArgsIsHelpError becomes one paragraph on stderr, status 2.
+    outcome = invoke(*words)
+    assert (outcome.status, outcome.stderr) == (0, "")
+    assert outcome.stdout == invoke(*words, "--help").stdout
+    assert len(outcome.stdout.splitlines()) > 5
+
+
+@pytest.mark.parametrize(("words", "closest"), [(("benhc",), "bench"), (("cache", "lst"), "list")])
+def test_a_command_that_does_not_exist_is_answered_with_the_closest(invoke, words, closest):
+    outcome = invoke(*words)
+    assert outcome.status == 2
+    assert f"'{closest}'" in outcome.stderr
+
+
 def test_every_command_takes_json_quiet_and_debug():
     context = click.Context(edgekit)
     for name in COMMANDS:

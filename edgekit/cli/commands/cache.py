@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli.examples import examples
+from edgekit.cli.group import Group
 from edgekit.cli.reporting import reporting
 from edgekit.cli.types import Number
 
@@ -18,6 +19,7 @@ __all__ = ["command"]
 
 @click.group(
     "cache",
+    cls=Group,
     epilog=examples(
         "edgekit cache list",
         "edgekit cache prune --limit 5GB --older-than 30",

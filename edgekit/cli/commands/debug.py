@@ -8,6 +8,7 @@ import click
 
 from edgekit.cli import completing, options
 from edgekit.cli.examples import examples
+from edgekit.cli.group import Group
 from edgekit.cli.reporting import reporting
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ __all__ = ["command"]
 
 @click.group(
     "debug",
-    no_args_is_help=False,
+    cls=Group,
     epilog=examples(
         "edgekit debug parity my.bundle@int8 --target openvino:cpu",
     ),

@@ -9,6 +9,7 @@ import click
 
 from edgekit.cli import options
 from edgekit.cli.examples import examples
+from edgekit.cli.group import Group
 from edgekit.cli.reporting import reporting
 from edgekit.cli.types import Number
 
@@ -27,6 +28,7 @@ _MODEL = click.option("--model", metavar="TEXT", help="Only results whose model'
 
 @click.group(
     "results",
+    cls=Group,
     epilog=examples(
         "edgekit results list",
         "edgekit results show last",
