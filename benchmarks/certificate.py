@@ -32,6 +32,7 @@ __all__ = [
     "entry_precision",
     "fell_back",
     "images_needed",
+    "parity_limit",
     "require_proven",
 ]
 
@@ -110,7 +111,11 @@ def certify(
     checks = {
         "finite": check_finite(figures.outputs),
         "parity": check_parity(
-            figures.outputs, precision, entry.compute, broken_node=figures.broken_node
+            figures.outputs,
+            precision,
+            entry.compute,
+            min_parity=limits.min_parity,
+            broken_node=figures.broken_node,
         ),
         "metric": check_metric(figures.metric, limits.max_drop, task=task),
         "placement": check_placement(
@@ -154,6 +159,19 @@ def entry_precision(precision: str, compute: str) -> str:
     return min((compute, precision), key=lambda name: SQNR_LIMIT_DB[name])
 
 
+def parity_limit(precision: str, compute: str, min_parity: float | None = None) -> float:
+    """Return the SQNR that the worst output of an entry must reach, dB.
+
+    Args:
+        precision: The variant's.
+        compute: The entry's.
+        min_parity: What the user asked for, dB; None means the limit of the entry's precision.
+    """
+    if min_parity is not None:
+        return min_parity
+    return SQNR_LIMIT_DB[entry_precision(precision, compute)]
+
+
 def check_finite(outputs: Mapping[str, TensorParity]) -> Check:
     """No NaN and no Inf on any input; the figure is the number of outputs that hold one."""
     if not outputs:
@@ -171,9 +189,14 @@ def check_finite(outputs: Mapping[str, TensorParity]) -> Check:
 
 
 def check_parity(
-    outputs: Mapping[str, TensorParity], precision: str, compute: str, *, broken_node: str = ""
+    outputs: Mapping[str, TensorParity],
+    precision: str,
+    compute: str,
+    *,
+    min_parity: float | None = None,
+    broken_node: str = "",
 ) -> Check:
-    """SQNR of the worst output, dB, against the limit of the entry's precision.
+    """SQNR of the worst output, dB, against the limit of the entry.
 
     An output that is not finite is the matter of `finite` and not judged here.
 
@@ -181,10 +204,11 @@ def check_parity(
         outputs: Output to its differences from the reference.
         precision: The variant's.
         compute: The entry's.
+        min_parity: See parity_limit.
         broken_node: First node whose output leaves the limit, where it was looked for.
     """
     judged_by = entry_precision(precision, compute)
-    limit = SQNR_LIMIT_DB[judged_by]
+    limit = parity_limit(precision, compute, min_parity)
     details: dict[str, Any] = {
         "precision": judged_by,
         "outputs": {name: _plain(parity) for name, parity in outputs.items()},
@@ -201,7 +225,8 @@ def check_parity(
     value = finite[worst].sqnr_db
     if value >= limit - _SLACK:
         return Check(verdict="PASS", value=value, limit=limit, details=details)
-    reason = f"The output {worst!r} reaches {value:.1f} dB; {judged_by} needs {limit:.0f} dB"
+    needs = f"{judged_by} needs" if min_parity is None else "asked for are"
+    reason = f"The output {worst!r} reaches {value:.1f} dB; {needs} {limit:g} dB"
     if broken_node:
         details["broken_node"] = broken_node
         reason += f", and the first node out of it is {broken_node!r}"

@@ -119,6 +119,7 @@ def export(
     bake: Sequence[str] = (),
     trust_code: bool = False,
     trust_pickle: bool = False,
+    min_parity: float | None = None,
     seed: int = 0,
     force: bool = False,
     progress: Progress | None = None,
@@ -138,6 +139,7 @@ def export(
             "nms" (a fixed number of final detections out), or both.
         trust_code: Allow code of the user's (`arch` in a file, a decoder) to run.
         trust_pickle: Allow weights that only a full pickle can load.
+        min_parity: Smallest SQNR of the worst output, dB; None means 80.
         seed: Of generated inputs.
         force: Replace an existing file.
         progress: Receives what is being done.
@@ -160,6 +162,7 @@ def export(
         bake=bake,
         trust_code=trust_code,
         trust_pickle=trust_pickle,
+        min_parity=min_parity,
         seed=seed,
         force=force,
         progress=progress or Silent(),
@@ -177,6 +180,7 @@ def quantize(
     dialect: str = "u8s8",
     card: Path | None = None,
     options: Mapping[str, str] | None = None,
+    min_parity: float | None = None,
     seed: int = 0,
     force: bool = False,
     progress: Progress | None = None,
@@ -194,6 +198,7 @@ def quantize(
         dialect: For int8: "u8s8" (CPU engines) or "s8s8" (TensorRT).
         card: Card file; None takes the one in the graph or beside it.
         options: Keys of the card to values as YAML would give them, put over it.
+        min_parity: Smallest SQNR of the worst output, dB; None means 30 for fp16, 10 for int8.
         seed: Of the split and of generated inputs.
         force: Replace an existing file.
         progress: Receives what is being done.
@@ -210,6 +215,7 @@ def quantize(
         dialect=dialect,
         card=card,
         options=options,
+        min_parity=min_parity,
         seed=seed,
         force=force,
         progress=progress or Silent(),
@@ -813,6 +819,7 @@ def verify(
     targets: Sequence[str] = (),
     threads: int | None = None,
     trust_engine: bool = False,
+    min_parity: float | None = None,
     require_signature: Path | None = None,
     progress: Progress | None = None,
 ) -> VerifyDocument:
@@ -826,6 +833,7 @@ def verify(
         threads: Threads of a CPU engine; None means as certified.
         trust_engine: Open the bundle's own engines where they fit this machine, instead of
             compiling its graphs here.
+        min_parity: Smallest SQNR of the worst output, dB; None means the certificate's limit.
         require_signature: The public key that must have signed the bundle (PEM or OpenSSH); the
             verdict is FAIL, and nothing is opened, where it has not.
         progress: Receives what is being done.
@@ -843,6 +851,7 @@ def verify(
         targets=targets,
         threads=threads,
         trust_engine=trust_engine,
+        min_parity=min_parity,
         require_signature=require_signature,
         progress=progress or Silent(),
     )
@@ -1139,6 +1148,7 @@ def debug_parity(
     data: Path | None = None,
     threads: int | None = None,
     provider_options: Mapping[str, str] | None = None,
+    min_parity: float | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> DebugParityDocument:
@@ -1156,6 +1166,7 @@ def debug_parity(
         data: Images to compare on; None takes the bundle's golden inputs, else generated ones.
         threads: Threads of a CPU engine; None means all physical cores.
         provider_options: Options of an execution provider ("onnxruntime:ep=QNN"), key to value.
+        min_parity: Smallest SQNR of the worst output, dB; None means the limit of the precision.
         seed: Of generated inputs.
         progress: Receives what is being done.
 
@@ -1174,6 +1185,7 @@ def debug_parity(
         data=data,
         threads=threads,
         provider_options=provider_options,
+        min_parity=min_parity,
         seed=seed,
         progress=progress or Silent(),
     )

@@ -41,6 +41,7 @@ __all__ = [
     "inputs",
     "limits",
     "margin",
+    "min_parity",
     "model",
     "opset",
     "output",
@@ -362,14 +363,25 @@ def output(*, required: bool = False, metavar: str = "PATH", help: str) -> Decor
     )
 
 
+def min_parity(default: str = "by precision: 80 fp32, 30 fp16, 20 bf16, 10 int8") -> Decorator:
+    """--min-parity."""
+    return click.option(
+        "--min-parity",
+        metavar="DB",
+        type=Number(min=0, max=300),
+        help=f"Smallest SQNR of the worst output, dB.  [default: {default}]",
+    )
+
+
 def limits(command: Command) -> Command:
-    """The budget: --max-drop, --min-agreement, --max-shift, --require-proven."""
+    """The budget: --max-drop, --min-agreement, --max-shift, --min-parity, --require-proven."""
     for option in (
         click.option(
             "--require-proven",
             is_flag=True,
             help="Fail what passes only by its figure and not by its interval.",
         ),
+        min_parity(),
         click.option(
             "--max-shift",
             type=Number(min=0, max=1),

@@ -29,6 +29,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         max_drop: Largest drop of the task metric, in points (hundredths).
         min_agreement: Smallest agreement with the reference, 0 to 1.
         max_shift: Largest `|median|` change of confidence, 0 to 1.
+        min_parity: Smallest SQNR of the worst output of every entry, dB; None means the limit of
+            the entry's precision.
         require_proven: Whether a verdict that its interval does not prove is a FAIL.
         allow_fallback: Whether nodes on another device or in another precision are allowed.
     """
@@ -36,6 +38,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     max_drop: float = 1.0
     min_agreement: float = 0.85
     max_shift: float = 0.05
+    min_parity: float | None = None
     require_proven: bool = False
     allow_fallback: bool = False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgekit.benchmarks.certificate import entry_precision
+from edgekit.benchmarks.certificate import parity_limit
 from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Verdict
 from edgekit.core.documents import DebugParityDocument
@@ -41,6 +41,7 @@ def run_parity(
     data: Path | None,
     threads: int | None,
     provider_options: Mapping[str, str] | None,
+    min_parity: float | None,
     seed: int,
     progress: Progress,
 ) -> DebugParityDocument:
@@ -69,7 +70,7 @@ def run_parity(
         probe,
         CompileOptions(compute=compute, threads=threads, provider_options=own),
         feeds,
-        SQNR_LIMIT_DB[entry_precision(suspect.variant.precision, compute)],
+        parity_limit(suspect.variant.precision, compute, min_parity),
         progress,
     )
     fields = {name: getattr(found, name) for name in found.__struct_fields__}

@@ -282,7 +282,16 @@ def _entry(
     engines: dict[str, CachedEngine] = {}
     try:
         engines = compiled(stages, prepared.source, plan, variants[plan.variant], request)
-        found = examined(stages, prepared.source, plan, variants, engines, basis, known.key)
+        found = examined(
+            stages,
+            prepared.source,
+            plan,
+            variants,
+            engines,
+            basis,
+            known.key,
+            request.limits.min_parity,
+        )
     except CacheUnwritable:
         raise  # a full disk says nothing about an entry
     except EdgekitError as error:

@@ -112,7 +112,17 @@ def _walk(stages: Stages, request: DeployRequest, prepared: Prepared) -> None:
             model.final_card, prepared.card_folder, known.truths, request.trust_code, request.seed
         )
         _present(
-            partial(examined, stages, prepared.source, plan, variants[0], engines, basis, known.key)
+            partial(
+                examined,
+                stages,
+                prepared.source,
+                plan,
+                variants[0],
+                engines,
+                basis,
+                known.key,
+                request.limits.min_parity,
+            )
         )
     feeds = {role: several[0] for role, several in parity_feeds(request, prepared, model).items()}
     _present(partial(measured, stages, prepared.source, opened, model.final_card, feeds, request))

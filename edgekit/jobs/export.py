@@ -10,12 +10,13 @@ from pathlib import Path
 
 import msgspec
 
+from edgekit.benchmarks.certificate import parity_limit
 from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Verdict, worst
 from edgekit.core.documents import ExportDocument, OutputParity
 from edgekit.core.errors import Unavailable
 from edgekit.core.inputs import parse_shape
-from edgekit.core.parity import SQNR_LIMIT_DB, TensorParity
+from edgekit.core.parity import TensorParity
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
 from edgekit.core.source import Source
@@ -69,6 +70,7 @@ def run(
     bake: Sequence[str],
     trust_code: bool,
     trust_pickle: bool,
+    min_parity: float | None,
     seed: int,
     force: bool,
     progress: Progress,
@@ -93,12 +95,15 @@ def run(
             opset=opset,
             trust_code=trust_code,
             trust_pickle=trust_pickle,
+            min_parity=min_parity,
             seed=seed,
             progress=progress,
         )
         graphs: Mapping[str, Path] = exported.outcome.graphs
         if what:
-            baked, exported = _bake(exported, what, images, seed=seed, progress=progress)
+            baked, exported = _bake(
+                exported, what, images, min_parity=min_parity, seed=seed, progress=progress
+            )
             graphs = {"main": baked}
         written = deliver_graphs(graphs, output, force=force)
     return ExportDocument(
@@ -125,6 +130,7 @@ def _bake(
     what: frozenset[str],
     images: Data | None,
     *,
+    min_parity: float | None,
     seed: int,
     progress: Progress,
 ) -> tuple[Path, Exported]:
@@ -145,7 +151,7 @@ def _bake(
         progress=progress,
     )
     parity = tuple(_row("main", name, *figure) for name, figure in figures.items())
-    verdict = worst((exported.verdict, _verdict(parity)))
+    verdict = worst((exported.verdict, _verdict(parity, min_parity)))
     return baked, replace(exported, parity=(*exported.parity, *parity), verdict=verdict)
 
 
@@ -227,6 +233,7 @@ def export_graphs(
     opset: int | None,
     trust_code: bool,
     trust_pickle: bool,
+    min_parity: float | None,
     seed: int,
     progress: Progress,
 ) -> Exported:
@@ -241,6 +248,7 @@ def export_graphs(
         opset: As for edgekit.api.export.
         trust_code: As for edgekit.api.export.
         trust_pickle: As for edgekit.api.export.
+        min_parity: As for edgekit.api.export.
         seed: Of generated inputs.
         progress: Receives what is being done.
     """
@@ -279,7 +287,7 @@ def export_graphs(
         notes.append(f"Parity was not checked: {error.message}")
         return Exported(outcome, (), "UNVERIFIED", tuple(notes))
     parity = output_parity(reference, got, outcome.card)
-    return Exported(outcome, parity, _verdict(parity), tuple(notes))
+    return Exported(outcome, parity, _verdict(parity, min_parity), tuple(notes))
 
 
 def output_parity(reference: Runs, got: Runs, card: ModelCard) -> tuple[OutputParity, ...]:
@@ -309,8 +317,8 @@ def _row(role: str, name: str, shape: tuple[int, ...], one: TensorParity) -> Out
     )
 
 
-def _verdict(parity: Sequence[OutputParity]) -> Verdict:
-    limit = SQNR_LIMIT_DB["fp32"]
+def _verdict(parity: Sequence[OutputParity], min_parity: float | None) -> Verdict:
+    limit = parity_limit("fp32", "fp32", min_parity)
     return worst("PASS" if one.sqnr_db >= limit else "FAIL" for one in parity)
 
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekit.benchmarks.certificate import parity_limit
 from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Verdict, worst
 from edgekit.core.documents import OutputParity, QuantizeDocument
 from edgekit.core.errors import BadInput, Unavailable
 from edgekit.core.files import atomic_path
 from edgekit.core.names import closest
-from edgekit.core.parity import SQNR_LIMIT_DB
 from edgekit.core.progress import Progress
 from edgekit.core.variant import Variant
 from edgekit.export.decisions import Decisions, read_decisions, write_decisions
@@ -65,6 +65,7 @@ def run(
     dialect: str,
     card: Path | None,
     options: Mapping[str, str] | None,
+    min_parity: float | None,
     seed: int,
     force: bool,
     progress: Progress,
@@ -114,7 +115,9 @@ def run(
         for role, graph in variant.graphs.items():
             # The card may have come from a file beside the model; one file must be enough.
             write_card(Path(graph), resolved.card, role)
-        parity, verdict, more = _checked(before, variant, resolved.card, images, progress)
+        parity, verdict, more = _checked(
+            before, variant, resolved.card, images, min_parity, progress
+        )
         facts = [graph_facts(Path(path), role) for role, path in variant.graphs.items()]
         flops = sum(fact.flops for fact in facts)
         share = sum(fact.quantized_share * fact.flops for fact in facts) / flops if flops else 0.0
@@ -251,7 +254,12 @@ def _calibrate(
 
 
 def _checked(
-    before: Variant, after: Variant, card: ModelCard, data: Data | None, progress: Progress
+    before: Variant,
+    after: Variant,
+    card: ModelCard,
+    data: Data | None,
+    min_parity: float | None,
+    progress: Progress,
 ) -> tuple[tuple[OutputParity, ...], Verdict, list[str]]:
     """Compare with the fp32 graph on images that were not calibrated on."""
     feeds = data.feeds(_PARITY_IMAGES) if data is not None else {}
@@ -264,7 +272,7 @@ def _checked(
     except Unavailable as error:
         return (), "UNVERIFIED", [f"Parity was not checked: {error.message}"]
     parity = output_parity(reference, got, card)
-    limit = SQNR_LIMIT_DB[after.precision]
+    limit = parity_limit(after.precision, after.precision, min_parity)
     said = [_ELSEWHERE] if after.id == "int8-s8s8" else []
     return parity, worst("PASS" if one.sqnr_db >= limit else "FAIL" for one in parity), said
 

@@ -167,6 +167,18 @@ def test_parity_is_judged_by_the_lowest_precision(precision, compute, judged_by,
         assert (found.verdict, found.limit) == (verdict, limit)
 
 
+@pytest.mark.parametrize(("asked", "verdict"), [(None, "FAIL"), (19.5, "PASS"), (25.0, "FAIL")])
+def test_the_limit_of_parity_is_the_users_where_he_names_one(asked, verdict):
+    """A bf16 classifier of 19.7 dB failed by 0.3 dB, and no option touched it."""
+    found = figures(
+        outputs={"y": msgspec.structs.replace(SAME, sqnr_db=19.7)},
+        placement=nodes(("cpu", "bf16", 100)),
+    )
+    entry = Entry("openvino:cpu", "fp32", "bf16")
+    check = judge(found, entry, Limits(min_parity=asked)).checks["parity"]
+    assert (check.verdict, check.limit) == (verdict, 20.0 if asked is None else asked)
+
+
 def test_parity_judges_the_worst_output_and_tells_all_of_them():
     poor = msgspec.structs.replace(SAME, sqnr_db=5.0)
     found = check_parity({"boxes": SAME, "scores": poor}, "int8", "fp32", broken_node="Conv_7")

@@ -19,7 +19,8 @@ CONTRACT = {
     "--precision", "--compute", "--dialect", "--opset", "--input", "--allow-fallback",
     "--trust-engine", "--require-valid", "--require-verified", "--require-proven", "--config",
     "--threads", "--batch", "--shapes", "--scenario", "--max-drop", "--max-shift",
-    "--min-agreement", "--time", "--seed", "--output-path", "-o", "--force", "--json", "--quiet",
+    "--min-agreement", "--min-parity", "--time", "--seed", "--output-path", "-o", "--force",
+    "--json", "--quiet",
     "--debug", "--provider-option", "--stream",
 }  # fmt: skip
 # The issue asks for the card "by option": --set is that option, beside the contract's own.
@@ -139,6 +140,7 @@ def test_deploy_passes_everything_on(invoke, answer, samples):
         *("deploy", "w.pth", "-o", "out/b", "--target", "ort:cpu", "--target", "ov:cpu"),
         *("--data", "d", "--calibration", "c", "--precision", "fp32", "--precision", "int8"),
         *("--compute", "bf16", "--max-drop", "0.5", "--min-agreement", "0.9", "--max-shift", "0.1"),
+        *("--min-parity", "19"),
         *("--require-proven", "--allow-fallback", "--arch", "net.py:make", "--card", "c.yaml"),
         *("--set", "confidence=0.4", "--set", "labels=[a=b]"),
         *("--input", "x=batch,3,8,8", "--input", "state=1,4", "--opset", "18", "--threads", "2"),
@@ -164,6 +166,7 @@ def test_deploy_passes_everything_on(invoke, answer, samples):
             max_drop=0.5,
             min_agreement=0.9,
             max_shift=0.1,
+            min_parity=19.0,
             require_proven=True,
             allow_fallback=True,
         ),

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -462,6 +463,24 @@ def test_another_golden_output_fails_parity_alone(copy):
     for entry in document.entries:
         failed = {name for name, check in entry.checks.items() if check.verdict == "FAIL"}
         assert failed == {"parity"}
+
+
+def test_golden_outputs_are_judged_by_the_limit_of_the_certificate(copy):
+    """A bundle of `deploy --min-parity 30` would fail on arrival by the 80 dB of fp32."""
+    feeds, outputs = read_golden(copy / "golden" / "main.npz")
+    off = [[{n: a * np.float32(1.003) for n, a in s.items()} for s in case] for case in outputs]
+    write_golden(copy / "golden" / "main.npz", feeds, off)
+    for path in (copy / "certificates").glob("*.json"):
+        certificate = json.loads(path.read_bytes())
+        certificate["checks"]["parity"]["limit"] = 30.0
+        path.write_text(json.dumps(certificate))
+    reseal(copy, golden_sqnr_db={})
+
+    def parity(**options):
+        return {entry.checks["parity"].verdict for entry in api.verify(copy, **options).entries}
+
+    assert parity() == {"PASS"}
+    assert parity(min_parity=70.0) == {"FAIL"}
 
 
 def test_a_graph_that_no_engine_takes_fails_opens_with_the_reason(copy):

@@ -49,6 +49,7 @@ def command() -> None:
 )
 @options.threads
 @options.provider_options
+@options.min_parity()
 @options.seed
 @reporting
 def parity(*, model: str, **rest: Any) -> DebugParityDocument:

@@ -98,6 +98,7 @@ def command(
     max_drop: float | None,
     min_agreement: float | None,
     max_shift: float | None,
+    min_parity: float | None,
     require_proven: bool,
     allow_fallback: bool,
     **rest: Any,
@@ -110,7 +111,12 @@ def command(
     from edgekit import api
     from edgekit.core.certificate import Limits
 
-    budget = {"max_drop": max_drop, "min_agreement": min_agreement, "max_shift": max_shift}
+    budget = {
+        "max_drop": max_drop,
+        "min_agreement": min_agreement,
+        "max_shift": max_shift,
+        "min_parity": min_parity,
+    }
     limits = Limits(
         require_proven=require_proven,
         allow_fallback=allow_fallback,

@@ -37,6 +37,7 @@ __all__ = ["command"]
 @options.bake
 @options.trust_code
 @options.trust_pickle
+@options.min_parity("80")
 @options.seed
 @options.force
 @reporting

@@ -53,6 +53,7 @@ __all__ = ["command"]
 )
 @options.card
 @options.card_options
+@options.min_parity("by precision: 30 fp16, 10 int8")
 @options.seed
 @options.force
 @reporting

@@ -28,6 +28,7 @@ __all__ = ["command"]
 @options.targets(required=False, help="Only this target; default: all of the bundle usable here.")
 @options.threads
 @options.trust_engine
+@options.min_parity("as certified")
 @click.option(
     "--require-signature",
     metavar="KEY.pub",

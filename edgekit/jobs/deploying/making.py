@@ -104,7 +104,8 @@ def exported(
         "images": feeds_digest(feeds),
         **tools(*_EXPORTERS),
     }
-
+    if request.limits.min_parity is not None:
+        parts["min_parity"] = f"{request.limits.min_parity:g}"
     if rewritten is not None:
         parts["stream"] = shape_text(rewritten.size)
 
@@ -118,6 +119,7 @@ def exported(
             opset=request.opset,
             trust_code=request.trust_code,
             trust_pickle=request.trust_pickle,
+            min_parity=request.limits.min_parity,
             seed=request.seed,
             progress=stages.progress,
         )

@@ -9,12 +9,11 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 
-from edgekit.benchmarks.certificate import check_parity, entry_precision
+from edgekit.benchmarks.certificate import check_parity, parity_limit
 from edgekit.benchmarks.environment import environment
 from edgekit.core.card import ModelCard
 from edgekit.core.documents import Environment
 from edgekit.core.errors import EdgekitError
-from edgekit.core.parity import SQNR_LIMIT_DB
 from edgekit.core.progress import Silent
 from edgekit.core.runtime import CompileOptions, Feeds
 from edgekit.core.source import Source
@@ -190,6 +189,7 @@ def examined(
     engines: Mapping[str, CachedEngine],
     basis: Basis,
     truths_key: str,
+    min_parity: float | None = None,
 ) -> Findings:
     """Compare one entry with the reference, and find the node where its parity breaks.
 
@@ -203,14 +203,19 @@ def examined(
         "seed": str(basis.seed),
         **tools(*_SCORING),
     }
+    if min_parity is not None:  # the node where parity breaks depends on it
+        parts["min_parity"] = f"{min_parity:g}"
+    limit = parity_limit(plan.precision, plan.compute, min_parity)
 
     def make(folder: Path) -> None:
         graphs = variants[plan.variant]
         found = examine_entry(plan, graphs, opener(engines), basis, stages.progress)
-        parity = check_parity(found.figures.outputs, plan.precision, plan.compute)
+        parity = check_parity(
+            found.figures.outputs, plan.precision, plan.compute, min_parity=min_parity
+        )
         if parity.verdict == "FAIL":
             options = next(iter(engines.values())).compiled.options
-            node = _broken_node(stages, plan, variants, options, basis)
+            node = _broken_node(stages, plan, variants, options, basis, limit)
             figures = dataclasses.replace(found.figures, broken_node=node)
             found = dataclasses.replace(found, figures=figures)
         write_packed(folder / _RESULT, found)
@@ -227,10 +232,10 @@ def _broken_node(
     variants: Mapping[str, Variant],
     options: CompileOptions,
     basis: Basis,
+    limit: float,
 ) -> str:
     """Name the first node of an entry whose output leaves the limit; empty where none is found."""
     feeds = {role: several[:_DEBUG_CASES] for role, several in basis.truths.feeds.items()}
-    limit = SQNR_LIMIT_DB[entry_precision(plan.precision, plan.compute)]
     try:
         found = first_divergence(
             variants["fp32"],

@@ -36,6 +36,7 @@ def write_recipe(path: Path, request: DeployRequest) -> None:
         "max-drop": limits.max_drop,
         "min-agreement": limits.min_agreement,
         "max-shift": limits.max_shift,
+        "min-parity": limits.min_parity,
         "require-proven": limits.require_proven or None,
         "allow-fallback": limits.allow_fallback or None,
         "arch": request.arch,

@@ -10,9 +10,9 @@ from statistics import median
 
 import psutil
 
-from edgekit.benchmarks.certificate import entry_precision
+from edgekit.benchmarks.certificate import parity_limit
 from edgekit.core.errors import BadInput, CheckFailed, EdgekitError, Unavailable
-from edgekit.core.parity import SQNR_LIMIT_DB, ParityMeter
+from edgekit.core.parity import ParityMeter
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Binding, CompileOptions, Feeds, Probe
 from edgekit.core.target import Target
@@ -191,7 +191,7 @@ def _passing(
     if isinstance(found, str):
         progress.note(f"{one} is out: {found}")
         return None
-    limit = SQNR_LIMIT_DB[entry_precision(model.variant.precision, one.compute)]
+    limit = parity_limit(model.variant.precision, one.compute)
     if found.sqnr_db is not None and found.sqnr_db < limit:
         progress.note(
             f"{one} is out: its outputs are {found.sqnr_db:.0f} dB from the graph as it is "

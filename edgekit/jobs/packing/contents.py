@@ -8,12 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from edgekit.benchmarks.certificate import entry_precision
+from edgekit.benchmarks.certificate import parity_limit
 from edgekit.core.card import ModelCard, card_to_dict
 from edgekit.core.documents import PackDocument, PackedFile, PackedGraph
 from edgekit.core.errors import BadInput
 from edgekit.core.files import sha256_file
-from edgekit.core.parity import SQNR_LIMIT_DB
 from edgekit.jobs.packing.answers import DECODER
 from edgekit.jobs.packing.chosen import Chosen
 from edgekit.jobs.packing.requirements import Requirement, oldest_python
@@ -117,11 +116,14 @@ def describe(
 
 
 def _limit(chosen: Chosen) -> float:
-    """The SQNR asked for on the golden inputs, dB.
+    """The SQNR asked for on the golden inputs, dB: that of the certificate.
 
     Generated inputs may be harder than pictures: then what was certified is asked for again.
     """
-    limit = SQNR_LIMIT_DB[entry_precision(chosen.variant.precision, chosen.entry.compute)]
+    parity = chosen.entry.checks.get("parity")
+    limit = parity_limit(
+        chosen.variant.precision, chosen.entry.compute, parity.limit if parity else None
+    )
     return limit if chosen.sqnr_db is None else min(limit, chosen.sqnr_db - _MARGIN_DB)
 
 
