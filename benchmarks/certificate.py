@@ -89,6 +89,7 @@ def certify(
     quantized_share: float | None = None,
     simulated: bool = False,
     tolerance: float = 0.0,
+    unscored: str = "",
 ) -> Certificate:
     """Judge all figures of one entry.
 
@@ -107,6 +108,7 @@ def certify(
         quantized_share: Share of the graph's FLOPs that is quantized, for an int8 variant.
         simulated: Whether its Q/DQ are in the dialect of another engine.
         tolerance: Largest difference of two runs on one input; 0 on a CPU.
+        unscored: Why there is no metric, without a full stop, where that is known.
     """
     checks = {
         "finite": check_finite(figures.outputs),
@@ -117,7 +119,7 @@ def certify(
             min_parity=limits.min_parity,
             broken_node=figures.broken_node,
         ),
-        "metric": check_metric(figures.metric, limits.max_drop, task=task),
+        "metric": check_metric(figures.metric, limits.max_drop, task=task, unscored=unscored),
         "placement": check_placement(
             figures.placement,
             devices=devices,
@@ -233,7 +235,7 @@ def check_parity(
     return Check(verdict="FAIL", value=value, limit=limit, reason=f"{reason}.", details=details)
 
 
-def check_metric(metric: Metric | None, max_drop: float, *, task: str) -> Check:
+def check_metric(metric: Metric | None, max_drop: float, *, task: str, unscored: str = "") -> Check:
     """Paired drop of the task metric, in points (hundredths).
 
     The verdict judges the drop itself; `proven` says whether the interval's upper end is within
@@ -243,10 +245,15 @@ def check_metric(metric: Metric | None, max_drop: float, *, task: str) -> Check:
         metric: None where there is none.
         max_drop: In points.
         task: As in the card, for the reason.
+        unscored: Why there is none, without a full stop, where that is known.
     """
     if metric is None:
         known = task in _ANSWERING
-        why = "there is no labelled data" if known else f"the task {task!r} has no metric"
+        why = (
+            (unscored or "there is no labelled data")
+            if known
+            else f"the task {task!r} has no metric"
+        )
         return Check(verdict="UNVERIFIED", limit=max_drop, reason=f"Not judged: {why}.")
     if metric.drop is None or metric.drop_high is None:
         return Check(

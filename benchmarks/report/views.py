@@ -292,8 +292,8 @@ def _nothing_to_draw(lines: Sequence[tuple[int, EntryLine]]) -> str:
     scored = any(line.entry.metric is not None for _, line in lines)
     if timed and not scored:
         return (
-            "There is no accuracy to draw: no labelled images were given, so nothing was scored. "
-            "edgekit deploy --data DIR scores."
+            "There is no accuracy to draw: nothing was scored. edgekit deploy --data DIR scores "
+            "labelled images."
         )
     if scored:
         return "There is no latency to draw: nothing was measured."

@@ -1,11 +1,11 @@
-"""Progress on stderr: lines that leave no trace on a terminal, one plain line a stage elsewhere."""
+"""Progress on stderr: lines that leave no trace on a terminal, plain lines for a log elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -32,6 +32,8 @@ _SECONDS_BETWEEN_SIGNS_OF_LIFE = 1.0
 _BAR = 20
 # Loops inside loops that are shown, the innermost.
 _LOOPS = 2
+# In a log, a stage that takes longer says how far it is.
+_SECONDS_BETWEEN_LINES = 30.0
 
 
 @contextmanager
@@ -41,41 +43,12 @@ def progress_on_stderr(*, quiet: bool) -> Iterator[Progress]:
         yield Silent()
         return
     console = console_on_stderr()
-    if sys.stderr.isatty() and not console.is_dumb_terminal:
-        terminal = OnTerminal(console)
-        try:
-            yield terminal
-        finally:
-            terminal.close()
-    else:
-        yield Lines(console)
-
-
-class Lines:
-    """Stages and notes as plain lines, for a log: one a stage, and nothing that moves."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._last: tuple[str, int] | None = None
-
-    def stage(self, name: str, position: Position | None = None) -> None:
-        """Print the stage's name; a part of the stage that was printed last is not."""
-        if position is None:
-            self._print(name)
-        elif self._last is None or self._last[1] != position.number:
-            self._print(f"{position.number} of {position.of}: {name}")
-        self._last = (name, position.number) if position else None
-
-    def track(self, items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
-        """Yield the items as they are."""
-        yield from items
-
-    def note(self, message: str) -> None:
-        """Print the sentence."""
-        self._print(message)
-
-    def _print(self, message: str) -> None:
-        self._console.print(Text(f"edgekit: {safe(message)}"), soft_wrap=True)
+    terminal = sys.stderr.isatty() and not console.is_dumb_terminal
+    progress = OnTerminal(console) if terminal else Lines(console)
+    try:
+        yield progress
+    finally:
+        progress.close()
 
 
 @dataclass
@@ -86,6 +59,78 @@ class _Loop:
     total: int | None
     done: int = 0
     pace: Pace = field(default_factory=Pace)
+
+
+class Lines:
+    """Stages and notes as plain lines, for a log; a long stage says now and then how far it is.
+
+    Args:
+        console: On stderr.
+        clock: Seconds.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._clock = clock
+        self._last: tuple[str, int] | None = None
+        self._loops: list[_Loop] = []
+        self._name = ""
+        self._began = self._printed = clock()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._show_life, daemon=True)
+
+    def stage(self, name: str, position: Position | None = None) -> None:
+        """Print the stage's name; a part of the stage that was printed last is not."""
+        where = f"{position.number} of {position.of}: " if position else ""
+        self._name, self._began = f"{where}{name}", self._clock()
+        if position is None or self._last is None or self._last[1] != position.number:
+            self._print(self._name)
+        self._last = (name, position.number) if position else None
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def track(self, items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
+        """Yield the items; say from time to time how many are done."""
+        if total is None and isinstance(items, Sized):
+            total = len(items)
+        loop = _Loop(label, total, pace=Pace(self._clock))
+        self._loops.append(loop)
+        try:
+            for item in items:
+                yield item
+                loop.done += 1
+                loop.pace.step()
+                self.tell()
+        finally:
+            self._loops.remove(loop)
+
+    def note(self, message: str) -> None:
+        """Print the sentence."""
+        self._print(message)
+
+    def tell(self) -> None:
+        """Print how far the stage is, unless something was printed a moment ago."""
+        now = self._clock()
+        if now - self._printed < _SECONDS_BETWEEN_LINES or self._closed.is_set():
+            return
+        parts = [f"{loop.label} {loop.done} of {loop.total or '?'}" for loop in self._loops]
+        parts = parts[-_LOOPS:] or [f"{now - self._began:.0f} s so far"]
+        inner = self._loops[-1] if self._loops else None
+        parts.append(left(inner.pace.left(inner.total)) if inner else "")
+        self._print(f"{self._name}: {', '.join(part for part in parts if part)}")
+
+    def close(self) -> None:
+        """Print nothing more."""
+        self._closed.set()
+
+    def _show_life(self) -> None:
+        while not self._closed.wait(_SECONDS_BETWEEN_LINES):
+            if not self._loops:
+                self.tell()
+
+    def _print(self, message: str) -> None:
+        self._printed = self._clock()
+        self._console.print(Text(f"edgekit: {safe(message)}"), soft_wrap=True)
 
 
 class OnTerminal:

@@ -35,7 +35,14 @@ from edgekit.jobs.running.baking import refuse_unbakeable
 from edgekit.jobs.running.certify import Basis, judge_entry
 from edgekit.jobs.running.engines import CachedEngine, refuse_idle_options, usable
 from edgekit.jobs.running.entries import Plan, plan_entries, variants_needed
-from edgekit.jobs.running.feeds import Data, generated_feeds, golden_feeds, open_data
+from edgekit.jobs.running.feeds import (
+    Data,
+    generated_feeds,
+    golden_feeds,
+    missing_inputs,
+    open_data,
+    unscored,
+)
 from edgekit.jobs.running.fitting import StreamFit, stream_fit, stream_record
 from edgekit.tasks.baked import parse_bake
 from edgekit.tasks.registry import task_for
@@ -110,15 +117,19 @@ def prepare(request: DeployRequest) -> Prepared:
     if request.sign is not None:
         read_private_key(request.sign)
     notes: list[str] = [] if fit is None else [str(fit)]
-    if data is None or not data.can_calibrate:
-        plans = _without_int8(plans, request.precision, notes)
-    return Prepared(source, plans, card, folder, data, notes, fit, _reported(request, notes))
+    missing = missing_inputs(data, "calib")
+    if missing is not None:
+        plans = _without_int8(plans, request.precision, notes, *missing)
+    return Prepared(source, plans, card, folder, data, notes, fit, _reported(request, data, notes))
 
 
-def _reported(request: DeployRequest, notes: list[str]) -> bool:
+def _reported(request: DeployRequest, data: Data | None, notes: list[str]) -> bool:
     """Whether the page can be written; a bundle is whole without it, unless it was asked for."""
-    if request.report_images and request.data is None:
-        raise BadInput("--report-images shows images that score, and no --data was given.")
+    missing = missing_inputs(data, "eval") if request.report_images else None
+    if missing is not None:
+        raise BadInput(
+            f"--report-images has no image that scores to show: {missing[0]}.", hint=missing[1]
+        )
     try:
         load_libraries()
     except MissingLibrary as error:
@@ -296,7 +307,9 @@ def _entry(
         raise  # a full disk says nothing about an entry
     except EdgekitError as error:
         return Made(plan, engines, error=str(error))
-    certificate = judge_entry(plan, found, basis.card, request.limits)
+    certificate = judge_entry(
+        plan, found, basis.card, request.limits, unscored=unscored(prepared.data)
+    )
     return Made(
         plan,
         engines,
@@ -307,15 +320,14 @@ def _entry(
     )
 
 
-def _without_int8(plans: list[Plan], asked: Sequence[str], notes: list[str]) -> list[Plan]:
+def _without_int8(
+    plans: list[Plan], asked: Sequence[str], notes: list[str], reason: str, remedy: str
+) -> list[Plan]:
     if any(word.startswith("int8") for word in asked):
-        raise BadInput(
-            "int8 needs real inputs to calibrate on, and none were given.",
-            hint="Give --data or --calibration.",
-        )
+        raise BadInput(f"There is nothing to calibrate int8 on: {reason}.", hint=remedy)
     kept = [plan for plan in plans if plan.precision != "int8"]
     if len(kept) < len(plans):
-        notes.append("int8 was left out: it needs real inputs to calibrate on (--data).")
+        notes.append(f"int8 was left out, there is nothing to calibrate it on: {reason}. {remedy}")
     return kept
 
 

@@ -12,7 +12,7 @@ from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions
 from edgekit.jobs.running.child import Child
 from edgekit.jobs.running.engines import opener, options_for, refuse_idle_options, usable
-from edgekit.jobs.running.feeds import Data, open_data
+from edgekit.jobs.running.feeds import Data, open_data, unscored
 from edgekit.jobs.running.models import resolve_model
 from edgekit.jobs.running.ready import asked_of, engines_of
 from edgekit.jobs.running.worker import Evaluation, Worker
@@ -45,9 +45,10 @@ def run(
     resolved = resolve_model(model, card=card, options=options, probe=probe, engines=True)
     images = open_data(data, resolved.card, calibration=calibration, seed=seed)
     samples, split = _scored(images, resolved.variant.precision)
-    if not samples or not images.dataset.labelled:
+    why = unscored(images)
+    if why:
         raise BadInput(
-            f"{data} holds no labelled images to score on.",
+            f"There is nothing to score on: {why}.",
             hint="See docs/data.md for the forms of a data set.",
         )
     asked = asked_of(model, () if compute is None else (compute,), threads)
@@ -78,7 +79,7 @@ def run(
         seed=seed,
     )
     if metric is None:
-        raise BadInput(f"{data} holds no labelled images to score on.")
+        raise BadInput(f"There is nothing to score on: no sample of {data} has a truth.")
     return EvalDocument(
         model=model,
         target=str(where),

@@ -25,7 +25,7 @@ from edgekit.export.quantize import calibrate, calibrated_graph, write_int8
 from edgekit.jobs.delivery import deliver_graphs, refuse_existing
 from edgekit.jobs.export import output_parity
 from edgekit.jobs.running.child import run_in_child
-from edgekit.jobs.running.feeds import Data, open_data
+from edgekit.jobs.running.feeds import Data, missing_inputs, open_data
 from edgekit.jobs.running.models import resolve_model
 from edgekit.jobs.running.plain import run_plain
 
@@ -83,6 +83,7 @@ def run(
     images = None
     if data is not None or calibration is not None:
         images = open_data(data, resolved.card, calibration=calibration, seed=seed)
+    missing = missing_inputs(images, "calib")
     before = resolved.variant
     if written and (precision != "int8" or calibration is not None):
         raise BadInput(
@@ -101,11 +102,12 @@ def run(
             decisions = _given(before, written)
             count = max(read_decisions(path).calibration.samples for path in written)
         elif precision == "int8":
-            if images is None:
+            if missing is not None:
                 raise BadInput(
-                    "int8 needs real inputs to calibrate on, and none were given.",
-                    hint="Give --data or --calibration, or --from a quantization.json.",
+                    f"There is nothing to calibrate int8 on: {missing[0]}.",
+                    hint=f"{missing[1]} A quantization.json of this graph does too (--from).",
                 )
+            assert images is not None, "no data is something missing"
             progress.stage("calibrate")
             quantized = calibrate_graphs(before, resolved.card, images, work, seed, progress)
             decisions, count = quantized.decisions, quantized.images
@@ -262,9 +264,11 @@ def _checked(
     progress: Progress,
 ) -> tuple[tuple[OutputParity, ...], Verdict, list[str]]:
     """Compare with the fp32 graph on images that were not calibrated on."""
-    feeds = data.feeds(_PARITY_IMAGES) if data is not None else {}
-    if not feeds:
-        return (), "UNVERIFIED", ["Parity was not checked: there are no images for it."]
+    missing = missing_inputs(data, "eval")
+    if missing is not None:
+        return (), "UNVERIFIED", [f"Parity was not checked: {missing[0]}. {missing[1]}"]
+    assert data is not None, "no data is something missing"
+    feeds = data.feeds(_PARITY_IMAGES)
     progress.stage("parity")
     try:
         reference = run_plain(before.paths, feeds)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.core.card import ModelCard
+from edgekit.core.card import GraphCard, ModelCard
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
 from edgekit.tasks.samples import Found, Sample
@@ -25,15 +25,22 @@ def read_arrays(folder: Path, card: ModelCard) -> Found | None:
         card: Its inputs, where it names any, are the names to expect; what the model feeds back to
             itself may be left out.
 
+    Of a model of several graphs, each has a file by the name of its role.
+
     Raises:
-        BadInput: A file is broken or holds objects, an input is unknown or missing, or the arrays
-            of a file differ in length.
+        BadInput: A file is broken or holds objects, is named after no graph, an input is unknown
+            or missing, or the arrays of a file differ in length.
     """
     paths = [folder] if folder.is_file() else sorted(folder.glob("*.npz"))
     samples = []
     for path in paths:
         arrays = _read(path)
-        _check(arrays, card, path)
+        if card.graphs and path.stem not in card.graphs:
+            raise BadInput(
+                f"{path} is named after no graph of the model.",
+                hint=closest(path.stem, list(card.graphs)),
+            )
+        _check(arrays, card.graph(path.stem if card.graphs else "main"), path)
         for index in range(len(next(iter(arrays.values())))):
             row = {name: array[index : index + 1] for name, array in arrays.items()}
             samples.append(Sample(f"{path.name}[{index}]", path, arrays=row))
@@ -53,7 +60,7 @@ def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
         raise BadInput(f"{path} is not a readable .npz file of plain arrays: {error}.") from error
 
 
-def _check(arrays: dict[str, npt.NDArray[Any]], card: ModelCard, path: Path) -> None:
+def _check(arrays: dict[str, npt.NDArray[Any]], card: GraphCard, path: Path) -> None:
     if not arrays:
         raise BadInput(f"{path} holds no arrays.")
     if card.inputs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from edgekit.tasks.coco_data import read_coco
 from edgekit.tasks.images import UnreadableImage
 from edgekit.tasks.images_data import read_class_folders, read_labels_csv, read_plain
 from edgekit.tasks.mask_data import read_masks
-from edgekit.tasks.samples import Example, Found, Sample, load
+from edgekit.tasks.samples import Example, Found, Role, Sample, load
 from edgekit.tasks.yolo_data import read_yolo
 
 __all__ = ["CALIBRATION_SHARE", "FORMATS", "Dataset", "open_dataset", "readable"]
@@ -39,6 +40,8 @@ _EXPECTED = {
     "detection": "images/ with instances.json, data.yaml, or images",
     "segmentation": "images/ with masks/, or images",
 }
+# What a format calls the two roles, where that is not role=calib and role=eval.
+_ROLES: dict[str, dict[Role, str]] = {"yolo": {"calib": "`train`", "eval": "`val`"}}
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Dataset:
         fingerprint: sha256 over ids, sizes and roles of the samples and the annotation files.
         format: See samples.Found.
         seed: Of the split and of the order of calibration.
+        folder: The data set as it was named; None where only one for calibration was.
         notes: Sentences worth telling.
     """
 
@@ -62,7 +66,33 @@ class Dataset:
     fingerprint: str
     format: str
     seed: int
+    folder: Path | None = None
     notes: tuple[str, ...] = ()
+
+    def missing(self, role: Role) -> tuple[str, str] | None:
+        """Say why no sample has a role: a reason without a full stop, and a remedy.
+
+        Returns:
+            None where some sample has it.
+        """
+        if any(sample.role == role for sample in self.samples):
+            return None
+        if self.folder is None:
+            return "only --calibration was given", "Give --data DIR."
+        remedy = "Give --calibration DIR" if role == "calib" else "Give more samples with --data"
+        if self.split == "role":
+            names = _ROLES.get(self.format, {"calib": "role=calib", "eval": "role=eval"})
+            other: Role = "eval" if role == "calib" else "calib"
+            count = sum(sample.role == other for sample in self.samples)
+            reason = f"no sample of {self.folder} has {names[role]} ({count} have {names[other]})"
+            return reason, f"{remedy}, or some of them {names[role]}."
+        if role == "calib":
+            each = " of each graph" if len(self.samples) > 1 else ""
+            return (
+                f"{self.folder} holds one sample{each}, which scores",
+                f"{remedy}, or more samples.",
+            )
+        return f"no sample of {self.folder} with a truth is left to score", f"{remedy}."
 
     def calibration(self, limit: int | None = None) -> tuple[Sample, ...]:
         """Return the samples that calibrate, in an order drawn by the seed.
@@ -73,12 +103,8 @@ class Dataset:
         Raises:
             BadInput: There are none.
         """
+        self._refuse_missing("calib", "calibrate")
         found = [sample for sample in self.samples if sample.role == "calib"]
-        if not found:
-            raise BadInput(
-                "The data set leaves no samples for calibration.",
-                hint="Give a folder of its own with --calibration.",
-            )
         return tuple(sorted(found, key=lambda sample: _rank(sample, self.seed)))[:limit]
 
     def evaluation(self) -> tuple[Sample, ...]:
@@ -87,12 +113,13 @@ class Dataset:
         Raises:
             BadInput: There are none.
         """
-        found = tuple(sample for sample in self.samples if sample.role == "eval")
-        if not found:
-            raise BadInput(
-                "The data set leaves no samples for scoring.", hint="Give more images with --data."
-            )
-        return found
+        self._refuse_missing("eval", "score")
+        return tuple(sample for sample in self.samples if sample.role == "eval")
+
+    def _refuse_missing(self, role: Role, use: str) -> None:
+        missing = self.missing(role)
+        if missing is not None:
+            raise BadInput(f"Nothing is left to {use} on: {missing[0]}.", hint=missing[1])
 
 
 def open_dataset(
@@ -105,8 +132,9 @@ def open_dataset(
     """Recognise a data set's format, read its truths, and settle what calibrates and what scores.
 
     Roles are the data set's own where it names them. With `calibration`, what is there calibrates
-    and the rest of `folder` scores. Else a quarter, drawn by the seed, calibrates. Samples without
-    a truth never score in a labelled data set.
+    and the rest of `folder` scores. Else a quarter, drawn by the seed, calibrates: of each graph's
+    inputs, where the model has several graphs, and first of what cannot score. Samples without a
+    truth never score in a labelled data set.
 
     Args:
         folder: The data set; None where only calibration is wanted.
@@ -116,7 +144,7 @@ def open_dataset(
 
     Raises:
         BadInput: No such folder, nothing in it for this task, an annotation that does not fit, or
-            images that would both calibrate and score.
+            images that would both calibrate and score, or a graph of the model without inputs.
     """
     if folder is None and calibration is None:
         raise BadInput("No data was given.", hint="Give --data DIR or --calibration DIR.")
@@ -129,7 +157,8 @@ def open_dataset(
         elif any(sample.role for sample in found.samples):
             samples, split = found.samples, "role"
         else:
-            samples, split = _drawn(found, seed), f"seeded {CALIBRATION_SHARE} seed {seed}"
+            samples, split = _drawn(found, card, seed), f"seeded {CALIBRATION_SHARE} seed {seed}"
+        _check_graphs(folder, found, card)
         parts.append((folder, found, samples))
     if calibration is not None:
         found = _read(calibration, card)
@@ -143,6 +172,7 @@ def open_dataset(
         fingerprint=_fingerprint(parts),
         format=parts[0][1].format,
         seed=seed,
+        folder=folder,
         notes=tuple(note for _, found, _ in parts for note in found.notes),
     )
 
@@ -201,12 +231,18 @@ def _read(folder: Path, card: ModelCard) -> Found:
     raise BadInput(f"The data folder {folder} {state}.", hint=f"For {card.task}: {expected}.")
 
 
-def _drawn(found: Found, seed: int) -> tuple[Sample, ...]:
+def _drawn(found: Found, card: ModelCard, seed: int) -> tuple[Sample, ...]:
     """Give a share, drawn by the seed, the role "calib", and the rest with a truth "eval"."""
-    count = len(found.samples)
-    share = max(1, round(count * CALIBRATION_SHARE)) if count > 1 else 0
-    ranked = sorted(found.samples, key=lambda sample: _rank(sample, seed))
-    chosen = {sample.id for sample in ranked[:share]}
+    graphs: dict[str, list[Sample]] = defaultdict(list)
+    for sample in found.samples:
+        graphs[_graph(sample, card)].append(sample)
+    chosen: set[str] = set()
+    for samples in graphs.values():
+        count = len(samples)
+        share = max(1, round(count * CALIBRATION_SHARE)) if count > 1 else 0
+        # A sample without a truth is good for nothing else where others have one.
+        ranked = sorted(samples, key=lambda one: (one.answer is not None, _rank(one, seed)))
+        chosen.update(sample.id for sample in ranked[:share])
     return tuple(
         sample.with_role(
             "calib"
@@ -217,6 +253,24 @@ def _drawn(found: Found, seed: int) -> tuple[Sample, ...]:
         )
         for sample in found.samples
     )
+
+
+def _graph(sample: Sample, card: ModelCard) -> str:
+    """Tell the inputs of one graph from another's; an image is the input of the only one."""
+    if sample.arrays is None:
+        return ""
+    # Before the export a card may name no graphs; arrays of other names are another graph's.
+    return sample.path.stem if card.graphs else " ".join(sorted(sample.arrays))
+
+
+def _check_graphs(folder: Path, found: Found, card: ModelCard) -> None:
+    """Refuse a graph without inputs: the model would be judged without having looked at it."""
+    for role in card.graphs if found.format == "npz" else ():
+        if not any(sample.path.stem == role for sample in found.samples):
+            raise BadInput(
+                f"{folder} holds no inputs of the graph {role!r}.",
+                hint=f"Put them into {role}.npz, by input name.",
+            )
 
 
 def _without_calibration(found: Found) -> tuple[Sample, ...]:

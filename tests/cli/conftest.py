@@ -295,7 +295,12 @@ def plan_document():
         seconds=112.0,
         size_bytes=3_700_000,
         cache_bytes=1_250_000,
-        notes=("int8 was left out: it needs real inputs to calibrate on (--data).",),
+        notes=(
+            (
+                "int8 was left out, there is nothing to calibrate it on: no data was given. "
+                "Give --data DIR or --calibration DIR."
+            ),
+        ),
     )
 
 
@@ -780,7 +785,12 @@ def documents():
             ),
             size_bytes=412_000,
             pictures=20,
-            notes=("int8 was left out: it needs real inputs to calibrate on (--data).",),
+            notes=(
+                (
+                    "int8 was left out, there is nothing to calibrate it on: no data was given. "
+                    "Give --data DIR or --calibration DIR."
+                ),
+            ),
         ),
         "diff": DiffDocument(
             before="a.bundle",

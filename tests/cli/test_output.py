@@ -97,8 +97,7 @@ def written_by(work, *, width=80, terminal=True):
     console = Console(file=stream, force_terminal=terminal, width=width, highlight=False)
     progress = OnTerminal(console) if terminal else Lines(console)
     work(progress)
-    if terminal:
-        progress.close()
+    progress.close()
     return stream.getvalue()
 
 
@@ -119,6 +118,36 @@ def test_without_a_terminal_there_is_one_line_a_stage():
         "edgekit: 1 of 3: export of digits: from the cache (ab), made yesterday.",
         "edgekit: 2 of 3: engine of digits: made for the first time.",
         "edgekit: One image was skipped.",
+    ]
+
+
+def test_a_long_loop_says_in_a_log_how_far_it_is():
+    """Nothing came between the first line of a calibration and its end, however long it took."""
+    stream, now = io.StringIO(), [0.0]
+    progress = Lines(Console(file=stream, width=80, highlight=False), clock=lambda: now[0])
+    progress.stage("calibration", Position(3, 9))
+    for _ in progress.track(range(100), "samples"):
+        now[0] += 1.0
+    first, *lines = stream.getvalue().splitlines()
+    assert first == "edgekit: 3 of 9: calibration"
+    assert [" ".join(line.split()[1:8]) for line in lines] == [
+        f"3 of 9: calibration: samples {done} of" for done in (30, 60, 90)
+    ]
+    assert "min left" in lines[0]
+
+
+def test_a_stage_without_a_loop_says_in_a_log_that_it_is_under_way():
+    stream, now = io.StringIO(), [0.0]
+    progress = Lines(Console(file=stream, width=80, highlight=False), clock=lambda: now[0])
+    progress.stage("engine")
+    for now[0] in (20.0, 31.0, 40.0):
+        progress.tell()
+    progress.close()
+    now[0] = 100.0
+    progress.tell()
+    assert stream.getvalue().splitlines() == [
+        "edgekit: engine",
+        "edgekit: engine: 31 s so far",
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 
 import msgspec
@@ -54,6 +55,28 @@ def test_quantize_writes_a_smaller_graph_that_still_answers(
     assert (document.quantized_share is not None) == (precision == "int8")
     assert bool(document.decisions) == (precision == "int8")
     valid(document, "quantize")
+
+
+def test_data_that_scores_wholly_leaves_int8_out_with_the_true_reason(
+    tmp_path, digits, digits_onnx
+):
+    """It said that int8 needs `--data`, and that none was given; it was."""
+    folder = tmp_path / "scoring"
+    shutil.copytree(digits, folder)
+    table = folder / "labels.csv"
+    table.write_text(table.read_text().replace(",calib", ",eval"))
+    asked = {"data": folder, "targets": ["onnxruntime:cpu"]}
+    plan = api.deploy("edgekit:digits", tmp_path / "b", dry_run=True, **asked)
+    (note,) = [note for note in plan.notes if "int8" in note]
+    assert "role=eval" in note
+    assert "--calibration" in note
+    with pytest.raises(BadInput, match=r"role=eval.*--calibration"):
+        api.deploy("edgekit:digits", tmp_path / "b", dry_run=True, **asked, precision=["int8"])
+    with pytest.raises(BadInput, match=r"role=eval.*--calibration"):
+        api.quantize(str(digits_onnx), tmp_path / "q.onnx", data=folder)
+    table.write_text(table.read_text().replace(",eval", ",calib"))
+    with pytest.raises(BadInput, match="role=calib"):
+        api.evaluate(str(digits_onnx), data=folder, target="onnxruntime:cpu")
 
 
 def test_quantizing_what_is_quantized_is_refused(tmp_path, digits, digits_onnx):

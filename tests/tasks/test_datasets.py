@@ -392,6 +392,82 @@ def test_no_role_is_filled_from_the_other(card, csv_set):
         data.calibration()
 
 
+def test_data_whose_rows_all_score_says_so_and_not_that_none_was_given(card, csv_set):
+    """Told `--data`, a user who had given it was told to give it."""
+    folder = csv_set([f"images/{i}.png,0,eval" for i in range(5)])
+    data = open_dataset(folder, card("classification", "a"))
+    reason, remedy = data.missing("calib")
+    assert str(folder) in reason
+    assert "5 have role=eval" in reason
+    assert "--calibration" in remedy
+    assert "role=calib" in remedy
+    assert data.missing("eval") is None
+
+
+def test_data_whose_rows_all_calibrate_says_so(card, csv_set):
+    folder = csv_set([f"images/{i}.png,0,calib" for i in range(5)])
+    data = open_dataset(folder, card("classification", "a"))
+    assert "5 have role=calib" in data.missing("eval")[0]
+    assert data.missing("calib") is None
+
+
+def test_one_sample_scores_and_calibrates_nothing(card, plain):
+    data = open_dataset(plain(1), card("detection"))
+    assert "one sample" in data.missing("calib")[0]
+    assert len(data.evaluation()) == 1
+
+
+def test_what_has_no_truth_calibrates_first(card, masks):
+    """One of three masks calibrated, while the image that cannot score did nothing."""
+    root = masks()
+    for seed in range(8):
+        data = open_dataset(root, card("segmentation", "ab"), seed=seed)
+        assert ids(data.calibration()) == ["images/3.jpg"]
+        assert len(data.evaluation()) == 3
+
+
+def graphs(card, *roles):
+    tensors = {"inputs": {"x": {"shape": ["n", 3]}}}
+    return card("raw", graphs=dict.fromkeys(roles, tensors))
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_quarter_of_each_graph_calibrates(card, tmp_path, named):
+    """Drawn over the whole folder, the quarter fell on one graph wholly for some seeds."""
+    np.savez(tmp_path / "encoder.npz", x=np.zeros((40, 3)))
+    np.savez(
+        tmp_path / "step.npz", **({"x": np.zeros((4, 3))} if named else {"h": np.ones((4, 3))})
+    )
+    made = graphs(card, "encoder", "step") if named else card("raw")
+    for seed in range(20):
+        data = open_dataset(tmp_path, made, seed=seed)
+        for role, count in (("encoder", 10), ("step", 1)):
+            own = [one for one in data.calibration() if one.path.stem == role]
+            assert len(own) == count
+
+
+def test_a_graph_without_inputs_is_refused_and_so_is_a_file_of_no_graph(card, tmp_path):
+    """A graph that the data left out was judged by nothing, and the whole passed."""
+    np.savez(tmp_path / "encoder.npz", x=np.zeros((8, 3)))
+    with pytest.raises(BadInput, match="'step'"):
+        open_dataset(tmp_path, graphs(card, "encoder", "step"))
+    np.savez(tmp_path / "stepp.npz", x=np.zeros((8, 3)))
+    with pytest.raises(BadInput, match=r"stepp\.npz.*'step'"):
+        open_dataset(tmp_path, graphs(card, "encoder", "step"))
+    np.savez(tmp_path / "stepp.npz", y=np.zeros((8, 3)))
+    (tmp_path / "stepp.npz").rename(tmp_path / "step.npz")
+    with pytest.raises(BadInput, match=r"step\.npz.*'y'"):
+        open_dataset(tmp_path, graphs(card, "encoder", "step"))
+
+
+def test_each_graph_may_have_one_sample_which_scores(card, tmp_path):
+    for role in ("encoder", "step"):
+        np.savez(tmp_path / f"{role}.npz", x=np.zeros((1, 3)))
+    data = open_dataset(tmp_path, graphs(card, "encoder", "step"))
+    assert "one sample of each graph" in data.missing("calib")[0]
+    assert len(data.evaluation()) == 2
+
+
 def test_the_fingerprint_moves_with_files_labels_and_roles(card, csv_set):
     rows = ["images/0.png,0,eval", "images/1.png,1,calib"]
     made = card("classification", "ab")

@@ -212,8 +212,18 @@ def examine_entry(
     return Findings(figures, worst, _quantized_share(variant), details, images)
 
 
-def judge_entry(plan: Plan, found: Findings, card: ModelCard, limits: Limits) -> Certificate:
-    """Judge what an entry did by the user's budget."""
+def judge_entry(
+    plan: Plan, found: Findings, card: ModelCard, limits: Limits, *, unscored: str = ""
+) -> Certificate:
+    """Judge what an entry did by the user's budget.
+
+    Args:
+        plan: The entry.
+        found: What it did.
+        card: The model's.
+        limits: The budget.
+        unscored: Why nothing was scored, where that is known.
+    """
     return certify(
         Entry(str(plan.target), plan.variant, plan.compute),
         found.figures,
@@ -223,6 +233,7 @@ def judge_entry(plan: Plan, found: Findings, card: ModelCard, limits: Limits) ->
         devices=(plan.target.device,),
         quantized_share=found.quantized_share,
         simulated=foreign_dialect(plan.variant, plan.probe),
+        unscored=unscored,
     )
 
 

@@ -17,15 +17,17 @@ from edgekit.jobs.running.golden import generated_pictures
 from edgekit.tasks.datasets import Dataset, open_dataset, readable
 from edgekit.tasks.images import read_image
 from edgekit.tasks.preprocess import image_input, preprocessor
-from edgekit.tasks.samples import Sample
+from edgekit.tasks.samples import Role, Sample
 
 __all__ = [
     "Data",
     "fit_batch",
     "generated_feeds",
     "golden_feeds",
+    "missing_inputs",
     "open_data",
     "roles",
+    "unscored",
 ]
 
 # Cases of each graph that are generated where there is no data, and that a bundle keeps.
@@ -51,11 +53,6 @@ class Data:
             one for one in self.dataset.samples if one.role == "eval" and one.arrays is None
         )
 
-    @property
-    def can_calibrate(self) -> bool:
-        """Whether there is something to calibrate on."""
-        return any(one.role == "calib" for one in self.dataset.samples)
-
     def feeds(self, limit: int) -> dict[str, list[Feeds]]:
         """Return the first inputs that score, by role; empty where there are none.
 
@@ -74,9 +71,11 @@ class Data:
         """
         made = self._made(self.dataset.calibration(), role, limit)
         if not made:
+            scores = self._made(self.dataset.samples, role, 1)
             raise BadInput(
-                f"The data set holds nothing to calibrate the graph {role!r} on.",
-                hint=f"Put its inputs into {role}.npz, by input name.",
+                f"Nothing is left to calibrate the graph {role!r} on: "
+                f"{'its one sample scores' if scores else 'the data lacks its inputs'}.",
+                hint=f"Put more of its inputs into {role}.npz, or give --calibration DIR.",
             )
         return made
 
@@ -106,6 +105,29 @@ class Data:
             for one in own
             if one.arrays is not None
         ]
+
+
+def missing_inputs(data: Data | None, use: Role) -> tuple[str, str] | None:
+    """Say why there is nothing to calibrate ("calib") or to score ("eval") on.
+
+    Returns:
+        A reason without a full stop, and a remedy; None where there is something.
+    """
+    if data is None:
+        remedy = "--data DIR or --calibration DIR" if use == "calib" else "--data DIR"
+        return "no data was given", f"Give {remedy}."
+    return data.dataset.missing(use)
+
+
+def unscored(data: Data | None) -> str:
+    """Say why no metric can be had of a data set, without a full stop; empty where one can."""
+    missing = missing_inputs(data, "eval")
+    if missing is not None:
+        return missing[0]
+    assert data is not None, "no data is something missing"
+    if not data.dataset.labelled:
+        return f"{data.dataset.folder} holds no labels"
+    return ""
 
 
 def open_data(
