@@ -6,7 +6,9 @@ import ctypes
 import json
 import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -17,6 +19,40 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "2")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# What .ci/system installs, where it can: what it is called, and arguments with which it ends with 0
+# where it can do what the tests ask of it. An ffmpeg may be built without an encoder of H.264.
+_RTSP_SERVER = """\
+import gi
+gi.require_version("GstRtspServer", "1.0")
+gi.require_version("Gst", "1.0")
+from gi.repository import Gst, GstRtspServer
+Gst.init(None)
+raise SystemExit(not all(map(Gst.ElementFactory.find, ("appsrc", "x264enc", "rtph264pay"))))
+"""
+_H264 = "-v error -f lavfi -i testsrc2=s=64x48:d=0.1 -c:v libx264 -f null -"
+INSTALLED: dict[str, tuple[str, tuple[str, ...]]] = {
+    "ffmpeg": ("ffmpeg with an encoder of H.264", tuple(_H264.split())),
+    "chromium": ("chromium", ()),
+    "chromedriver": ("chromedriver", ()),
+    "Xvfb": ("Xvfb", ()),
+    "xdotool": ("xdotool", ()),
+    "/usr/bin/python3": ("RTSP server of GStreamer", ("-c", _RTSP_SERVER)),
+}
+
+
+def _nothing_bare(event: str, arguments: tuple) -> None:
+    """A test asks `tool` for a program: by its bare name alone it fails where there is none."""
+    if event != "subprocess.Popen" or os.sep in (program := os.fsdecode(arguments[0])):
+        return
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_code.co_filename == subprocess.__file__:
+        frame = frame.f_back
+    by = Path(frame.f_code.co_filename)
+    assert ROOT / "tests" not in by.parents, f"{by} starts {program!r} without asking `tool` for it"
+
+
+sys.addaudithook(_nothing_bare)
 
 
 def _realdata_folder() -> Path:
@@ -73,6 +109,65 @@ def realdata() -> Path:
     if not (folder / "manifest.json").is_file():
         pytest.skip(f"no real data in {folder}; set EDGEKIT_REALDATA")
     return folder
+
+
+def _why_not(name: str, path: str | None) -> str:
+    """Why a program cannot be used here; empty where it can."""
+    called, able = INSTALLED.get(name, (name, ()))
+    if path is not None:
+        # Nothing of the virtual environment may reach the system's Python.
+        outside = {"PATH": os.defpath, "HOME": "/tmp"}
+        if (
+            not able
+            or not subprocess.run([path, *able], capture_output=True, env=outside).returncode
+        ):
+            return ""
+    return f"no {called} on this machine" + "; .ci/system installs it" * (name in INSTALLED)
+
+
+@pytest.fixture(scope="session")
+def tool() -> Callable[..., str]:
+    """A function of a program's names: its path; where there is none of them, the test is skipped.
+
+    It is the one way to a program that does not come with Python.
+    """
+    known: dict[str, tuple[str | None, str]] = {}
+
+    def find(name: str, *others: str) -> str:
+        if name not in known:
+            path = next(filter(None, map(shutil.which, (name, *others))), None)
+            known[name] = path, _why_not(name, path)
+        path, reason = known[name]
+        if path is None or reason:
+            pytest.skip(reason)
+        return path
+
+    return find
+
+
+@pytest.fixture
+def mounted(tool) -> Iterator[Callable[..., Path]]:
+    """A function of a folder and of mount's arguments: mounts there; at the end it is undone."""
+    mount, umount = tool("mount"), tool("umount")
+    places: list[Path] = []
+
+    def mounts(place: Path, *arguments: str) -> Path:
+        place.mkdir(exist_ok=True)
+        ended = subprocess.run([mount, *arguments, place], capture_output=True, text=True)
+        if ended.returncode:
+            pytest.skip(f"nothing can be mounted here: {ended.stderr.strip()}")
+        places.append(place)
+        return place
+
+    yield mounts
+    for place in reversed(places):
+        subprocess.run([umount, place], check=True)
+
+
+@pytest.fixture
+def small_disk(mounted, tmp_path) -> Callable[[str], Path]:
+    """A function of a size, as "64k": an empty disk of that size in the test's folder."""
+    return lambda size: mounted(tmp_path / "disk", "-t", "tmpfs", "-o", f"size={size}", "tmpfs")
 
 
 @pytest.fixture(scope="session")
@@ -184,13 +279,10 @@ class Browser:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
+def browser(tool, tmp_path_factory):
     """A Chromium for the tests of one module; skips where there is none."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    chromedriver = shutil.which("chromedriver")
-    if chromium is None or chromedriver is None:
-        pytest.skip("no chromium and chromedriver on this machine; .ci/system installs them")
+    programs = tool("chromium", "chromium-browser"), tool("chromedriver")
     pytest.importorskip("selenium")
-    opened = Browser(chromium, chromedriver, tmp_path_factory.mktemp("profile"))
+    opened = Browser(*programs, tmp_path_factory.mktemp("profile"))
     yield opened
     opened.driver.quit()

@@ -8,7 +8,6 @@ import pty
 import re
 import resource
 import select
-import shutil
 import subprocess
 import sys
 import time
@@ -166,10 +165,6 @@ def test_another_shell_is_refused_with_those_that_are_known(invoke):
     assert all(shell in outcome.stderr for shell in SHELLS)
 
 
-def needs(shell):
-    return pytest.mark.skipif(shutil.which(shell) is None, reason=f"{shell} is not installed here")
-
-
 def typed(home, command, setup, line, *, seconds=20.0):
     """Type a line and Tab into a shell on a terminal; return what then stands on the line.
 
@@ -222,35 +217,31 @@ LINES = [
 ]
 
 
-@needs("bash")
 @pytest.mark.parametrize(("line", "expected"), LINES)
-def test_bash_completes(home, line, expected):
-    command = ["bash", "--norc", "--noprofile", "-i"]
+def test_bash_completes(tool, home, line, expected):
+    command = [tool("bash"), "--norc", "--noprofile", "-i"]
     assert typed(home, command, "source ./edgekit.bash; PS1='> '", line) == expected
 
 
-@needs("zsh")
 @pytest.mark.parametrize(("line", "expected"), LINES)
-def test_zsh_completes(home, line, expected):
+def test_zsh_completes(tool, home, line, expected):
     setup = "autoload -U compinit; compinit -u; source ./edgekit.zsh; bindkey -e; PS1='> '"
-    assert typed(home, ["zsh", "-f", "-i"], setup, line) == expected
+    assert typed(home, [tool("zsh"), "-f", "-i"], setup, line) == expected
 
 
-@needs("fish")
 @pytest.mark.parametrize(("line", "expected"), LINES)
-def test_fish_completes(home, line, expected):
+def test_fish_completes(tool, home, line, expected):
     ended = subprocess.run(
-        ["fish", "--no-config", "-c", f"source ./edgekit.fish; complete -C '{line}'"],
+        [tool("fish"), "--no-config", "-c", f"source ./edgekit.fish; complete -C '{line}'"],
         cwd=home, env=environment(home), capture_output=True, text=True, check=True,
     )  # fmt: skip
     found = [one.partition("\t")[0] for one in ended.stdout.splitlines()]
     assert expected.split()[-1] in found
 
 
-@needs("fish")
-def test_fish_shows_what_commands_do(home):
+def test_fish_shows_what_commands_do(tool, home):
     ended = subprocess.run(
-        ["fish", "--no-config", "-c", "source ./edgekit.fish; complete -C 'edgekit '"],
+        [tool("fish"), "--no-config", "-c", "source ./edgekit.fish; complete -C 'edgekit '"],
         cwd=home, env=environment(home), capture_output=True, text=True, check=True,
     )  # fmt: skip
     found = dict(one.split("\t") for one in ended.stdout.splitlines())

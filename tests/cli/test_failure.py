@@ -89,13 +89,13 @@ def test_json_after_a_double_dash_is_an_argument(invoke, answer, samples):
     assert (outcome.status, outcome.stdout) == (2, "")
 
 
-def test_a_reader_that_leaves_early_gets_no_complaint():
+def test_a_reader_that_leaves_early_gets_no_complaint(tool):
     command = f"{sys.executable} -m edgekit --help | true"
-    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    ended = subprocess.run([tool("bash"), "-c", command], capture_output=True, text=True)
     assert ended.stderr == ""
 
 
-def test_a_result_whose_reader_left_keeps_its_status():
+def test_a_result_whose_reader_left_keeps_its_status(tool):
     program = (
         "import sys\n"
         "from edgekit import api\n"
@@ -108,7 +108,7 @@ def test_a_result_whose_reader_left_keeps_its_status():
     for options in ("", "--json"):
         command = f'set -o pipefail; {sys.executable} -c "$PROGRAM" {options} | true'
         ended = subprocess.run(
-            ["bash", "-c", command], capture_output=True, text=True, env={"PROGRAM": program}
+            [tool("bash"), "-c", command], capture_output=True, text=True, env={"PROGRAM": program}
         )
         assert (ended.stderr, ended.returncode) == ("", 1)
 

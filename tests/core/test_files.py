@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
-
 import pytest
 
 from edgekit.core.errors import BadInput, Unwritable
@@ -71,21 +68,11 @@ def test_a_failed_folder_keeps_the_old_one(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
-@pytest.fixture
-def tiny_disk(tmp_path: Path):
-    mount = tmp_path / "disk"
-    mount.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount)]
-    if subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("mounting a small tmpfs needs root")
-    yield mount
-    subprocess.run(["umount", str(mount)], check=True)
-
-
-def test_a_full_disk_is_one_sentence_and_leaves_nothing(tiny_disk):
-    with pytest.raises(BadInput, match="no space left"), atomic_path(tiny_disk / "big") as file:
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(small_disk):
+    disk = small_disk("1m")
+    with pytest.raises(BadInput, match="no space left"), atomic_path(disk / "big") as file:
         file.write_bytes(bytes(2 << 20))
-    assert list(tiny_disk.iterdir()) == []
+    assert list(disk.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path):
@@ -98,15 +85,10 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path):
             refuse_unwritable(tmp_path / name / "sub" / "bundle")
 
 
-def test_a_read_only_disk_is_refused_before_the_work(tmp_path):
-    command = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(tmp_path)]
-    if subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("mounting needs root")
-    try:
-        with pytest.raises(Unwritable, match=f"{tmp_path} is read-only"):
-            refuse_unwritable(tmp_path / "bundle")
-    finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
+def test_a_read_only_disk_is_refused_before_the_work(mounted, tmp_path):
+    mounted(tmp_path, "-t", "tmpfs", "-o", "ro", "tmpfs")
+    with pytest.raises(Unwritable, match=f"{tmp_path} is read-only"):
+        refuse_unwritable(tmp_path / "bundle")
 
 
 def test_sha256_of_a_known_text(tmp_path):

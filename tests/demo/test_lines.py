@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -128,25 +127,17 @@ def test_with_every_frame_no_line_is_missing(meter, view_of, plain, tmp_path):
     assert [line["frame"] for line in lines_of(path)] == list(range(3000))
 
 
-def test_a_full_disk_is_one_sentence_and_leaves_whole_lines(tmp_path, meter, view_of, plain):
-    mount = tmp_path / "disk"
-    mount.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(mount)]
-    if subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("mounting a small tmpfs needs root")
-    try:
-        path = mount / "found.jsonl"
-        made = Lines(str(path), meter, every=True)
-        for number in range(1000):
-            made.show(view_of(plain(0, (2, 2)), number))
-        made.close()
-        assert len(meter.notes) == 1
-        assert f"{path} ended early: no space left on device." in meter.notes[0]
-        frames = [line["frame"] for line in lines_of(path)]
-        assert frames == list(range(len(frames)))
-        assert len(frames) > 100
-    finally:
-        subprocess.run(["umount", str(mount)], check=True)
+def test_a_full_disk_is_one_sentence_and_leaves_whole_lines(small_disk, meter, view_of, plain):
+    path = small_disk("64k") / "found.jsonl"
+    made = Lines(str(path), meter, every=True)
+    for number in range(1000):
+        made.show(view_of(plain(0, (2, 2)), number))
+    made.close()
+    assert len(meter.notes) == 1
+    assert f"{path} ended early: no space left on device." in meter.notes[0]
+    frames = [line["frame"] for line in lines_of(path)]
+    assert frames == list(range(len(frames)))
+    assert len(frames) > 100
 
 
 def test_what_cannot_be_written_is_said_before_anything_starts(tmp_path, meter):

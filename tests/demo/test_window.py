@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -95,24 +94,12 @@ PROGRAM = textwrap.dedent("""
 
 
 @pytest.fixture(scope="module")
-def display():
+def display(tool):
     """A display of the tests' own, 1000 by 700 pixels."""
     pytest.importorskip("PIL.ImageGrab", reason="no Pillow on this machine")
-    for tool in ("Xvfb", "xdotool"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"no {tool} on this machine")
+    command = [tool("Xvfb"), "-screen", "0", "1000x700x24", "-noreset", "-nolisten", "tcp"]
     reading, writing = os.pipe()
-    command = [
-        "Xvfb",
-        "-displayfd",
-        str(writing),
-        "-screen",
-        "0",
-        "1000x700x24",
-        "-noreset",
-        "-nolisten",
-        "tcp",
-    ]
+    command += ["-displayfd", str(writing)]
     server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
     os.close(writing)
     with os.fdopen(reading) as line:
@@ -127,7 +114,8 @@ def display():
 class Demo:
     """The program in a window of its own."""
 
-    def __init__(self, display, folder, size=(360, 640)):
+    def __init__(self, tool, display, folder, size=(360, 640)):
+        self.program = tool("xdotool")
         self.display = display
         self.environment = {**os.environ, "DISPLAY": display}
         self.environment.pop("WAYLAND_DISPLAY", None)
@@ -142,7 +130,7 @@ class Demo:
         assert self.process.stdout.readline() == "shown\n", self.process.stderr.read()
 
     def xdotool(self, *words):
-        command = ["xdotool", *words]
+        command = [self.program, *words]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
@@ -183,8 +171,8 @@ class Demo:
 
 
 @pytest.fixture
-def demo(display, tmp_path):
-    made = Demo(display, tmp_path)
+def demo(tool, display, tmp_path):
+    made = Demo(tool, display, tmp_path)
     yield made
     with suppress(OSError):
         made.process.kill()
@@ -260,8 +248,8 @@ def test_the_closing_cross_ends_the_demo(demo):
     demo.end()
 
 
-def test_a_frame_larger_than_the_display_is_made_small_and_keeps_its_shape(display, tmp_path):
-    demo = Demo(display, tmp_path, (2160, 3840))
+def test_a_frame_larger_than_the_display_is_made_small_and_keeps_its_shape(tool, display, tmp_path):
+    demo = Demo(tool, display, tmp_path, (2160, 3840))
     try:
         demo.until(is_green)
         demo.xdotool("windowsize", demo.window, "600", "600")
@@ -278,12 +266,12 @@ def test_a_frame_larger_than_the_display_is_made_small_and_keeps_its_shape(displ
 
 
 @pytest.mark.slow
-def test_on_a_busy_machine_every_window_is_painted(display, tmp_path):
+def test_on_a_busy_machine_every_window_is_painted(tool, display, tmp_path):
     # Where libX11 takes events that Qt waits for, every second window stays black here.
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
     try:
         for _ in range(12):
-            demo = Demo(display, tmp_path)
+            demo = Demo(tool, display, tmp_path)
             demo.until(is_green)
             demo.press("q")
             demo.end()

@@ -15,7 +15,7 @@ from page_walk import environment, walk
 
 
 @pytest.fixture(scope="session")
-def followed(tmp_path_factory):
+def followed(tool, tmp_path_factory):
     """A function of a page's name: follow the page, and return the folder that it was done in.
 
     One cache serves all pages: what two of them make is made once. A page that continues another
@@ -30,7 +30,7 @@ def followed(tmp_path_factory):
             folder = tmp_path_factory.mktemp("page")
             if page.continues:
                 shutil.copytree(follow(page.continues), folder, dirs_exist_ok=True)
-            walk(page, folder, surroundings)
+            walk(page, folder, surroundings, tool)
             done[name] = folder
         return done[name]
 

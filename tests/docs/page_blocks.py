@@ -65,6 +65,14 @@ class Block:
         active = self.language in ("bash", "console", "python") or bool(self.file)
         return active and not self.not_run
 
+    @property
+    def programs(self) -> set[str]:
+        """The programs that its commands start, settings before them left out."""
+        if self.language not in ("bash", "console"):
+            return set()
+        words = [command.split() for command, _ in self.commands()]
+        return {next(word for word in line if "=" not in word) for line in words}
+
     def commands(self) -> list[tuple[str, str]]:
         """Every command of a bash or console block with the output that is printed below it."""
         found: list[tuple[str, str]] = []

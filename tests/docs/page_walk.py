@@ -6,12 +6,19 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from page_blocks import Block, Page
 
-__all__ = ["environment", "walk"]
+__all__ = ["COMMON", "OTHER", "environment", "walk"]
 
+# What every machine with edgekit has, and what a page may start besides.
+COMMON = frozenset({"cp", "echo", "edgekit", "export", "pip", "python"})
+OTHER = frozenset({"ssh-keygen"})
+
+_Run = Callable[[str], subprocess.CompletedProcess[str]]
 _MEASURING = re.compile(r"^(\s*)edgekit (deploy|bench)\b", re.MULTILINE)
 _WORD = re.compile(r"[A-Za-z][\w-]{2,}")
 
@@ -27,16 +34,21 @@ def environment(cache: Path) -> dict[str, str]:
     }
 
 
-def walk(page: Page, folder: Path, surroundings: dict[str, str]) -> None:
-    """Follow a page in a folder.
+def walk(
+    page: Page, folder: Path, surroundings: dict[str, str], tool: Callable[[str], str]
+) -> None:
+    """Follow a page in a folder; `tool` is asked for what not every machine has.
 
     Raises:
         AssertionError: A command ends with another status than the page lets expect, shows a
             traceback, or does not print what the page says.
     """
+    run = partial(_run, tool("bash"), folder, surroundings)
     for block in page.blocks:
         if not block.runs:
             continue
+        for name in block.programs & OTHER:
+            tool(name)
         if block.file:
             file = folder / block.file
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -44,11 +56,11 @@ def walk(page: Page, folder: Path, surroundings: dict[str, str]) -> None:
         elif block.language == "python":
             program = folder / f"block_{block.line}.py"
             program.write_text(block.text, encoding="utf-8")
-            _succeed(block, f"python {program.name}", folder, surroundings)
+            _succeed(block, f"python {program.name}", run)
         elif block.language == "bash":
-            _succeed(block, block.text, folder, surroundings)
+            _succeed(block, block.text, run)
         else:
-            _transcript(block, folder, surroundings)
+            _transcript(block, run)
 
 
 def _quicker(script: str) -> str:
@@ -57,10 +69,10 @@ def _quicker(script: str) -> str:
 
 
 def _run(
-    script: str, folder: Path, surroundings: dict[str, str]
+    bash: str, folder: Path, surroundings: dict[str, str], script: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", _quicker(script)],
+        [bash, "-euo", "pipefail", "-c", _quicker(script)],
         cwd=folder,
         env=surroundings,
         stdin=subprocess.DEVNULL,
@@ -69,14 +81,14 @@ def _run(
     )
 
 
-def _succeed(block: Block, script: str, folder: Path, surroundings: dict[str, str]) -> None:
-    ended = _run(script, folder, surroundings)
+def _succeed(block: Block, script: str, run: _Run) -> None:
+    ended = run(script)
     said = f"{block.where}\n{script}\n{ended.stdout}\n{ended.stderr}"
     assert ended.returncode == 0, said
     assert "Traceback" not in ended.stderr, said
 
 
-def _transcript(block: Block, folder: Path, surroundings: dict[str, str]) -> None:
+def _transcript(block: Block, run: _Run) -> None:
     """Run the commands of a transcript; `echo $?` behind one says with what status it ends."""
     commands = block.commands()
     for at, (command, printed) in enumerate(commands):
@@ -85,7 +97,7 @@ def _transcript(block: Block, folder: Path, surroundings: dict[str, str]) -> Non
         expected = 0
         if at + 1 < len(commands) and commands[at + 1][0] == "echo $?":
             expected = int(commands[at + 1][1])
-        ended = _run(command, folder, surroundings)
+        ended = run(command)
         output = ended.stdout + ended.stderr
         assert ended.returncode == expected, f"{block.where}\n{command}\n{output}"
         assert "Traceback" not in ended.stderr, f"{block.where}\n{command}\n{output}"

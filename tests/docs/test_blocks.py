@@ -9,6 +9,7 @@ import pytest
 import yaml
 from page_blocks import PAGES
 from page_synopsis import known_options, problems
+from page_walk import COMMON, OTHER
 
 LANGUAGES = ("bash", "console", "json", "python", "text", "toml", "yaml")
 # Pages that the site generator fills; all others are plain Markdown.
@@ -41,6 +42,12 @@ def test_a_block_says_what_it_is(block):
         f"{block.where}: a fence with one of {', '.join(LANGUAGES)}, please; "
         "what is indented or has no label is not run by the tests."
     )
+
+
+def test_a_page_starts_known_programs_alone():
+    # What a machine may lack is asked for before the page is followed.
+    started = set().union(*(block.programs for block in BLOCKS if block.runs))
+    assert started - COMMON == OTHER
 
 
 def test_what_is_not_run_has_a_known_reason_and_is_counted():

@@ -202,45 +202,33 @@ def test_a_gpu_that_is_not_there(digits_onnx):
     refused(edgekit("compile", digits_onnx, "--target", "onnxruntime:cuda:0"), 3, "cuda")
 
 
-def test_a_full_disk(digits_onnx, tmp_path):
-    mount = tmp_path / "disk"
-    mount.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(mount)]
-    if subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("mounting a small tmpfs needs root")
-    try:
-        result = edgekit("export", digits_onnx, "-o", mount / "model.onnx")
-        refused(result, 2, "no space left")
-        assert list(mount.iterdir()) == []
-        result = edgekit("data", "digits", "-o", mount / "digits")
-        refused(result, 2, str(mount))
-        assert list(mount.iterdir()) == []
-    finally:
-        subprocess.run(["umount", str(mount)], check=True)
+def test_a_full_disk(digits_onnx, small_disk):
+    disk = small_disk("64k")
+    result = edgekit("export", digits_onnx, "-o", disk / "model.onnx")
+    refused(result, 2, "no space left")
+    assert list(disk.iterdir()) == []
+    result = edgekit("data", "digits", "-o", disk / "digits")
+    refused(result, 2, str(disk))
+    assert list(disk.iterdir()) == []
 
 
-def test_a_full_cache_ends_a_deployment_which_goes_on_where_there_is_room(digits, tmp_path):
+def test_a_full_cache_ends_a_deployment_which_goes_on_where_there_is_room(
+    digits, tmp_path, tool, small_disk
+):
     """The engine has no room: that is no fault of the entry, and nothing that was made is lost."""
-    cache = tmp_path / "cache"
-    cache.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=450k", "tmpfs", str(cache)]
-    if subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("mounting a small tmpfs needs root")
+    cache = small_disk("450k")
     deploy = ("deploy", "edgekit:digits", "--data", digits, "--target", "onnxruntime:cpu")
     options = ("--precision", "fp32", "--time", "0.2", "-o", tmp_path / "bundle", "--json")
-    try:
-        result = edgekit(*deploy, *options, "--quiet", EDGEKIT_CACHE=str(cache))
-        assert result.returncode == 2, result.stdout
-        said = json.loads(result.stdout)["message"]
-        assert said == f"The cache {cache} cannot be written: no space left on device."
-        assert not (tmp_path / "bundle").exists()
-        subprocess.run(["mount", "-o", "remount,size=5m", str(cache)], check=True)
-        result = edgekit(*deploy, *options, EDGEKIT_CACHE=str(cache))
-        assert result.returncode == 0, result.stderr
-        found = {stage["stage"]: stage["hit"] for stage in json.loads(result.stdout)["stages"]}
-        assert (found["export"], found["reference"], found["engine"]) == (True, True, False)
-    finally:
-        subprocess.run(["umount", str(cache)], check=True)
+    result = edgekit(*deploy, *options, "--quiet", EDGEKIT_CACHE=str(cache))
+    assert result.returncode == 2, result.stdout
+    said = json.loads(result.stdout)["message"]
+    assert said == f"The cache {cache} cannot be written: no space left on device."
+    assert not (tmp_path / "bundle").exists()
+    subprocess.run([tool("mount"), "-o", "remount,size=5m", str(cache)], check=True)
+    result = edgekit(*deploy, *options, EDGEKIT_CACHE=str(cache))
+    assert result.returncode == 0, result.stderr
+    found = {stage["stage"]: stage["hit"] for stage in json.loads(result.stdout)["stages"]}
+    assert (found["export"], found["reference"], found["engine"]) == (True, True, False)
 
 
 def test_a_path_that_cannot_be_written(digits_onnx, tmp_path):

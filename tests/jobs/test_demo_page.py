@@ -51,7 +51,7 @@ class Address:
 
 
 @pytest.fixture(scope="module")
-def page(shapes_onnx):
+def page(browser, shapes_onnx):
     """The address of a demo of generated scenes that runs in a child."""
     pytest.importorskip("aiohttp")
     command = [sys.executable, "-m", "edgekit", "demo", str(shapes_onnx), "--display", "web"]

@@ -61,13 +61,12 @@ def test_what_cannot_be_baked_is_refused_before_any_work(tmp_path, digits):
     assert "preprocess" in caught.value.hint
 
 
-def test_a_signed_deployment_is_known_by_its_key(tmp_path):
+def test_a_signed_deployment_is_known_by_its_key(tool, tmp_path):
     key = tmp_path / "key"
-    subprocess.run(
-        ["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True, timeout=60
-    )
+    openssl = tool("openssl")
+    subprocess.run([openssl, "genpkey", "-algorithm", "ed25519", "-out", key], check=True)
     public = tmp_path / "key.pub"
-    subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-out", public], check=True)
+    subprocess.run([openssl, "pkey", "-in", key, "-pubout", "-out", public], check=True)
     bundle = tmp_path / "bundle"
     api.deploy("edgekit:digits", bundle, targets=(ORT,), precision=("fp32",), time=0.2, sign=key)
     document = api.verify(bundle, require_signature=public)

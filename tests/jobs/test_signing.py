@@ -227,12 +227,11 @@ def test_only_a_bundle_is_signed(tmp_path, keys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_keys_and_signatures_are_those_of_openssl(copy, tmp_path):
-    if shutil.which("openssl") is None:
-        pytest.skip("there is no openssl here")
+def test_keys_and_signatures_are_those_of_openssl(tool, copy, tmp_path):
+    program = tool("openssl")
 
     def openssl(*arguments):
-        return subprocess.run(["openssl", *map(str, arguments)], capture_output=True, cwd=tmp_path)
+        return subprocess.run([program, *map(str, arguments)], capture_output=True, cwd=tmp_path)
 
     made = openssl("genpkey", "-algorithm", "ed25519", "-out", "key.pem")
     assert made.returncode == 0, made.stderr
@@ -244,10 +243,8 @@ def test_keys_and_signatures_are_those_of_openssl(copy, tmp_path):
     assert b"Verified Successfully" in checked.stdout, checked.stderr
 
 
-def test_keys_are_those_of_ssh_keygen(copy, tmp_path):
-    if shutil.which("ssh-keygen") is None:
-        pytest.skip("there is no ssh-keygen here")
-    made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"]
+def test_keys_are_those_of_ssh_keygen(tool, copy, tmp_path):
+    made = [tool("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"]
     subprocess.run(made, check=True)
     sign_bundle(copy, tmp_path / "key")
     assert check_signature(copy, tmp_path / "key.pub").state == "valid"

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -241,20 +240,6 @@ def test_ctrl_c_in_turns_keeps_the_figures_so_far(tmp_path):
     assert entry.stopped_by in ("", "interval")
 
 
-@pytest.fixture
-def small_disk(tmp_path) -> Iterator[Path]:
-    """A disk of 1 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("only root can mount a small disk")
-    yield place
-    subprocess.run(["umount", place], check=True)
-
-
 class Notes(Silent):
     def __init__(self):
         self.notes = []
@@ -264,14 +249,15 @@ class Notes(Silent):
 
 
 def test_a_disk_that_fills_during_a_sweep_is_one_sentence_and_loses_nothing(tmp_path, small_disk):
+    disk = small_disk("1m")
     model = null_graph(tmp_path / "m.onnx", delay_ms=1)
-    out = small_disk / "out"
+    out = disk / "out"
 
     class Filling(Notes):
         def stage(self, name, position=None):
             if position is not None and position.number == 3:
                 with pytest.raises(OSError, match="No space"):
-                    (small_disk / "filler").write_bytes(os.urandom(2 << 20))
+                    (disk / "filler").write_bytes(os.urandom(2 << 20))
 
     notes = Filling()
     with pytest.raises(Unwritable) as caught:
@@ -281,7 +267,7 @@ def test_a_disk_that_fills_during_a_sweep_is_one_sentence_and_loses_nothing(tmp_
     # The third cell could not be written, so it was told.
     (told,) = [note for note in notes.notes if note.startswith("Not written: ")]
     assert json.loads(told.removeprefix("Not written: "))["batch"] == 3
-    (small_disk / "filler").unlink()
+    (disk / "filler").unlink()
     assert [entry.batch for entry in sweep(model, out, resume=True).entries] == [1, 2, 3]
 
 

@@ -74,23 +74,6 @@ def checks(document):
     return [set(entry.checks) for entry in document.entries]
 
 
-@pytest.fixture
-def mounted(tmp_path):
-    """A function that mounts; what it mounted goes at the end."""
-    places = []
-
-    def mount(place, *arguments):
-        place.mkdir(exist_ok=True)
-        if subprocess.run(["mount", *arguments, place], capture_output=True).returncode:
-            pytest.skip("mounting needs root")
-        places.append(place)
-        return place
-
-    yield mount
-    for place in reversed(places):
-        subprocess.run(["umount", place], check=True)
-
-
 # What is sound.
 
 
@@ -109,11 +92,11 @@ def test_a_sound_bundle_passes(deployed):
 
 
 @pytest.mark.parametrize("trust_engine", [False, True])
-def test_a_bundle_on_a_read_only_disk_passes(deployed, tmp_path, mounted, trust_engine):
+def test_a_bundle_on_a_read_only_disk_passes(deployed, tmp_path, tool, mounted, trust_engine):
     _, bundle = deployed
     place = mounted(tmp_path / "disk", "--bind", "-o", "ro", bundle)
     # Older kernels take the flag of a bind mount only the second time.
-    subprocess.run(["mount", "-o", "remount,bind,ro", place], check=True)
+    subprocess.run([tool("mount"), "-o", "remount,bind,ro", place], check=True)
     with pytest.raises(OSError, match="Read-only"):
         (place / "x").write_text("")
     assert api.verify(place, trust_engine=trust_engine).verdict == "PASS"

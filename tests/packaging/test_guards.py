@@ -23,6 +23,18 @@ def lint_imports(tree):
     )
 
 
+def test_a_test_that_starts_a_program_by_its_bare_name_fails_everywhere():
+    # It would pass where the program is, and fail on a stranger's machine.
+    with pytest.raises(AssertionError, match="starts 'true' without asking `tool`"):
+        subprocess.run(["true"], check=True)
+
+
+def test_a_program_that_is_not_here_skips_its_test_and_is_named(tool):
+    with pytest.raises(pytest.skip.Exception, match="no an-unheard-of-program on this machine"):
+        tool("an-unheard-of-program")
+    assert tool("an-unheard-of-program-too", sys.executable) == sys.executable
+
+
 def test_the_layers_hold(tree):
     ended = lint_imports(tree)
     assert ended.returncode == 0, ended.stdout

@@ -6,7 +6,6 @@ The release lines and device trees are those that users of the boards have publi
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -66,11 +65,10 @@ def set_up(root, tmp_path):
 
 
 @no_board
-@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
-def test_a_machine_that_is_no_jetson_is_told_so_by_make(root, tmp_path):
+def test_a_machine_that_is_no_jetson_is_told_so_by_make(tool, root, tmp_path):
     ended = subprocess.run(
         [
-            "make",
+            tool("make"),
             "--no-print-directory",
             "jetson",
             f"PYTHON={sys.executable}",

@@ -91,11 +91,11 @@ def test_the_links_are_links_and_lead_to_the_folders(root, name):
     assert link.readlink().as_posix() == f"../{name}"
 
 
-def test_the_links_are_committed_as_links(root):
+def test_the_links_are_committed_as_links(tool, root):
     if not (root / ".git").exists():
         pytest.skip("no git repository around this tree")
     listed = subprocess.run(
-        ["git", "-c", "safe.directory=*", "ls-files", "-s", "edgekit"],
+        [tool("git"), "-c", "safe.directory=*", "ls-files", "-s", "edgekit"],
         cwd=root,
         capture_output=True,
         text=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import signal
 import socket
 import subprocess
@@ -189,16 +188,15 @@ def processes():
 
 
 @pytest.fixture
-def http_stream(processes, free_port):
+def http_stream(tool, processes, free_port):
     """Serve a moving test picture over HTTP by ffmpeg, to one client; gives process and address."""
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("no ffmpeg on this machine; .ci/system installs it")
+    ffmpeg = tool("ffmpeg")
 
     def serve(*, seconds=60.0, form="mpegts", codec="libx264", rate=20, size="160x120"):
         port = free_port()
         coding = ["-tune", "zerolatency", "-g", "10"] if codec == "libx264" else []
         process = processes(
-            *("ffmpeg", "-hide_banner", "-loglevel", "quiet", "-re", "-f", "lavfi"),
+            *(ffmpeg, "-hide_banner", "-loglevel", "quiet", "-re", "-f", "lavfi"),
             *("-i", f"testsrc2=s={size}:r={rate}", "-t", str(seconds), "-c:v", codec, *coding),
             *("-f", form, "-listen", "1", f"http://127.0.0.1:{port}/stream"),
         )
@@ -217,7 +215,8 @@ def _until_listening(port):
 class RtspServer:
     """A real server in a child process, that can be frozen, continued, killed, started again."""
 
-    def __init__(self, processes):
+    def __init__(self, python, processes):
+        self._python = python
         self._processes = processes
         self.port = 0
         self.process = None
@@ -226,7 +225,7 @@ class RtspServer:
         script = Path(__file__).parent / "rtsp_server.py"
         # The system's Python has the bindings: nothing of the virtual environment may reach it.
         self.process = self._processes(
-            *("/usr/bin/python3", str(script), str(self.port), str(width), str(height)),
+            *(self._python, str(script), str(self.port), str(width), str(height)),
             stdout=subprocess.PIPE,
             env={"PATH": "/usr/bin:/bin", "HOME": "/tmp"},
         )
@@ -250,35 +249,10 @@ class RtspServer:
         self.process.wait(10)
 
 
-@pytest.fixture(scope="session")
-def _rtsp_reason():
-    """Why no RTSP server can be started here; empty where one can."""
-    if not Path("/usr/bin/python3").exists():
-        return "no /usr/bin/python3 for the RTSP server"
-    check = (
-        "import gi; gi.require_version('GstRtspServer', '1.0'); gi.require_version('Gst', '1.0');"
-        "from gi.repository import Gst, GstRtspServer; Gst.init(None);"
-        "missing = [n for n in ('appsrc', 'x264enc', 'rtph264pay') if not"
-        " Gst.ElementFactory.find(n)]; raise SystemExit(', '.join(missing) or None)"
-    )
-    done = subprocess.run(
-        ["/usr/bin/python3", "-c", check],
-        capture_output=True,
-        text=True,
-        env={"PATH": "/usr/bin:/bin", "HOME": "/tmp"},
-    )
-    if done.returncode == 0:
-        return ""
-    last = (done.stderr.strip().splitlines() or ["?"])[-1]
-    return f"no gst-rtsp-server for /usr/bin/python3 ({last}); .ci/system installs it"
-
-
 @pytest.fixture
-def rtsp(processes, _rtsp_reason):
+def rtsp(tool, processes):
     """An RTSP server at 320x240, 20 frames a second."""
-    if _rtsp_reason:
-        pytest.skip(_rtsp_reason)
-    return RtspServer(processes).start(320, 240)
+    return RtspServer(tool("/usr/bin/python3"), processes).start(320, 240)
 
 
 class Relay:

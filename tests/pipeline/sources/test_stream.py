@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import shutil
 import subprocess
 import sys
 import time
@@ -63,13 +62,11 @@ def test_a_recording_behind_an_address_plays_at_its_own_rate(web, video):
 
 
 @pytest.mark.parametrize("ended", [True, False])
-def test_a_stream_in_pieces_is_played_evenly(web, tmp_path, ended):
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("no ffmpeg on this machine; .ci/system installs it")
+def test_a_stream_in_pieces_is_played_evenly(tool, web, tmp_path, ended):
     playlist = tmp_path / "live.m3u8"
     subprocess.run(
         [
-            *("ffmpeg", "-loglevel", "quiet", "-f", "lavfi", "-i", "testsrc2=s=64x48:r=20"),
+            *(tool("ffmpeg"), "-loglevel", "quiet", "-f", "lavfi", "-i", "testsrc2=s=64x48:r=20"),
             *("-t", "3", "-c:v", "libx264", "-tune", "zerolatency", "-g", "20", "-f", "hls"),
             *("-hls_time", "1", "-hls_list_size", "9", str(playlist)),
         ],
@@ -113,24 +110,13 @@ def test_a_host_that_nobody_knows_may_come(monkeypatch):
 
 
 @pytest.mark.parametrize("scheme", ["udp", "tcp"])
-def test_other_transports(processes, free_port, wait_until, scheme):
+def test_other_transports(tool, processes, free_port, wait_until, scheme):
     port = free_port()
     address = f"{scheme}://127.0.0.1:{port}" + ("?listen" if scheme == "tcp" else "")
     processes(
-        *("ffmpeg", "-loglevel", "quiet", "-re", "-f", "lavfi", "-i", "testsrc2=s=160x120:r=20"),
-        *(
-            "-t",
-            "30",
-            "-c:v",
-            "libx264",
-            "-tune",
-            "zerolatency",
-            "-g",
-            "5",
-            "-f",
-            "mpegts",
-            address,
-        ),
+        *(tool("ffmpeg"), "-loglevel", "quiet", "-re", "-f", "lavfi"),
+        *("-i", "testsrc2=s=160x120:r=20", "-t", "30", "-c:v", "libx264", "-tune", "zerolatency"),
+        *("-g", "5", "-f", "mpegts", address),
     )
     source = Stream(f"{scheme}://127.0.0.1:{port}", open_s=10, read_s=5)
     opened = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import time
@@ -19,8 +18,11 @@ from edgekit.pipeline.sources.video import VideoFile
 from edgekit.tasks.images import read_image
 
 
-def ffmpeg(*arguments):
-    subprocess.run(["ffmpeg", "-y", "-loglevel", "quiet", *map(str, arguments)], check=True)
+@pytest.fixture
+def ffmpeg(tool):
+    """Run ffmpeg with arguments."""
+    command = [tool("ffmpeg"), "-y", "-loglevel", "quiet"]
+    return lambda *arguments: subprocess.run([*command, *map(str, arguments)], check=True)
 
 
 def rest(source):
@@ -91,10 +93,8 @@ def test_colours_are_bgr(tmp_path):
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_a_turned_video_stands_upright(tmp_path, degrees):
+def test_a_turned_video_stands_upright(ffmpeg, tmp_path, degrees):
     # Phones film sideways and write down by how much. ffmpeg is asked what upright is.
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("no ffmpeg on this machine; .ci/system installs it")
     flat, turned, upright = (tmp_path / name for name in ("flat.mp4", "turned.mp4", "upright.png"))
     moving = ("-f", "lavfi", "-i", "testsrc2=s=128x64:r=5", "-t", "1")
     ffmpeg(*moving, "-c:v", "mpeg4", "-q:v", "1", flat)
@@ -253,9 +253,7 @@ def test_the_real_video_is_read_whole(realdata):
     source.close()
 
 
-def test_a_video_of_which_nothing_can_be_decoded_is_one_sentence(tmp_path, monkeypatch):
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("no ffmpeg on this machine; .ci/system installs it")
+def test_a_video_of_which_nothing_can_be_decoded_is_one_sentence(ffmpeg, tmp_path, monkeypatch):
     whole, headless = tmp_path / "whole.ts", tmp_path / "headless.ts"
     moving = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25", "-t", "1")
     ffmpeg(*moving, "-c:v", "libx264", "-bf", "0", whole)
