@@ -1,9 +1,9 @@
-"""From figures to the seven checks of a certificate; pure functions, nothing is run here."""
+"""From figures to the eight checks of a certificate; pure functions, nothing is run here."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from edgekit.core.variant import Entry
 __all__ = [
     "LEAST_DETECTIONS",
     "Figures",
+    "ShapeCase",
     "certify",
     "check_agreement",
     "check_confidence_shift",
@@ -28,6 +29,7 @@ __all__ = [
     "check_parity",
     "check_placement",
     "check_repeatable",
+    "check_shapes",
     "compare_runs",
     "entry_precision",
     "fell_back",
@@ -51,6 +53,8 @@ _FLOATS = ("fp64", "fp32", "fp16", "bf16")
 # A runtime's word for what it cannot see into.
 _UNKNOWN = "unknown"
 _MOST_NODES = 10
+# An error ten times as large as what rounding makes of the source's own answer is no rounding.
+_BEYOND_ROUNDING_DB = 20.0
 
 
 @dataclass(frozen=True)
@@ -78,11 +82,34 @@ class Figures:
     broken_node: str = ""
 
 
+@dataclass(frozen=True)
+class ShapeCase:
+    """One size at which an exported graph was run beside its source.
+
+    Attributes:
+        role: Of the graph.
+        sizes: Dynamic axis to its size; empty where every axis is fixed.
+        outputs: Output to its differences from the source.
+        noise_db: Output to the SQNR of the source's answer against its own answer where inputs and
+            weights are moved by rounding, dB; one that is missing is not known to move.
+    """
+
+    role: str
+    sizes: Mapping[str, int]
+    outputs: Mapping[str, TensorParity]
+    noise_db: Mapping[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        sizes = ", ".join(f"{axis}={size}" for axis, size in self.sizes.items())
+        return f"at {sizes or 'its fixed shape'}"
+
+
 def certify(
     entry: Entry,
     figures: Figures,
     limits: Limits,
     *,
+    shapes: Check,
     task: str,
     precision: str,
     devices: Collection[str],
@@ -102,6 +129,7 @@ def certify(
         entry: What the certificate is about.
         figures: What was found.
         limits: The budget.
+        shapes: Of the exported graph that the variant was made of, see `check_shapes`.
         task: As in the card.
         precision: The variant's: "fp32", "fp16" or "int8".
         devices: The names that the engine gives to the device asked for.
@@ -130,6 +158,7 @@ def certify(
             allow_fallback=limits.allow_fallback,
         ),
         "repeatable": check_repeatable(figures.differing, figures.difference, tolerance=tolerance),
+        "shapes": shapes,
     }
     if task in _ANSWERING:
         checks["agreement"] = check_agreement(figures.agreement, limits.min_agreement)
@@ -516,6 +545,67 @@ def check_repeatable(
     )
 
 
+def check_shapes(
+    outputs: Mapping[str, TensorParity],
+    cases: Sequence[ShapeCase],
+    *,
+    limit: float,
+    generated: bool,
+    unjudged: Sequence[str] = (),
+) -> Check:
+    """SQNR of the worst output of the exported graph against its source, dB, over all sizes.
+
+    A graph is wrong where its error is far beyond what rounding makes of the source's own answer.
+    Where rounding alone moves the source's answer by that much, or the source gives no answer to
+    compare with, the graph is UNVERIFIED.
+
+    Args:
+        outputs: Output to its differences over all cases.
+        cases: The same by size.
+        limit: Of fp32, see parity_limit, dB.
+        generated: Whether the inputs were generated rather than real.
+        unjudged: A sentence for every size that could not be judged.
+    """
+    inputs = "generated" if generated else "real"
+    details: dict[str, Any] = {
+        "inputs": inputs,
+        "sizes": [{"role": case.role, "axes": dict(case.sizes)} for case in cases],
+    }
+    if not cases:
+        reason = " ".join(unjudged) or "The exported graph was not run."
+        return Check(verdict="UNVERIFIED", limit=limit, reason=reason, details=details)
+    value = min(parity.sqnr_db for parity in outputs.values())
+    if value >= limit - _SLACK:
+        return Check(
+            verdict="UNVERIFIED" if unjudged else "PASS",
+            value=value,
+            limit=limit,
+            reason=" ".join(unjudged),
+            details=details,
+        )
+    every = [(case, name) for case in cases for name in case.outputs]
+    off = [(case, name) for case, name in every if case.outputs[name].sqnr_db < limit - _SLACK]
+    wrong = [(case, name) for case, name in off or every if _beyond_rounding(case, name)]
+    case, name = min(wrong or off, key=lambda one: one[0].outputs[one[1]].sqnr_db)
+    reached = (
+        f"The output {name!r} of the exported graph reaches {case.outputs[name].sqnr_db:.1f} dB "
+        f"against the source {case}, on {inputs} inputs"
+    )
+    reason = f"{reached}; {limit:g} dB are needed."
+    if not wrong:
+        reason = (
+            f"{reached}, and rounding alone moves the source's own answer there to "
+            f"{case.noise_db[name]:.1f} dB: too unstable to judge by."
+        )
+    return Check(
+        verdict="FAIL" if wrong else "UNVERIFIED",
+        value=value,
+        limit=limit,
+        reason=reason,
+        details=details,
+    )
+
+
 def compare_runs(first: Mapping[str, Array], second: Mapping[str, Array]) -> tuple[int, float]:
     """Compare the outputs of two runs on the same input.
 
@@ -554,6 +644,11 @@ def require_proven(check: Check) -> Check:
     return msgspec.structs.replace(
         check, verdict="FAIL", reason=f"A proof is required. {check.reason}".strip()
     )
+
+
+def _beyond_rounding(case: ShapeCase, name: str) -> bool:
+    noise = case.noise_db.get(name, math.inf)
+    return case.outputs[name].sqnr_db < noise - _BEYOND_ROUNDING_DB
 
 
 def _precision_faults(

@@ -38,6 +38,7 @@ CHECK_TITLES = {
     "confidence_shift": ("Confidence", "How far do the scores move?"),
     "placement": ("Placement", "Did it run where and in what precision it should?"),
     "repeatable": ("Repeatable", "Does the same input give the same answer twice?"),
+    "shapes": ("Shapes", "Does the exported graph answer as its source at several sizes?"),
 }
 
 
@@ -110,7 +111,7 @@ def figure(name: str, check: Check) -> str:
 
 def limit(name: str, check: Check) -> str:
     """The limit of a check, and from which side it binds."""
-    side = "at least" if name in ("parity", "agreement", "placement") else "at most"
+    side = "at least" if name in ("parity", "agreement", "placement", "shapes") else "at most"
     text = quantity(name, check.limit)
     return text if text == NONE else f"{side} {text}"
 
@@ -123,6 +124,7 @@ def quantity(name: str, value: float | None) -> str:
         return "∞" if value > 0 else f"{_MINUS}∞"
     text = {
         "parity": f"{value:.1f} dB",
+        "shapes": f"{value:.1f} dB",
         "metric": f"{0.0 if abs(value) < 0.005 else value:.2f} points",
         "agreement": f"{value:.3f}",
         "confidence_shift": f"{value:.4f}",

@@ -28,7 +28,7 @@ from edgekit.core.documents import (
 __all__ = ["following"]
 
 # Checks that `debug parity` explains, by the node that is to blame: all that judge answers.
-_BY_NODE = set(CHECKS) - {"placement", "repeatable"}
+_BY_NODE = set(CHECKS) - {"placement", "repeatable", "shapes"}
 _DIGITS = "digits"
 
 

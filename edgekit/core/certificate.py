@@ -10,7 +10,7 @@ __all__ = ["CHECKS", "Certificate", "Check", "Limits", "Metric", "Verdict", "wor
 
 Verdict = Literal["PASS", "FAIL", "UNVERIFIED"]
 
-# The seven checks, in the order in which a report shows them.
+# The eight checks, in the order in which a report shows them.
 CHECKS = (
     "finite",
     "parity",
@@ -19,6 +19,7 @@ CHECKS = (
     "confidence_shift",
     "placement",
     "repeatable",
+    "shapes",
 )
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "parse_shape",
     "resolve_shape",
     "sizes_from_shapes",
+    "sizes_in",
     "stack_feeds",
     "trial_feeds",
     "trial_sizes",
@@ -168,6 +169,21 @@ def resolve_shape(tensor: TensorCard, sizes: Mapping[str, int], name: str = "") 
             label = sizes[label]
         shape.append(label)
     return tuple(shape)
+
+
+def sizes_in(tensors: Mapping[str, TensorCard], feeds: Feeds) -> dict[str, int]:
+    """Read the sizes of the dynamic axes off some inputs.
+
+    Args:
+        tensors: Inputs by name.
+        feeds: Arrays that fit them.
+    """
+    sizes: dict[str, int] = {}
+    for name, tensor in tensors.items():
+        for size, length in zip(tensor.shape, feeds[name].shape, strict=True):
+            if not isinstance(size, int):
+                sizes.setdefault(size.name if isinstance(size, Axis) else size, length)
+    return sizes
 
 
 def generate_feeds(

@@ -48,7 +48,16 @@ from edgekit.tasks.baked import parse_bake
 from edgekit.tasks.registry import task_for
 from edgekit.tasks.stream_shape import card_at
 
-__all__ = ["Prepared", "course_of", "parity_feeds", "prepare", "prove", "run", "variants_of"]
+__all__ = [
+    "Prepared",
+    "basis_of",
+    "course_of",
+    "parity_feeds",
+    "prepare",
+    "prove",
+    "run",
+    "variants_of",
+]
 
 # Inputs that parity is judged on where there are no images to score.
 _PARITY_CASES = 8
@@ -155,13 +164,9 @@ def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> Deplo
         stages, request, prepared.card, prepared.data, prepared.fit, prepared.card_folder
     )
     notes += model.notes
-    if model.verdict == "FAIL":
-        notes.append("The exported graph itself differs from the reference; see the checks.")
     known = prove(stages, request, prepared, model)
     variants, decisions = variants_of(stages, request, prepared, model)
-    basis = Basis(
-        model.final_card, prepared.card_folder, known.truths, request.trust_code, request.seed
-    )
+    basis = basis_of(request, prepared, model, known)
     made = [
         _entry(stages, request, prepared, plan, variants, basis, known)
         for plan in prepared.plans
@@ -240,6 +245,20 @@ def prove(
     return known
 
 
+def basis_of(
+    request: DeployRequest, prepared: Prepared, model: ExportedModel, known: Reference
+) -> Basis:
+    """What every entry is compared with."""
+    return Basis(
+        model.final_card,
+        prepared.card_folder,
+        known.truths,
+        model.shapes,
+        request.trust_code,
+        request.seed,
+    )
+
+
 def parity_feeds(
     request: DeployRequest, prepared: Prepared, model: ExportedModel
 ) -> Mapping[str, Sequence[Feeds]]:
@@ -307,9 +326,7 @@ def _entry(
         raise  # a full disk says nothing about an entry
     except EdgekitError as error:
         return Made(plan, engines, error=str(error))
-    certificate = judge_entry(
-        plan, found, basis.card, request.limits, unscored=unscored(prepared.data)
-    )
+    certificate = judge_entry(plan, found, basis, request.limits, unscored=unscored(prepared.data))
     return Made(
         plan,
         engines,

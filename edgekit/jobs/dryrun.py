@@ -13,13 +13,20 @@ from edgekit.core.source import Source
 from edgekit.core.stage import StageRecord
 from edgekit.export.builtin.catalogue import builtin
 from edgekit.jobs.caching.store import records
-from edgekit.jobs.deploy import Prepared, course_of, parity_feeds, prepare, prove, variants_of
+from edgekit.jobs.deploy import (
+    Prepared,
+    basis_of,
+    course_of,
+    parity_feeds,
+    prepare,
+    prove,
+    variants_of,
+)
 from edgekit.jobs.deploying.course import WARM_UP_SECONDS, last_time
 from edgekit.jobs.deploying.making import exported
 from edgekit.jobs.deploying.proving import compiled, examined, measured
 from edgekit.jobs.deploying.request import DeployRequest
 from edgekit.jobs.deploying.stages import Missing, Stages
-from edgekit.jobs.running.certify import Basis
 from edgekit.jobs.running.fitting import stream_record
 
 __all__ = ["run"]
@@ -108,9 +115,7 @@ def _walk(stages: Stages, request: DeployRequest, prepared: Prepared) -> None:
         opened[str(plan)] = engines
         if known is None:
             continue
-        basis = Basis(
-            model.final_card, prepared.card_folder, known.truths, request.trust_code, request.seed
-        )
+        basis = basis_of(request, prepared, model, known)
         _present(
             partial(
                 examined,

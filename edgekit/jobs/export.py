@@ -10,12 +10,12 @@ from pathlib import Path
 
 import msgspec
 
-from edgekit.benchmarks.certificate import parity_limit
+from edgekit.benchmarks.certificate import ShapeCase, check_shapes, parity_limit
 from edgekit.core.card import ModelCard
-from edgekit.core.certificate import Verdict, worst
+from edgekit.core.certificate import Check, Verdict, worst
 from edgekit.core.documents import ExportDocument, OutputParity
 from edgekit.core.errors import Unavailable
-from edgekit.core.inputs import parse_shape
+from edgekit.core.inputs import parse_shape, sizes_in
 from edgekit.core.parity import TensorParity
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
@@ -47,12 +47,14 @@ class Exported:
     Attributes:
         outcome: What the export side says.
         parity: The worst case of every output over all shapes.
-        verdict: UNVERIFIED where no engine is installed to run the graphs.
+        shapes: The same, judged; UNVERIFIED where no engine is installed to run the graphs.
+        verdict: Of that, and of what is baked in.
         notes: Sentences worth telling.
     """
 
     outcome: ExportOutcome
     parity: tuple[OutputParity, ...]
+    shapes: Check
     verdict: Verdict
     notes: tuple[str, ...]
 
@@ -270,6 +272,7 @@ def export_graphs(
     )
     reference: Runs = outcome.reference
     notes = list(outcome.notes)
+    limit = parity_limit("fp32", "fp32", min_parity)
     try:
         originals = original_graphs(source)
         if originals:
@@ -284,24 +287,53 @@ def export_graphs(
             {role: [case[0] for case in cases] for role, cases in reference.items()},
         )
     except Unavailable as error:
+        shapes = check_shapes({}, (), limit=limit, generated=not feeds, unjudged=[error.message])
         notes.append(f"Parity was not checked: {error.message}")
-        return Exported(outcome, (), "UNVERIFIED", tuple(notes))
+        return Exported(outcome, (), shapes, shapes.verdict, tuple(notes))
+    shapes = _shapes(reference, got, outcome.card, limit=limit, generated=not feeds)
+    if shapes.reason:
+        notes.append(shapes.reason)
     parity = output_parity(reference, got, outcome.card)
-    return Exported(outcome, parity, _verdict(parity, min_parity), tuple(notes))
+    return Exported(outcome, parity, shapes, shapes.verdict, tuple(notes))
+
+
+def _shapes(reference: Runs, got: Runs, card: ModelCard, *, limit: float, generated: bool) -> Check:
+    """Judge the graphs beside their source, and find the size at which they differ."""
+    cases = [
+        ShapeCase(
+            role,
+            sizes_in(card.graph(role).inputs, one[0]),
+            {
+                name: figure
+                for (_, name), figure in _figures({role: [one]}, {role: [other]}, card).items()
+            },
+        )
+        for role, several in reference.items()
+        for one, other in zip(several, got[role], strict=True)
+    ]
+    return check_shapes(
+        {f"{role}/{name}": one for (role, name), one in _figures(reference, got, card).items()},
+        cases,
+        limit=limit,
+        generated=generated,
+    )
 
 
 def output_parity(reference: Runs, got: Runs, card: ModelCard) -> tuple[OutputParity, ...]:
     """Worst case of every output over all cases of two runs."""
-    figures = compare(
+    return tuple(
+        _row(role, name, reference[role][0][1][name].shape, one)
+        for (role, name), one in _figures(reference, got, card).items()
+    )
+
+
+def _figures(reference: Runs, got: Runs, card: ModelCard) -> dict[tuple[str, str], TensorParity]:
+    return compare(
         *aligned_runs(
             {role: [[outputs] for _, outputs in cases] for role, cases in reference.items()},
             {role: [[outputs] for _, outputs in cases] for role, cases in got.items()},
             card,
         )
-    )
-    return tuple(
-        _row(role, name, reference[role][0][1][name].shape, one)
-        for (role, name), one in figures.items()
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from edgekit.benchmarks.agreement import Agreement
 from edgekit.benchmarks.certificate import (
     Figures,
+    ShapeCase,
     certify,
     check_agreement,
     check_confidence_shift,
@@ -15,6 +16,7 @@ from edgekit.benchmarks.certificate import (
     check_parity,
     check_placement,
     check_repeatable,
+    check_shapes,
     compare_runs,
     entry_precision,
     images_needed,
@@ -27,6 +29,9 @@ from edgekit.core.variant import Entry
 
 ENTRY = Entry("onnxruntime:cpu", "fp32", "fp32")
 SAME = TensorParity(1e-6, 1e-6, 1.0, 110.0, True)
+SHAPES = check_shapes(
+    {"logits": SAME}, [ShapeCase("main", {}, {"logits": SAME})], limit=80, generated=False
+)
 
 
 def metric(drop=0.001, low=0.0, high=0.004, n=400):
@@ -58,16 +63,27 @@ def figures(**changes):
 
 
 def judge(found, entry=ENTRY, limits=None, **options):
-    options = {"task": "classification", "precision": "fp32", "devices": ("cpu",), **options}
-    return certify(entry, found, limits or Limits(), **options)
+    good = {"task": "classification", "precision": "fp32", "devices": ("cpu",), "shapes": SHAPES}
+    return certify(entry, found, limits or Limits(), **{**good, **options})
 
 
-def test_a_good_entry_passes_all_seven_checks_in_their_order():
+def test_a_good_entry_passes_all_eight_checks_in_their_order():
     found = judge(figures())
     assert tuple(found.checks) == CHECKS
     assert found.verdict == "PASS"
     assert {check.verdict for check in found.checks.values()} == {"PASS"}
     assert found.executed_precision == "fp32"
+
+
+def off_at(batch, sqnr_db, noise_db=None):
+    """The check of a graph that is right at a batch of 1 and off at another."""
+    off = TensorParity(1.0, 1.0, 0.5, sqnr_db, True)
+    noise = {} if noise_db is None else {"logits": noise_db}
+    cases = [
+        ShapeCase("main", {"batch": 1}, {"logits": SAME}),
+        ShapeCase("main", {"batch": batch}, {"logits": off}, noise),
+    ]
+    return check_shapes({"logits": off}, cases, limit=80, generated=True)
 
 
 BROKEN = {
@@ -78,12 +94,14 @@ BROKEN = {
     "confidence_shift": {"shift": Shift(median=-0.2, p90=0.3, n=400)},
     "placement": {"placement": nodes(("cpu", "fp32", 90), ("gpu", "fp32", 10))},
     "repeatable": {"differing": 3, "difference": 0.1},
+    "shapes": {},
 }
 
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_each_check_alone_turns_red(name):
-    found = judge(figures(**BROKEN[name]))
+    shapes = off_at(3, 2.0) if name == "shapes" else SHAPES
+    found = judge(figures(**BROKEN[name]), shapes=shapes)
     assert [n for n, check in found.checks.items() if check.verdict == "FAIL"] == [name]
     assert found.verdict == "FAIL"
     assert found.checks[name].reason.endswith(".")
@@ -102,8 +120,32 @@ def test_what_is_made_of_nan_is_not_judged_further():
         "confidence_shift": "UNVERIFIED",
         "placement": "PASS",
         "repeatable": "PASS",
+        "shapes": "PASS",
     }
     assert found.checks["metric"].value == pytest.approx(70)
+
+
+def test_a_graph_that_is_off_at_one_size_fails_and_the_size_is_named():
+    found = off_at(3, 2.0)
+    assert (found.verdict, found.value) == ("FAIL", 2.0)
+    assert "batch=3" in found.reason
+    assert "generated" in found.reason
+    assert [case["axes"] for case in found.details["sizes"]] == [{"batch": 1}, {"batch": 3}]
+
+
+def test_an_error_that_rounding_makes_of_the_source_too_is_not_judged():
+    assert off_at(3, 12.0, noise_db=20.0).verdict == "UNVERIFIED"
+    assert off_at(3, 12.0, noise_db=90.0).verdict == "FAIL"
+    assert off_at(3, -300.0, noise_db=20.0).verdict == "FAIL"
+
+
+def test_a_size_without_an_answer_to_compare_with_leaves_the_graph_unverified():
+    case = ShapeCase("main", {"batch": 1}, {"logits": SAME})
+    found = check_shapes(
+        {"logits": SAME}, [case], limit=80, generated=True, unjudged=["No answer."]
+    )
+    assert (found.verdict, found.reason) == ("UNVERIFIED", "No answer.")
+    assert check_shapes({}, (), limit=80, generated=True).verdict == "UNVERIFIED"
 
 
 def test_without_labels_the_whole_is_unverified_in_words():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from edgekit.core.certificate import Limits
+from edgekit.core.certificate import Check, Limits
 from edgekit.core.progress import Silent
 from edgekit.core.runtime import CompileOptions
 from edgekit.core.variant import Variant
@@ -42,14 +42,15 @@ class Judge:
     def __call__(self, path, precision="fp32", **limits):
         (plan,) = plan_entries([self._where], [precision], ["fp32"])
         variant = Variant(plan.variant, precision, {"main": str(path)})
+        basis = Basis(self._card, Path(), self.truths, Check(verdict="PASS"))
         found = examine_entry(
             plan,
             variant,
             self._opener(path, CompileOptions(), self._where),
-            Basis(self._card, Path(), self.truths),
+            basis,
             self._progress,
         )
-        return judge_entry(plan, found, self._card, Limits(**limits))
+        return judge_entry(plan, found, basis, Limits(**limits))
 
     def _opener(self, path, options, where):
         target, probe = where

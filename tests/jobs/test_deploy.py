@@ -27,7 +27,7 @@ def test_every_target_has_a_recommended_entry_that_passes(deployed):
     assert document.verdict == "PASS"
 
 
-def test_all_seven_checks_are_judged_with_figure_and_limit(deployed):
+def test_all_eight_checks_are_judged_with_figure_and_limit(deployed):
     document, _ = deployed
     for entry in document.entries:
         assert tuple(entry.checks) == CHECKS

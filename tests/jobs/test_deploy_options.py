@@ -100,11 +100,11 @@ def test_where_parity_fails_the_certificate_names_the_node(tmp_path, digits, tar
     sound = variants[plan.variant]
     broken = plant(sound.path(), tmp_path / "broken.onnx", "tanh_1/scale")
     variants[plan.variant] = msgspec.structs.replace(sound, graphs={"main": str(broken)})
-    basis = Basis(model.card, Path(), known.truths)
+    basis = Basis(model.card, Path(), known.truths, model.shapes)
     source = request.parsed
     engines = compiled(stages, source, plan, variants[plan.variant], request)
     found = examined(stages, source, plan, variants, engines, basis, known.key)
-    parity = judge_entry(plan, found, model.card, request.limits).checks["parity"]
+    parity = judge_entry(plan, found, basis, request.limits).checks["parity"]
     assert parity.verdict == "FAIL"
     assert "tanh_1" in parity.details["broken_node"]
     assert "the first node out of it is" in parity.reason

@@ -87,7 +87,7 @@ def test_a_sound_bundle_passes(deployed):
     assert document.instruction_set.same
     assert list(document.instruction_set.here) == instruction_set()
     for names in checks(document):
-        assert names == {"opens", "finite", "parity", "placement", "repeatable"}
+        assert names == {"opens", "finite", "parity", "placement", "repeatable", "shapes"}
     validate(json.loads(msgspec.json.encode(document)), load_schema("verify"))
 
 

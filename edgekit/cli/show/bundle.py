@@ -60,5 +60,5 @@ def _words(document: VerifyDocument) -> list[str]:
 
 
 def _names(entry: VerifyEntry) -> str:
-    """The checks of the seven; that the engine opened goes without saying."""
+    """The checks of the eight; that the engine opened goes without saying."""
     return ", ".join(name for name in entry.checks if name != "opens").replace("_", " ")

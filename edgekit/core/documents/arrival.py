@@ -52,8 +52,9 @@ class VerifyEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One entry repeated on arrival.
 
     Attributes:
-        checks: `opens` (the engine took the graph and answered), and those of the seven that need
-            no data: finite, parity, placement, repeatable; `opens` alone where it is a FAIL.
+        checks: `opens` (the engine took the graph and answered), and those of the eight that need
+            no data: finite, parity, placement, repeatable; `shapes` as it was certified; `opens`
+            alone where it is a FAIL.
     """
 
     target: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgekit.core.card import ModelCard
-from edgekit.core.certificate import Verdict
+from edgekit.core.certificate import Check
 from edgekit.core.errors import BadInput
 from edgekit.core.files import sha256_file
 from edgekit.core.source import Source
@@ -49,7 +49,7 @@ class ExportedModel:
         variant: "fp32", in the cache.
         card: With the graphs' own tensors filled in.
         final_card: The card of the graphs as they are delivered: with what is baked into them.
-        verdict: Of the parity of the exported graphs.
+        shapes: How the exported graphs agree with their source.
         notes: Sentences worth telling.
         code: sha256 over the Python code that the model's definition consists of.
         fitted: Whether the graph was rewritten for the stream after its export.
@@ -59,7 +59,7 @@ class ExportedModel:
     variant: Variant
     card: ModelCard
     final_card: ModelCard
-    verdict: Verdict
+    shapes: Check
     notes: tuple[str, ...]
     code: str
     fitted: bool = False
@@ -139,7 +139,7 @@ def exported(
         content = {
             "graphs": {role: path.name for role, path in outcome.graphs.items()},
             "card": own,
-            "verdict": made.verdict,
+            "shapes": made.shapes,
             "notes": made.notes,
             "code": {file: sha256_file(Path(file)) for file in outcome.code},
         }
@@ -152,7 +152,7 @@ def exported(
         variant=Variant(id="fp32", precision="fp32", graphs=graphs),
         card=result["card"],
         final_card=baked_card(result["card"], parse_bake(request.bake)),
-        verdict=result["verdict"],
+        shapes=result["shapes"],
         notes=result["notes"],
         code=digest(sorted(result["code"].values())),
         fitted=rewritten is not None,

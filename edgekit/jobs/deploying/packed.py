@@ -14,7 +14,7 @@ from edgekit.benchmarks.certificate import Figures
 from edgekit.benchmarks.shift import Shift
 from edgekit.benchmarks.summary import Summary
 from edgekit.core.card import ModelCard
-from edgekit.core.certificate import Metric
+from edgekit.core.certificate import Check, Metric
 from edgekit.core.details import (
     BoxAnswer,
     ClassAnswer,
@@ -43,6 +43,7 @@ _RECORDS: dict[str, type[Any]] = {
         Agreement,
         BoxAnswer,
         Boxes,
+        Check,
         ClassAnswer,
         ClassScores,
         Classification,

@@ -185,7 +185,7 @@ def _model(asked: Asked, progress: Progress) -> _Ready:
         card=made.card,
         folder=folder.resolve(),
     )
-    if made.verdict == "FAIL":
+    if made.shapes.verdict == "FAIL":
         warnings = (*warnings, "The exported graph differs from the network in PyTorch.")
     return _Ready(model, found is not None, (*warnings, *_said(found)), made.files)
 

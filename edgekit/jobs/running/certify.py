@@ -15,7 +15,7 @@ from edgekit.benchmarks.metrics.by_class import Scored
 from edgekit.benchmarks.metrics.registry import score_by_class
 from edgekit.benchmarks.shift import confidence_shift
 from edgekit.core.card import ModelCard
-from edgekit.core.certificate import Certificate, Limits, Metric
+from edgekit.core.certificate import Certificate, Check, Limits, Metric
 from edgekit.core.details import DifferingImage, EntryDetails
 from edgekit.core.errors import CheckFailed
 from edgekit.core.parity import TensorParity
@@ -79,6 +79,7 @@ class Basis:
         card: The model's.
         folder: Where a user's decoder is looked for.
         truths: What the reference answered.
+        shapes: How the exported graph, which every variant was made of, agrees with its source.
         trust_code: Whether that decoder may run.
         seed: Of the bootstrap.
     """
@@ -86,6 +87,7 @@ class Basis:
     card: ModelCard
     folder: Path
     truths: Truths
+    shapes: Check
     trust_code: bool = False
     seed: int = 0
 
@@ -213,14 +215,14 @@ def examine_entry(
 
 
 def judge_entry(
-    plan: Plan, found: Findings, card: ModelCard, limits: Limits, *, unscored: str = ""
+    plan: Plan, found: Findings, basis: Basis, limits: Limits, *, unscored: str = ""
 ) -> Certificate:
     """Judge what an entry did by the user's budget.
 
     Args:
         plan: The entry.
         found: What it did.
-        card: The model's.
+        basis: What it is compared with.
         limits: The budget.
         unscored: Why nothing was scored, where that is known.
     """
@@ -228,7 +230,8 @@ def judge_entry(
         Entry(str(plan.target), plan.variant, plan.compute),
         found.figures,
         limits,
-        task=card.task,
+        shapes=basis.shapes,
+        task=basis.card.task,
         precision=plan.precision,
         devices=(plan.target.device,),
         quantized_share=found.quantized_share,
