@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,18 @@ import numpy as np
 from edgekit.core.errors import BadInput
 from edgekit.core.files import write_bytes
 from edgekit.core.requires import requires
-from edgekit.export.graph import attribute, constants, in_order, load, reads, with_initializers
+from edgekit.core.runtime import Feeds
+from edgekit.export.fp16_fit import Runner, find_unfit
+from edgekit.export.fp16_simulation import LARGEST, MOVING, FloatTypes, has_body, is_known
+from edgekit.export.graph import (
+    attribute,
+    constants,
+    consumers,
+    in_order,
+    load,
+    reads,
+    with_initializers,
+)
 
 if TYPE_CHECKING:
     import onnx
@@ -19,27 +31,36 @@ if TYPE_CHECKING:
 __all__ = ["write_fp16"]
 
 _FLOAT, _FLOAT16 = 1, 10  # of onnx.TensorProto
-LARGEST = 65504.0  # largest finite fp16
 SMALLEST_NORMAL = 2.0**-14  # below it fp16 loses digits
 # Beyond the fp16 range these constants mean "no limit", and the largest fp16 says the same.
 BOUNDS = frozenset(("Clip", "Where", "Max", "Min"))
+# Operators at zero of which something breaks, and those that keep their result from it.
+_SINGULAR = frozenset(("Div", "Log", "Pow", "Reciprocal"))
+_FLOORED = frozenset(("Add", "Clip", "Max", "Sqrt", "Where")) | MOVING
 
 
-def write_fp16(model: Path, output: Path) -> tuple[str, ...]:
+def write_fp16(
+    model: Path, output: Path, feeds: Sequence[Feeds] = (), run: Runner | None = None
+) -> tuple[str, ...]:
     """Write the model with fp16 weights and computation, and fp32 inputs and outputs.
 
     The cast is onnxruntime's (`onnxruntime.transformers.float16`), which knows the operators that
-    have no fp16 form and the inputs that must stay fp32 (the scales of Resize). Nodes with a
-    constant outside the fp16 range, or with a scalar so small that fp16 would lose it (an epsilon
-    under 6.1e-5), stay in fp32. Metadata, opset and IR version are the model's own. The file is
-    written atomically, and the same model gives the same bytes.
+    have no fp16 form and the inputs that must stay fp32 (the scales of Resize). These stay fp32:
+    nodes with a constant outside the fp16 range, or with a scalar so small that fp16 would lose it
+    (an epsilon or a lower bound under 6.1e-5), and what divides by their result; nodes that come
+    out wrong in fp16 on `feeds`, see edgekit.export.fp16_fit; operators that the simulation does
+    not know. Metadata, opset and IR version are the model's own. The file is written atomically,
+    and the same model and feeds give the same bytes.
 
     Args:
         model: The fp32 ONNX file.
         output: Where to write.
+        feeds: Inputs to try the nodes on.
+        run: Runs a graph on them as it is written; None tries nothing.
 
     Returns:
-        One sentence for each node kept in fp32 and for each weight that loses small values.
+        Sentences on what stays fp32 and why, by first output, and on weights that lose small
+        values.
 
     Raises:
         BadInput: The model has nothing to cast, or the cast is not possible.
@@ -56,19 +77,26 @@ def write_fp16(model: Path, output: Path) -> tuple[str, ...]:
     values = {n: v for n, v in constants(prepared).items() if v.dtype == np.float32}
     if not values:
         raise BadInput(f"{model} has no fp32 weights to cast.", hint="Start from the fp32 model.")
-    names = [node.name for node in prepared.graph.node]
+    given = [node.name for node in prepared.graph.node]
     for index, node in enumerate(prepared.graph.node):  # the cast finds nodes by unique names
         node.name = f"{index}:{node.op_type}"
+    blocked = frozenset(DEFAULT_OP_BLOCK_LIST)
     kept, notes = _outside(prepared, values)
+    for reason, names in _unfit(prepared, feeds, run).items():
+        new = [node for node in names if node.name not in kept]
+        kept += [node.name for node in new]
+        told = [node for node in new if node.op_type not in blocked | MOVING]
+        if told:
+            notes.append(f"{_stay(told)}: {reason}.")
     original_names = {
         f"{i}:{n.op_type}": name
-        for i, (n, name) in enumerate(zip(prepared.graph.node, names, strict=True))
+        for i, (n, name) in enumerate(zip(prepared.graph.node, given, strict=True))
     }
     try:
         cast: onnx.ModelProto = convert_float_to_float16(
             prepared,
             keep_io_types=True,
-            op_block_list=sorted(DEFAULT_OP_BLOCK_LIST),
+            op_block_list=sorted(blocked),
             node_block_list=kept,
         )
         for node in cast.graph.node:
@@ -106,26 +134,60 @@ def _straighten(model: onnx.ModelProto) -> None:
             model.graph.node.remove(node)
 
 
+def _unfit(
+    model: onnx.ModelProto, feeds: Sequence[Feeds], run: Runner | None
+) -> dict[str, list[onnx.NodeProto]]:
+    """Nodes that fp16 does not do well, by reason."""
+    kinds = FloatTypes.of(model).kinds
+    nodes = {node.name: node for node in model.graph.node}
+    reasons = {
+        "whether fp16 does is not known of the operator": [
+            node
+            for node in nodes.values()
+            if not is_known(node)
+            and not has_body(node)
+            and any(kinds.get(name) == _FLOAT for name in node.output)
+        ]
+    }
+    if run is not None:
+        unfit = find_unfit(model, feeds, run)
+        reasons |= {
+            "on the inputs tried fp16 has not their range, or loses their digits": [
+                nodes[name] for name in unfit.range
+            ],
+            "on the inputs tried, adding up in fp16 spoils the result": [
+                nodes[name] for name in unfit.accumulation
+            ],
+        }
+    return reasons
+
+
 def _outside(
     model: onnx.ModelProto, values: dict[str, NDArray[np.generic]]
 ) -> tuple[list[str], list[str]]:
     """Return the names of nodes that must stay in fp32, and sentences on what fp16 changes."""
     kept, notes = [], []
     small_weights: list[str] = []
+    readers = consumers(model)
     for node in model.graph.node:
         for name in node.input:
-            if name not in values or node.op_type in BOUNDS:
+            if name not in values:
                 continue
             magnitude = np.abs(values[name].astype(np.float64))
-            largest = float(magnitude.max(initial=0.0))
+            # An infinite constant is infinite in fp16 too.
+            largest = float(magnitude.max(initial=0.0, where=np.isfinite(magnitude)))
             small = (magnitude > 0) & (magnitude < SMALLEST_NORMAL)
             label = node.output[0]
             if largest > LARGEST:
-                kept.append(node.name)
-                notes.append(f"{label} stays fp32: {name} holds {largest:.3g}, more than fp16 can.")
+                if node.op_type not in BOUNDS:
+                    kept.append(node.name)
+                    notes.append(
+                        f"{label} stays fp32: {name} holds {largest:.3g}, more than fp16 can."
+                    )
             elif magnitude.size == 1 and small.any():
-                kept.append(node.name)
-                notes.append(f"{label} stays fp32: {name} is {largest:.3g}, which fp16 would lose.")
+                together = [node, *_divided_by(node, largest, readers)]
+                kept += [one.name for one in together]
+                notes.append(f"{_stay(together)}: {name} is {largest:.3g}, which fp16 would lose.")
             elif 2 * small.sum() > magnitude.size and name not in small_weights:
                 small_weights.append(name)
     if small_weights:
@@ -133,3 +195,32 @@ def _outside(
         which = small_weights[0] if count == 1 else f"{small_weights[0]} and {count - 1} more"
         notes.append(f"More than half of {which} is under 6.1e-5 and loses digits in fp16.")
     return list(dict.fromkeys(kept)), notes
+
+
+def _divided_by(
+    node: onnx.NodeProto, smallest: float, readers: Mapping[str, Sequence[onnx.NodeProto]]
+) -> list[onnx.NodeProto]:
+    """The nodes to which a result that a small scalar bounds must come in fp32.
+
+    Args:
+        node: Its result may be as small as the scalar.
+        smallest: That scalar.
+        readers: Of every tensor.
+    """
+    if node.op_type not in _FLOORED or smallest >= SMALLEST_NORMAL:
+        return []
+    found: list[onnx.NodeProto] = []
+    for reader in readers.get(node.output[0], ()):
+        if reader.op_type in MOVING:
+            onwards = _divided_by(reader, smallest, readers)
+            found += [reader, *onwards] if onwards else []
+        elif reader.op_type == "Sqrt":
+            found += [reader, *_divided_by(reader, smallest**0.5, readers)]
+        elif reader.op_type in _SINGULAR:
+            found.append(reader)
+    return found
+
+
+def _stay(nodes: Sequence[onnx.NodeProto]) -> str:
+    names = list(dict.fromkeys(node.output[0] for node in nodes))
+    return f"{', '.join(names)} {'stays' if len(names) == 1 else 'stay'} fp32"

@@ -85,6 +85,11 @@ class GraphWriter:
         bounds = [self.constant([each]) for each in (start, stop, axis)]
         return self.add("Slice", tensor, *bounds)
 
+    def take(self) -> list[onnx.NodeProto]:
+        """Return what was written, for the caller to put into the graph."""
+        nodes, self._nodes = self._nodes, []
+        return nodes
+
     def prepend(self) -> None:
         """Put what was written before every other node."""
         others = list(self._graph.node)

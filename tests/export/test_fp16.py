@@ -12,6 +12,8 @@ from onnx import TensorProto, helper
 
 from edgekit.core.errors import BadInput
 from edgekit.export.fp16 import write_fp16
+from edgekit.export.fp16_simulation import simulated
+from edgekit.jobs.running.plain import open_plain
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
@@ -116,3 +118,162 @@ def test_a_size_on_its_way_into_a_range_is_not_rounded(tmp_path):
     wanted, got = (small.run(path, {"x": x})[0] for path in (model, tmp_path / "h.onnx"))
     assert got.shape == (1, 4099)
     np.testing.assert_allclose(got, wanted, rtol=2e-3, atol=1e-3)
+
+
+def run_many(path, feeds):
+    with open_plain(path) as session:
+        return [session.run(one) for one in feeds]
+
+
+def in_fp16(path, feeds, *, narrow):
+    """What a graph answers in true fp16."""
+    onnx.save(simulated(onnx.load(path), narrow=narrow), path.with_suffix(".simulated.onnx"))
+    return [outputs["y"] for outputs in run_many(path.with_suffix(".simulated.onnx"), feeds)]
+
+
+def product(tail, *constants):
+    """A matrix product, what is done with it, and a second product behind it."""
+    weights = np.random.default_rng(0).normal(size=(2, 16, 16)).astype(np.float32) * 0.3
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"]),
+        *tail,
+        helper.make_node("MatMul", ["z", "w2"], ["y"]),
+    ]
+    tensors = {"w": weights[0], "w2": weights[1], **dict(constants)}
+    return nodes, {"x": [4, 16]}, {"y": [4, 16]}, tensors
+
+
+def node(operator, inputs, output, **attributes):
+    return helper.make_node(operator, inputs.split(), [output], **attributes)
+
+
+SCALE = ("k", np.float32(400))
+SPREAD = [node("Mul", "a k", "b"), node("ReduceMean", "b", "m", axes=[1]), node("Sub", "b m", "d")]
+WRITTEN_OUT = {
+    "layer norm": (
+        product(
+            [
+                *SPREAD,
+                node("Pow", "d two", "q"),
+                node("ReduceMean", "q", "v", axes=[1]),
+                node("Add", "v eps", "e"),
+                node("Sqrt", "e", "s"),
+                node("Div", "d s", "z"),
+            ],
+            SCALE,
+            ("two", np.float32(2)),
+            ("eps", np.float32(1e-5)),
+        ),
+        {"q", "v"},
+    ),
+    "sum of squares": (
+        product(
+            [
+                node("Mul", "a k", "b"),
+                node("ReduceSumSquare", "b", "q", axes=[1]),
+                node("Sqrt", "q", "s"),
+                node("Div", "b s", "z"),
+            ],
+            SCALE,
+        ),
+        {"q", "s"},
+    ),
+    "length": (
+        product(
+            [
+                node("ReduceL2", "a", "l", axes=[1]),
+                node("Max", "l tiny", "f"),
+                node("Expand", "f shape", "g"),
+                node("Div", "a g", "z"),
+            ],
+            ("tiny", np.float32(1e-12)),
+            ("shape", np.array([4, 16])),
+        ),
+        {"f", "z"},
+    ),
+    "length clipped": (
+        product(
+            [
+                node("ReduceL2", "a", "l", axes=[1]),
+                node("Clip", "l tiny", "f"),
+                node("Div", "a f", "z"),
+            ],
+            ("tiny", np.float32(1e-12)),
+        ),
+        {"f", "z"},
+    ),
+    "mask": (
+        product(
+            [
+                node("Where", "hidden low a", "t"),
+                node("Mul", "t one", "u"),
+                node("Softmax", "u", "z", axis=1),
+            ],
+            ("hidden", np.arange(16) % 3 == 0),
+            ("low", np.float32(-3e38)),
+            ("one", np.float32(1)),
+        ),
+        {"t", "u"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN_OUT)
+def test_what_leaves_fp16_on_real_inputs_stays_fp32(tmp_path, name):
+    """ONNX Runtime computes the graph in fp32: 71 dB; fp16 arithmetic gave 0 dB or NaN."""
+    (nodes, inputs, outputs, tensors), kept = WRITTEN_OUT[name]
+    model = small.save(tmp_path / "m.onnx", nodes, inputs, outputs, tensors)
+    feeds = small.samples({"x": (4, 16)}, 3)
+    if name.startswith("length"):
+        feeds[0]["x"][2] = 0  # only the lower bound stands between it and NaN
+    notes = write_fp16(model, tmp_path / "h.onnx", feeds, run_many)
+    told = {output for note in notes for output in note.partition(" stay")[0].split(", ")}
+    assert kept <= told
+    wanted = [outputs["y"] for outputs in run_many(model, feeds)]
+    for narrow in (False, True):
+        for want, got in zip(
+            wanted, in_fp16(tmp_path / "h.onnx", feeds, narrow=narrow), strict=True
+        ):
+            assert small.sqnr_db(want, got) > 50
+    types = {one.name: one.data_type for one in onnx.load(tmp_path / "h.onnx").graph.initializer}
+    assert types["w"] == types["w2"] == TensorProto.FLOAT16
+
+
+def test_a_small_lower_bound_is_kept_without_inputs(tmp_path):
+    nodes, inputs, outputs, tensors = WRITTEN_OUT["length"][0]
+    model = small.save(tmp_path / "m.onnx", nodes, inputs, outputs, tensors)
+    (note,) = write_fp16(model, tmp_path / "h.onnx")
+    assert note.startswith("f, g, z stay fp32")
+    zeros = {"x": np.zeros((4, 16), np.float32)}
+    assert not np.isnan(in_fp16(tmp_path / "h.onnx", [zeros], narrow=False)).any()
+
+
+def test_a_sum_that_only_fp16_spoils_stays_fp32(tmp_path):
+    """4096 values of 30 add up to 122880; their mean is 30 where the engine adds up in fp32."""
+    nodes = [
+        helper.make_node("Mul", ["x", "w"], ["a"]),
+        helper.make_node("ReduceMean", ["a"], ["y"], axes=[1]),
+    ]
+    tensors = {"w": np.full(4096, 30, np.float32)}
+    model = small.save(tmp_path / "m.onnx", nodes, {"x": [1, 4096]}, {"y": [1, 1]}, tensors)
+    feeds = [{"x": np.ones((1, 4096), np.float32)}]
+    assert write_fp16(model, tmp_path / "bare.onnx") == ()
+    assert in_fp16(tmp_path / "bare.onnx", feeds, narrow=False)[0] == 30
+    assert np.isinf(in_fp16(tmp_path / "bare.onnx", feeds, narrow=True)).all()
+    (note,) = write_fp16(model, tmp_path / "h.onnx", feeds, run_many)
+    assert note.startswith("y stays fp32")
+    assert in_fp16(tmp_path / "h.onnx", feeds, narrow=True)[0] == 30
+
+
+def test_an_operator_that_the_simulation_does_not_know_stays_fp32(tmp_path):
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"]),
+        helper.make_node("LpNormalization", ["a"], ["y"], axis=1),
+    ]
+    tensors = {"w": np.eye(4, dtype=np.float32)}
+    model = small.save(tmp_path / "m.onnx", nodes, {"x": [1, 4]}, {"y": [1, 4]}, tensors)
+    (note,) = write_fp16(model, tmp_path / "h.onnx")
+    assert note.startswith("y stays fp32")
+    feeds = small.samples({"x": (1, 4)}, 1)
+    want = run_many(model, feeds)[0]["y"]
+    assert small.sqnr_db(want, in_fp16(tmp_path / "h.onnx", feeds, narrow=True)[0]) > 50
