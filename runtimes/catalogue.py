@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import platform
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,15 +18,24 @@ if TYPE_CHECKING:
     from edgekit.core.runtime import Runtime
 
 __all__ = [
+    "ALL",
     "CATALOGUE",
     "ENTRY_POINTS",
+    "PREFERENCE",
     "Entry",
+    "among",
     "broken_entries",
+    "is_all",
     "load_runtime",
     "parse_target",
+    "parse_targets",
+    "preferred",
     "takes_provider_options",
     "targets",
 ]
+
+# Instead of a target: every one that is usable.
+ALL = "all"
 
 # Third parties name an object of type Entry in this group; the entry point's name is the runtime's.
 ENTRY_POINTS = "edgekit.runtimes"
@@ -101,6 +112,100 @@ CATALOGUE: dict[str, Entry] = {
         listed=False,
     ),
 }
+# Where a model runs for which no target was named: the first of these that is usable. The order is
+# fixed, so that the same machine always gives the same answer; `bench --target all` measures.
+PREFERENCE = {
+    "x86": (
+        "tensorrt:cuda",
+        "tensorrt-rtx:cuda",
+        "onnxruntime:cuda",
+        "openvino:cpu",
+        "onnxruntime:cpu",
+        "openvino:gpu",
+        "openvino:npu",
+    ),
+    "arm": (
+        "tensorrt:cuda",
+        "tensorrt-rtx:cuda",
+        "onnxruntime:cuda",
+        "onnxruntime:cpu",
+        "openvino:cpu",
+        "openvino:gpu",
+        "openvino:npu",
+    ),
+}
+_ARM = ("aarch64", "arm64", "armv7l")
+# What a device's name may mean where no runtime stands before it, beside that device itself.
+_DEVICES = {"gpu": ("cuda", "gpu")}
+
+
+def preferred(machine: str = "") -> list[Target]:
+    """Every target with a name of its own, in the order in which one is chosen.
+
+    Args:
+        machine: As platform.machine() calls it; empty means this one.
+    """
+    family = "arm" if (machine or platform.machine()).lower() in _ARM else "x86"
+    order = PREFERENCE[family]
+    return sorted(
+        targets(), key=lambda one: order.index(str(one)) if str(one) in order else len(order)
+    )
+
+
+def parse_targets(text: str) -> list[Target]:
+    """Parse what --target takes: a target, a device that several runtimes have, or "all".
+
+    Examples: "cpu" and "gpu" are every CPU and GPU target, "cuda:0" every target of NVIDIA's first
+    GPU; "openvino:cpu" is that target alone.
+
+    Returns:
+        What is meant, in the order of `preferred`, whether it is usable here or not.
+
+    Raises:
+        BadInput: Neither a target nor a device; names the closest.
+    """
+    word, colon, index = text.strip().partition(":")
+    if word in _aliases():
+        return [parse_target(text)]
+    if is_all(text):
+        return preferred()
+    devices = _DEVICES.get(word.lower(), (word.lower(),))
+    found = [one for one in preferred() if one.device in devices]
+    if not found:
+        return [parse_target(text)]
+    if not colon:
+        return found
+    indexed = [one for one in found if one.device in _entries(one.runtime)[one.runtime].indexed]
+    if not indexed:
+        raise BadInput(f"Target {text!r}: {word} takes no index.", hint=f"Write {word}.")
+    return [parse_target(f"{one}:{index}") for one in indexed]
+
+
+def is_all(text: str) -> bool:
+    """Whether every usable target is asked for."""
+    return text.strip().lower() == ALL
+
+
+def among(text: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Return which of some targets are meant, in their order; where none is, what is meant itself.
+
+    Args:
+        text: As `parse_targets` takes it. Without an index it means every index.
+        known: Targets in full, for instance those of a bundle.
+    """
+    known = tuple(known)
+    if is_all(text):
+        return known
+    meant = parse_targets(text)
+    found = tuple(one for one in known if any(_covers(wide, parse_target(one)) for wide in meant))
+    return found or tuple(map(str, meant))
+
+
+def _covers(wide: Target, one: Target) -> bool:
+    """Whether a target is another one, or that with an index where the other has none."""
+    # The first of several devices is the one that is meant where none is named.
+    same = wide.index is None or wide.index == (one.index or 0)
+    return same and (wide.runtime, wide.device) == (one.runtime, one.device)
 
 
 def parse_target(text: str) -> Target:
@@ -191,16 +296,28 @@ def broken_entries() -> dict[str, str]:
     return broken
 
 
+def _aliases() -> dict[str, str]:
+    """Name or alias of our own runtimes to the full name."""
+    return {alias: full for full, entry in CATALOGUE.items() for alias in (full, *entry.aliases)}
+
+
 def _full_name(name: str, text: str) -> str:
-    known = {alias: full for full, entry in CATALOGUE.items() for alias in (full, *entry.aliases)}
+    known = _aliases()
     if name in known:
         return known[name]
     for full, entry in _third_parties().items():
         known.update(dict.fromkeys((full, *entry.aliases), full))
     if name in known:
         return known[name]
+    words = sorted({*_DEVICES, *(one.device for one in targets())})
+    if name in words:
+        raise BadInput(
+            f"Target {text!r} names a device and no runtime.",
+            hint=f"For instance {parse_targets(name)[0]}.",
+        )
     raise BadInput(
-        f"Target {text!r}: there is no runtime {name!r}.", hint=closest(name, list(known))
+        f"Target {text!r}: there is no runtime {name!r} and no such device.",
+        hint=closest(name, [*known, *words]),
     )
 
 

@@ -21,13 +21,12 @@ _PREFIX = "edgekit:"
 
 def targets(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Items:
     """--target: every device of the catalogue's runtimes, whether it is here or not."""
-    from edgekit.runtimes.catalogue import CATALOGUE
+    from edgekit.runtimes.catalogue import ALL, CATALOGUE
 
     listed = {name: entry for name, entry in CATALOGUE.items() if entry.listed}
-    return _starting(
-        incomplete,
-        [f"{name}:{device}" for name, entry in listed.items() for device in entry.devices],
-    )
+    words = [f"{name}:{device}" for name, entry in listed.items() for device in entry.devices]
+    devices = {device for entry in listed.values() for device in entry.devices}
+    return _starting(incomplete, [*words, *sorted(devices - {"ep="}), ALL])
 
 
 def builtins(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Items:

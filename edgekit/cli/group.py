@@ -91,5 +91,5 @@ def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> N
 def edgekit(**_options: Any) -> None:
     """A trained PyTorch model in, a certified bundle out.
 
-    Start with `edgekit doctor`, then `edgekit deploy SOURCE --data DIR --target TARGET -o BUNDLE`.
+    Start with `edgekit doctor`, then `edgekit deploy SOURCE --data DIR -o BUNDLE`.
     """

@@ -74,7 +74,7 @@ Decorator = Callable[[Command], Command]
 
 _PATH = click.Path(path_type=Path)
 _COMPUTE = click.Choice(["fp32", "tf32", "bf16", "fp16"])
-_TARGET_HELP = "RUNTIME:DEVICE[:INDEX], for instance openvino:cpu"
+_TARGET_HELP = "RUNTIME:DEVICE[:INDEX], such as openvino:cpu, or a device, such as cpu or cuda:0"
 
 
 def model(command: Command) -> Command:
@@ -87,18 +87,25 @@ def source(command: Command) -> Command:
     return click.argument("source", shell_complete=completing.sources)(command)
 
 
-def target(*, required: bool = True, help: str = "") -> Decorator:  # noqa: A002
+def target(
+    *,
+    required: bool = False,
+    help: str = "Where to run; default: the first engine that is here.",  # noqa: A002
+) -> Decorator:
     """--target, one."""
     return click.option(
         "--target",
         metavar="TARGET",
         required=required,
         shell_complete=completing.targets,
-        help=f"{help} {_TARGET_HELP}.".strip(),
+        help=f"{help} {_TARGET_HELP}.",
     )
 
 
-def targets(*, required: bool = True, help: str = "Where to run.") -> Decorator:  # noqa: A002
+def targets(
+    *,
+    help: str = "Where to run, or all; default: the first engine that is here.",  # noqa: A002
+) -> Decorator:
     """--target, once or several times."""
     return click.option(
         "--target",
@@ -106,7 +113,6 @@ def targets(*, required: bool = True, help: str = "Where to run.") -> Decorator:
         metavar="TARGET",
         multiple=True,
         shell_complete=completing.targets,
-        required=required,
         help=f"{help} {_TARGET_HELP}; repeatable.",
     )
 

@@ -13,6 +13,7 @@ from edgekit.core.documents import ComparedEntry, CompareDocument
 from edgekit.core.errors import BadInput, EdgekitError
 from edgekit.core.files import pretty_json, refuse_unwritable, write_bytes
 from edgekit.core.progress import Progress
+from edgekit.core.target import Target
 from edgekit.jobs.bundles.bundle import entry_name
 from edgekit.jobs.measuring.cells import Cell
 from edgekit.jobs.measuring.prepare import Prepared, Preparer
@@ -21,9 +22,10 @@ from edgekit.jobs.results.raw import RawSamples
 from edgekit.jobs.results.writing import write_samples
 from edgekit.jobs.running.child import Child
 from edgekit.jobs.running.duel import DuelFigures, Duellist, DuelWorker
-from edgekit.jobs.running.engines import refuse_idle_options, usable
+from edgekit.jobs.running.engines import refuse_idle_options
 from edgekit.jobs.running.interrupts import deferred_interrupt
 from edgekit.jobs.running.ready import asked_of, own_options
+from edgekit.jobs.serving.places import place_of, places_of
 
 __all__ = ["RESULT", "run"]
 
@@ -65,19 +67,20 @@ def run(
             f"--against measures in {_SCENARIO}, not in {scenario}.",
             hint="Measure both apart and compare the results: edgekit compare BASE NEW.",
         )
-    if not targets:
-        raise BadInput("No target was given.", hint="For instance --target openvino:cpu.")
     if time <= 0 or batch < 1:
         raise BadInput(f"--time and --batch must be above 0, got {time:g} and {batch}.")
-    places = [usable(text)[0] for text in (*targets, *filter(None, [against_target]))]
-    refuse_idle_options(provider_options, places)
+    places = [target for target, _ in places_of(targets, model, progress)]
+    base_place = None
+    if against_target is not None:
+        base_place = place_of(against_target, against, progress)[0]
+    refuse_idle_options(provider_options, [*places, *filter(None, [base_place])])
     limit = timeout if timeout is not None else _TIMES * time + _SECONDS
     if output is not None:
         refuse_unwritable(output / RESULT)
     # `time` is the longest measurement of one entry, and here are two.
     rule = RatioRule(seconds=2 * time, confidence=confidence, margin=margin, half_width=margin / 3)
 
-    def prepared(name: str, target: str, word: str, count: int | None) -> Prepared:
+    def prepared(name: str, target: Target, word: str, count: int | None) -> Prepared:
         preparer = Preparer(
             name,
             shapes or {},
@@ -90,12 +93,12 @@ def run(
             progress,
             provider_options or {},
         )
-        cell = Cell(str(usable(target)[0]), word, batch=batch, threads=count)
+        cell = Cell(str(target), word, batch=batch, threads=count)
         return preparer.prepare(cell, timeout=limit)
 
     asked = asked_of(model, compute, threads)
 
-    def base_side(target: str, word: str) -> Prepared:
+    def base_side(target: Target, word: str) -> Prepared:
         if own_options(against) is None:
             return prepared(against, target, against_compute or word, asked.threads)
         # Engines are measured as they were compiled, unless that is not what was asked for.
@@ -104,8 +107,8 @@ def run(
         return prepared(against, target, own.computes[0], own.threads)
 
     pairs = [
-        (base_side(against_target or text, word), prepared(model, text, word, asked.threads))
-        for text in dict.fromkeys(targets)
+        (base_side(base_place or place, word), prepared(model, place, word, asked.threads))
+        for place in places
         for word in asked.computes
     ]
     progress.stage("measurement")

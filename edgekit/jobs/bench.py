@@ -16,10 +16,11 @@ from edgekit.jobs.measuring.entries import bench_entry, failed_entry
 from edgekit.jobs.measuring.keeping import RESULT, Keeper, finished_before
 from edgekit.jobs.measuring.prepare import Prepared, Preparer
 from edgekit.jobs.results.store import ResultStore
-from edgekit.jobs.running.engines import refuse_idle_options, usable
+from edgekit.jobs.running.engines import refuse_idle_options
 from edgekit.jobs.running.interrupts import deferred_interrupt
 from edgekit.jobs.running.ready import asked_of
 from edgekit.jobs.running.turns import measure_alone, measure_in_turns
+from edgekit.jobs.serving.places import places_of
 
 __all__ = ["run"]
 
@@ -56,13 +57,11 @@ def run(
     progress: Progress,
 ) -> BenchDocument:
     """See edgekit.api.bench."""
-    if not targets:
-        raise BadInput("No target was given.", hint="For instance --target openvino:cpu.")
     if time <= 0:
         raise BadInput(f"--time must be above 0, got {time:g}.")
     if resume and output is None:
         raise BadInput("--resume needs the folder of the measurement that it goes on with (-o).")
-    places = [usable(text)[0] for text in targets]
+    places = [target for target, _ in places_of(targets, model, progress)]
     refuse_idle_options(provider_options, places)
     asked = asked_of(model, compute, threads)
     threads = threads if "threads" in sweep else asked.threads

@@ -12,7 +12,7 @@ from edgekit.core.errors import BadInput
 from edgekit.core.files import refuse_used_folder
 from edgekit.core.names import closest
 from edgekit.core.progress import Progress
-from edgekit.core.runtime import CompileOptions, Placement, ShapeProfile
+from edgekit.core.runtime import Adopting, CompileOptions, Placement, ShapeProfile
 from edgekit.core.sizes import parse_size
 from edgekit.export import mend_qdq as mending
 from edgekit.export.graph import load
@@ -27,10 +27,10 @@ from edgekit.jobs.running.engines import (
     opener,
     options_for,
     refuse_idle_options,
-    usable,
 )
 from edgekit.jobs.running.models import Model, resolve_model
 from edgekit.jobs.running.worker import Worker
+from edgekit.jobs.serving.places import place_of
 from edgekit.runtimes.trt_plan import is_plan
 
 __all__ = ["run"]
@@ -49,7 +49,7 @@ def run(
     model: str,
     output: Path | None = None,
     *,
-    target: str,
+    target: str | None,
     compute: str,
     threads: int | None,
     allow_fallback: bool,
@@ -72,7 +72,7 @@ def run(
                 f"{model} is an engine already: how it was built cannot be changed any more.",
                 hint="Compile the ONNX file that it was built from.",
             )
-        where, _ = usable(target)
+        where, _ = place_of(target, model, progress, only=Adopting)
         return _adopted(
             model,
             adopt_plan(
@@ -85,7 +85,16 @@ def run(
             ),
         )
     architectures = tuple(sorted(set(sm)))
-    where, probe = buildable(target, architectures) if sm else usable(target)
+    if sm and target is None:
+        raise BadInput(
+            "--sm builds for GPUs that are not here, so no target can be chosen by what is here.",
+            hint="Give --target tensorrt-rtx.",
+        )
+    where, probe = (
+        buildable(target, architectures)
+        if sm and target is not None
+        else place_of(target, model, progress)
+    )
     refuse_idle_options(provider_options, [where])
     resolved = resolve_model(model, probe=probe)
     options = CompileOptions(

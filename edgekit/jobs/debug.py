@@ -17,12 +17,13 @@ from edgekit.jobs.bundles.bundle import read_manifest
 from edgekit.jobs.diverging.diverge import find_divergence
 from edgekit.jobs.running.certify import named_parity
 from edgekit.jobs.running.child import run_in_child
-from edgekit.jobs.running.engines import options_for, refuse_idle_options, usable
+from edgekit.jobs.running.engines import options_for, refuse_idle_options
 from edgekit.jobs.running.feeds import generated_feeds, open_data
 from edgekit.jobs.running.golden import read_golden
 from edgekit.jobs.running.models import Model, resolve_model
 from edgekit.jobs.running.plain import open_plain
 from edgekit.jobs.running.sequences import Outputs, run_sequence
+from edgekit.jobs.serving.places import place_of
 
 __all__ = ["run_parity"]
 
@@ -35,7 +36,7 @@ Golden = Mapping[str, tuple[Sequence[Feeds], Sequence[list[Outputs]]]]
 def run_parity(
     model: str,
     *,
-    target: str,
+    target: str | None,
     compute: str,
     against: str | None,
     data: Path | None,
@@ -46,7 +47,7 @@ def run_parity(
     progress: Progress,
 ) -> DebugParityDocument:
     """See edgekit.api.debug_parity."""
-    where, probe = usable(target)
+    where, probe = place_of(target, model, progress)
     refuse_idle_options(provider_options, [where])
     own = options_for(where, provider_options)
     suspect = resolve_model(model, probe=probe, sealed=False)

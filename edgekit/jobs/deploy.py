@@ -7,7 +7,7 @@ cache: what was made is never made twice, and a deployment that was killed goes 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgekit.benchmarks.recommend import Candidate, best, recommend
@@ -44,6 +44,7 @@ from edgekit.jobs.running.feeds import (
     unscored,
 )
 from edgekit.jobs.running.fitting import StreamFit, stream_fit, stream_record
+from edgekit.jobs.serving.places import deploy_targets
 from edgekit.tasks.baked import parse_bake
 from edgekit.tasks.registry import task_for
 from edgekit.tasks.stream_shape import card_at
@@ -89,6 +90,7 @@ class Prepared:
 
 def run(request: DeployRequest, progress: Progress) -> DeployDocument:
     """See edgekit.api.deploy."""
+    request = replace(request, targets=deploy_targets(request.targets, progress))
     prepared = prepare(request)
     try:
         return _deploy(request, prepared, Stages(progress, course_of(request, prepared)))
@@ -102,8 +104,6 @@ def prepare(request: DeployRequest) -> Prepared:
     source = request.parsed
     refuse_used_folder(request.output, force=request.force)
     refuse_unwritable(request.output)
-    if not request.targets:
-        raise BadInput("No target was given.", hint="For instance --target openvino:cpu.")
     targets = [usable(target) for target in dict.fromkeys(request.targets)]
     refuse_idle_options(request.provider_options, [target for target, _ in targets])
     plans = plan_entries(targets, request.precision, request.compute)

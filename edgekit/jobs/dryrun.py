@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -28,6 +29,7 @@ from edgekit.jobs.deploying.proving import compiled, examined, measured
 from edgekit.jobs.deploying.request import DeployRequest
 from edgekit.jobs.deploying.stages import Missing, Stages
 from edgekit.jobs.running.fitting import stream_record
+from edgekit.jobs.serving.places import deploy_targets
 
 __all__ = ["run"]
 
@@ -49,6 +51,7 @@ _SHARES = {"fp32": 1.0, "fp16": 0.5, "int8": 0.26}
 
 def run(request: DeployRequest, progress: Progress) -> PlanDocument:
     """See edgekit.api.plan."""
+    request = replace(request, targets=deploy_targets(request.targets, progress))
     prepared = prepare(request)
     stages = Stages(progress, dry=True)
     _walk(stages, request, prepared)

@@ -11,11 +11,12 @@ from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions
 from edgekit.jobs.running.child import Child
-from edgekit.jobs.running.engines import opener, options_for, refuse_idle_options, usable
+from edgekit.jobs.running.engines import opener, options_for, refuse_idle_options
 from edgekit.jobs.running.feeds import Data, open_data, unscored
 from edgekit.jobs.running.models import resolve_model
 from edgekit.jobs.running.ready import asked_of, engines_of
 from edgekit.jobs.running.worker import Evaluation, Worker
+from edgekit.jobs.serving.places import place_of
 from edgekit.tasks.samples import Sample
 
 __all__ = ["run"]
@@ -25,7 +26,7 @@ def run(
     model: str,
     *,
     data: Path,
-    target: str,
+    target: str | None,
     compute: str | None,
     card: Path | None,
     options: Mapping[str, str] | None,
@@ -39,7 +40,7 @@ def run(
     progress: Progress,
 ) -> EvalDocument:
     """See edgekit.api.evaluate."""
-    where, probe = usable(target)
+    where, probe = place_of(target, model, progress)
     refuse_idle_options(provider_options, [where])
     own = options_for(where, provider_options)
     resolved = resolve_model(model, card=card, options=options, probe=probe, engines=True)

@@ -35,6 +35,7 @@ from edgekit.jobs.running.engines import compile_graphs, open_engines, usable
 from edgekit.jobs.running.golden import read_golden
 from edgekit.jobs.running.worker import Worker
 from edgekit.jobs.serving.certified import built_for
+from edgekit.runtimes.catalogue import among
 
 __all__ = ["run"]
 
@@ -102,7 +103,9 @@ def run(
         verdicts.append("FAIL")
     else:
         arrival = _Arrival(bundle, manifest, threads, trust_engine, min_parity, progress)
-        for entry in _entries(arrival, wanted, skipped, strict=bool(targets)):
+        # A device's name is content with what is here of it.
+        strict = bool(targets) and len(wanted) == len(targets)
+        for entry in _entries(arrival, wanted, skipped, strict=strict):
             progress.stage(str(entry))
             entries.append(_verified(arrival, entry))
             verdicts.append(entries[-1].verdict)
@@ -132,10 +135,11 @@ def _certified(bundle: Path, manifest: Manifest) -> Environment:
 
 def _wanted(manifest: Manifest, targets: Sequence[str]) -> list[str]:
     known = list(dict.fromkeys(engine.target for engine in manifest.engines))
-    for target in targets:
+    wanted = list(dict.fromkeys(one for text in targets for one in among(text, known)))
+    for target in wanted:
         if target not in known:
             raise BadInput(f"The bundle holds nothing for {target}.", closest(target, known))
-    return list(dict.fromkeys(targets)) or known
+    return wanted or known
 
 
 def _entries(

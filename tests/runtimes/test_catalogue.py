@@ -14,9 +14,13 @@ from edgekit.core.target import Target
 from edgekit.runtimes import probes, problems
 from edgekit.runtimes.catalogue import (
     CATALOGUE,
+    PREFERENCE,
+    among,
     broken_entries,
     load_runtime,
     parse_target,
+    parse_targets,
+    preferred,
     takes_provider_options,
     targets,
 )
@@ -73,6 +77,56 @@ def test_a_target_is_parsed_and_prints_back(text: str, target: Target) -> None:
 def test_a_wrong_target_names_the_part_that_is_wrong(text: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         parse_target(text)
+
+
+def test_the_order_names_every_target_of_ours_once() -> None:
+    # Red where a runtime joins the catalogue and has no place in the order.
+    ours = {str(one) for one in targets() if one.runtime in CATALOGUE}
+    for order in PREFERENCE.values():
+        assert sorted(order) == sorted(ours)
+
+
+def test_on_arm_onnx_runtime_comes_before_openvino_and_on_x86_after() -> None:
+    for machine, first in (("x86_64", "openvino:cpu"), ("aarch64", "onnxruntime:cpu")):
+        cpus = [str(one) for one in preferred(machine) if one.device == "cpu"]
+        assert cpus[0] == first
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("cpu", {"onnxruntime:cpu", "openvino:cpu"}),
+        ("CPU", {"onnxruntime:cpu", "openvino:cpu"}),
+        ("npu", {"openvino:npu"}),
+        ("cuda", {"tensorrt:cuda", "tensorrt-rtx:cuda", "onnxruntime:cuda"}),
+        ("gpu", {"tensorrt:cuda", "tensorrt-rtx:cuda", "onnxruntime:cuda", "openvino:gpu"}),
+        ("cuda:1", {"tensorrt:cuda:1", "tensorrt-rtx:cuda:1", "onnxruntime:cuda:1"}),
+        ("ort:cuda:1", {"onnxruntime:cuda:1"}),
+        ("all", {str(one) for one in targets()}),
+    ],
+)
+def test_a_device_means_its_targets_in_the_fixed_order(text: str, meant: set[str]) -> None:
+    found = [str(one) for one in parse_targets(text)]
+    assert set(found) == meant
+    order = [str(one) for one in preferred()]
+    places = [order.index(one.removesuffix(":1")) for one in found]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("text", ["cpu:0", "cuda:one", "cuda:", "tpu", "all:0", ""])
+def test_what_is_neither_a_target_nor_a_device_is_refused(text: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        parse_targets(text)
+    assert text in caught.value.message
+
+
+def test_a_device_picks_those_of_a_bundle_with_any_index() -> None:
+    known = ("tensorrt:cuda:1", "openvino:cpu", "tensorrt:cuda:0")
+    assert among("gpu", known) == ("tensorrt:cuda:1", "tensorrt:cuda:0")
+    assert among("cuda:0", known) == ("tensorrt:cuda:0",)
+    assert among("trt", known) == ("tensorrt:cuda:1", "tensorrt:cuda:0")
+    assert among("all", known) == known
+    assert among("openvino:npu", known) == ("openvino:npu",)
 
 
 def test_every_entry_loads_and_probes_what_it_lists() -> None:

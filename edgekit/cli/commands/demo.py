@@ -97,7 +97,7 @@ def _names(
     help="Network input: the stream's own shape, without padding, or the model's. Default: the "
     "stream's where the model allows it; a bundle's own.",
 )
-@options.target(required=False, help="Run here or not at all; default: the fastest that agrees.")
+@options.target(help="Run here or not at all; default: the fastest that agrees.")
 @options.fastest_compute
 @options.threads
 @options.card

@@ -31,7 +31,7 @@ __all__ = ["command"]
 )
 @options.source
 @options.output(required=True, metavar="BUNDLE", help="The bundle's folder.")
-@options.targets()
+@options.targets(help="Where it shall run, or all; default: the GPU's engines, else the CPU's.")
 @options.data(help="Labelled data; without it the verdict is UNVERIFIED.")
 @options.calibration
 @click.option(

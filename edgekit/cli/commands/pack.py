@@ -26,7 +26,7 @@ __all__ = ["command"]
 )
 @click.argument("bundle", shell_complete=completing.models)
 @options.output(required=True, metavar="DIR", help="The folder to write.")
-@options.target()
+@options.target(required=True, help="Of the bundle's targets.")
 @click.option(
     "--compute",
     type=click.Choice(["fp32", "bf16", "fp16"]),

@@ -28,7 +28,7 @@ __all__ = ["command"]
 @options.model
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @options.output(metavar="DIR", help="Folder for annotated pictures and predictions.json.")
-@options.target(required=False, help="Run here or not at all; default: the bundle's best.")
+@options.target(help="Run here or not at all; default: the bundle's best.")
 @options.best_compute
 @click.option(
     "--confidence",

@@ -118,7 +118,7 @@ def export(*, progress: Any, **rest: Any) -> ExportedDocument:  # noqa: ARG001
     help="Form of the files; default: by their content.",
 )
 @click.option("--model", metavar="NAME", help="The model, where the file does not say it.")
-@options.target(required=False, help="Where it ran, where the file does not say it.")
+@options.target(help="Where it ran, where the file does not say it.")
 @reporting
 def import_(**rest: Any) -> ResultsDocument:
     """Store results of `bench -o`, trtexec --exportTimes and benchmark_app -json_stats.

@@ -25,7 +25,7 @@ __all__ = ["command"]
     ),
 )
 @click.argument("bundle", type=click.Path(path_type=Path))
-@options.targets(required=False, help="Only this target; default: all of the bundle usable here.")
+@options.targets(help="Only this target; default: all of the bundle usable here.")
 @options.threads
 @options.trust_engine
 @options.min_parity("as certified")

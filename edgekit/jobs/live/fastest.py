@@ -11,19 +11,20 @@ from statistics import median
 import psutil
 
 from edgekit.benchmarks.certificate import parity_limit
-from edgekit.core.errors import BadInput, CheckFailed, EdgekitError, Unavailable
+from edgekit.core.errors import BadInput, CheckFailed, EdgekitError
 from edgekit.core.parity import ParityMeter
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Binding, CompileOptions, Feeds, Probe
 from edgekit.core.target import Target
 from edgekit.jobs.caching.store import CacheUnwritable
 from edgekit.jobs.running.child import run_in_child
-from edgekit.jobs.running.engines import CachedEngine, compile_graphs, open_engines, usable
+from edgekit.jobs.running.engines import CachedEngine, compile_graphs, open_engines
 from edgekit.jobs.running.entries import COMPUTES, plan_entries
 from edgekit.jobs.running.feeds import generated_feeds
 from edgekit.jobs.running.models import Model
 from edgekit.jobs.running.plain import open_plain, plain_is_usable
-from edgekit.runtimes.catalogue import targets
+from edgekit.jobs.serving.places import every_place
+from edgekit.runtimes.catalogue import ALL
 
 __all__ = ["Fastest", "fastest"]
 
@@ -149,17 +150,7 @@ def _streams(threads: int | None) -> int:
 
 def _candidates(model: Model, target: str | None, compute: str | None) -> list[_Candidate]:
     """Every target and compute that runs the variant."""
-    if target is not None:
-        here = [usable(target)]
-    else:
-        here = []
-        for one in targets():
-            try:
-                here.append(usable(str(one)))
-            except Unavailable:
-                continue
-    if not here:
-        raise Unavailable("No engine is installed here.", hint="pip install 'edgekit[cpu]'")
+    here = every_place(target or ALL)
     precision = model.variant.precision
     asked = () if compute is None else (compute,)
     found: list[_Candidate] = []

@@ -17,7 +17,7 @@ from edgekit.core.variant import Variant
 from edgekit.jobs.bundles.bundle import damage, entry_name
 from edgekit.jobs.running.models import split_variant
 from edgekit.jobs.serving.certified import Certified, Wanted, entry_text
-from edgekit.runtimes.catalogue import parse_target
+from edgekit.runtimes.catalogue import among
 from edgekit.runtimes.cpu import physical_cores
 from edgekit.runtimes.engines import Tensors, read_tensors
 
@@ -111,7 +111,7 @@ def choose_entry(text: str, *, target: str, compute: str | None) -> Chosen:
             f"{place} is damaged and is not packed: {damaged[0]}{others}",
             hint="Take a fresh copy of the bundle.",
         )
-    entry = bundle.allowed(Wanted(str(parse_target(target)), variant, compute))[0]
+    entry = bundle.allowed(Wanted(among(target, bundle.targets), variant, compute))[0]
     if entry.error:
         raise BadInput(
             f"{entry_text(entry)} could not be run, so there is nothing to pack: {entry.error}",

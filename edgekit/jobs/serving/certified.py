@@ -27,12 +27,12 @@ class Wanted:
     """Which entries the user means; what is empty or None is left open.
 
     Attributes:
-        target: In its full form, "openvino:cpu".
+        targets: In their full form, "openvino:cpu".
         variant: Id; "int8" means either dialect.
         compute: Float precision.
     """
 
-    target: str | None
+    targets: tuple[str, ...]
     variant: str
     compute: str | None
 
@@ -40,13 +40,13 @@ class Wanted:
         """Whether an entry is one of them."""
         int8 = self.variant == "int8" and entry.variant.startswith("int8-")
         return (
-            self.target in (None, entry.target)
+            (not self.targets or entry.target in self.targets)
             and (int8 or self.variant in ("", entry.variant))
             and self.compute in (None, entry.compute)
         )
 
     def __str__(self) -> str:
-        place = " on ".join(filter(None, (self.variant, self.target)))
+        place = " on ".join(filter(None, (self.variant, ", ".join(self.targets))))
         return " in ".join(filter(None, (place, self.compute)))
 
 
@@ -80,6 +80,11 @@ class Certified:
                 hint="Deploy the model again with this version of edgekit.",
             ) from error
         return cls(bundle, manifest, document)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The targets that it was deployed for."""
+        return tuple(dict.fromkeys(entry.target for entry in self.document.entries))
 
     def candidates(self, wanted: Wanted) -> list[DeployEntry]:
         """Return the entries that are meant, the best first: by verdict, as recommended, by p50."""
@@ -122,15 +127,14 @@ class Certified:
 
     def _nothing(self, wanted: Wanted) -> BadInput:
         """Say what of it is not there, and the closest that is."""
-        targets = list(dict.fromkeys(entry.target for entry in self.document.entries))
-        if wanted.target is not None and wanted.target not in targets:
+        if wanted.targets and not set(wanted.targets) & set(self.targets):
             return BadInput(
-                f"{self.folder} holds nothing for {wanted.target}.",
-                hint=closest(wanted.target, targets),
+                f"{self.folder} holds nothing for {', '.join(wanted.targets)}.",
+                hint=closest(wanted.targets[0], self.targets),
             )
-        there = self.candidates(Wanted(wanted.target, "", None))
+        there = self.candidates(Wanted(wanted.targets, "", None))
         variants = sorted({entry.variant for entry in there})
-        if not any(Wanted(None, wanted.variant, None).matches(entry) for entry in there):
+        if not any(Wanted((), wanted.variant, None).matches(entry) for entry in there):
             return BadInput(
                 f"{self.folder} holds no variant {wanted.variant!r}.",
                 hint=closest(wanted.variant, variants),

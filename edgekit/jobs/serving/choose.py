@@ -12,15 +12,16 @@ from edgekit.core.certificate import Verdict
 from edgekit.core.documents import DeployEntry
 from edgekit.core.errors import Unavailable
 from edgekit.core.manifest import Engine
-from edgekit.core.progress import Progress
+from edgekit.core.progress import Progress, Silent
 from edgekit.core.runtime import CompileOptions, Probe
 from edgekit.core.target import Target
 from edgekit.jobs.bundles.bundle import is_bundle, refuse_changed
 from edgekit.jobs.running.engines import usable
 from edgekit.jobs.running.models import Model, resolve_model, split_variant
-from edgekit.jobs.running.ready import engines_of, own_options, own_target
+from edgekit.jobs.running.ready import engines_of, own_options
 from edgekit.jobs.serving.certified import Certified, Wanted, built_for, entry_text
-from edgekit.runtimes.catalogue import parse_target, targets
+from edgekit.jobs.serving.places import Place, place_of, refuse_all, say_chosen
+from edgekit.runtimes.catalogue import among
 
 __all__ = ["Choice", "choose", "engine_folders"]
 
@@ -55,6 +56,7 @@ def choose(
     target: str | None = None,
     compute: str | None = None,
     threads: int | None = None,
+    progress: Progress | None = None,
 ) -> Choice:
     """Choose what to run.
 
@@ -64,9 +66,11 @@ def choose(
 
     Args:
         model: An ONNX file, a bundle, BUNDLE@VARIANT, or a folder of engines.
-        target: Only there; None means wherever it does best.
+        target: Only there; None means wherever a bundle does best, and for another model what
+            edgekit.jobs.serving.places chooses.
         compute: Only in this float precision; None means the chosen entry's own.
         threads: Threads of a CPU engine; None means as certified.
+        progress: Told of a target that was chosen.
 
     Raises:
         BadInput: No such model, variant or entry, or the bundle is damaged.
@@ -75,16 +79,19 @@ def choose(
     """
     place, variant = split_variant(model)
     if not is_bundle(place):
-        wanted_target = target if target is not None else own_target(model)
-        where, probe = usable(wanted_target) if wanted_target is not None else _first_usable()
+        where, probe = place_of(target, model, progress or Silent())
         resolved = resolve_model(model, probe=probe, engines=True)
         options = _options(own_options(model), compute, threads, probe)
         return Choice(resolved, where, probe, options)
+    refuse_all(target)
     bundle = Certified.read(place)
-    wanted = Wanted(None if target is None else str(parse_target(target)), variant, compute)
+    wanted = Wanted(() if target is None else among(target, bundle.targets), variant, compute)
     if variant and not bundle.candidates(wanted):
-        return _uncertified(bundle, wanted, threads)
-    entry, where, probe = _first_here(bundle.allowed(wanted), place, strict=target is not None)
+        return _uncertified(bundle, wanted, threads, place_of(target, model, progress or Silent()))
+    strict = len(wanted.targets) == 1
+    entry, where, probe = _first_here(bundle.allowed(wanted), place, strict=strict)
+    if not strict and progress is not None:
+        say_chosen(progress, [where], target, "edgekit bench ")
     engines = bundle.engines(entry)
     certified = next((engine.compiled.options for engine in engines.values()), None)
     failed = f"{entry_text(entry)} failed its certificate; its answers may be wrong."
@@ -159,9 +166,9 @@ def _first_here(
     raise Unavailable(f"Nothing of {bundle} can run here. {why}", hint=fixes)
 
 
-def _uncertified(bundle: Certified, wanted: Wanted, threads: int | None) -> Choice:
+def _uncertified(bundle: Certified, wanted: Wanted, threads: int | None, place: Place) -> Choice:
     """A variant that the user names, where the bundle certified it for nothing of the kind."""
-    where, probe = usable(wanted.target) if wanted.target is not None else _first_usable()
+    where, probe = place
     model = resolve_model(f"{bundle.folder}@{wanted.variant}", probe=probe)
     options = _options(None, wanted.compute, threads, probe)
     warning = (
@@ -169,15 +176,6 @@ def _uncertified(bundle: Certified, wanted: Wanted, threads: int | None) -> Choi
         "of its answers there."
     )
     return Choice(model, where, probe, options, warnings=(warning,), bundle=bundle)
-
-
-def _first_usable() -> tuple[Target, Probe]:
-    for target in targets():
-        try:
-            return usable(str(target))
-        except Unavailable:
-            continue
-    raise Unavailable("No engine is installed here.", hint="pip install 'edgekit[cpu]'")
 
 
 def _options(

@@ -287,7 +287,9 @@ def open_predictor(
     """Choose, compile where it is not cached, and open in this process; see `edgekit.load`."""
     if confidence is not None and not 0 <= confidence <= 1:
         raise BadInput(f"A confidence lies between 0 and 1, not {confidence}.")
-    choice = choose(os.fspath(model), target=target, compute=compute, threads=threads)
+    choice = choose(
+        os.fspath(model), target=target, compute=compute, threads=threads, progress=progress
+    )
     # Faults of the card and a decoder without consent show before anything is compiled.
     task_for(choice.model.card, folder=choice.model.folder, trust_code=trust_code)
     folders = engine_folders(choice, trust_engine=trust_engine, progress=progress or Silent())
