@@ -23,7 +23,7 @@ from edgekit.jobs.results.writing import write_samples
 from edgekit.jobs.running.child import Child
 from edgekit.jobs.running.duel import DuelFigures, Duellist, DuelWorker
 from edgekit.jobs.running.engines import refuse_idle_options
-from edgekit.jobs.running.interrupts import deferred_interrupt
+from edgekit.jobs.running.interrupts import Interruption, deferred_interrupt
 from edgekit.jobs.running.ready import asked_of, own_options
 from edgekit.jobs.serving.places import place_of, places_of
 
@@ -122,53 +122,64 @@ def run(
 
     failures: list[EdgekitError] = []
     samples: str | None = None
-    for number, (base, new) in enumerate(pairs):
-        interrupted = False
-        try:
-            figures, interrupted = _measured(base, new, rule, limit, progress)
-        except EdgekitError as error:
-            failures.append(error)
-            entries.append(_failed(base, new, rule, error))
-        else:
-            entries.append(_entry(base, new, rule, figures))
-            if output is not None:
-                name = f"{number}-{entry_name(new.cell.target, new.variant, new.cell.compute)}"
-                samples = str(output / "samples")
-                for side, found in (("base", figures.summary.base), ("new", figures.summary.new)):
-                    write_samples(output / "samples" / f"{name}-{side}.npz", _raw(found))
-        if output is not None:
-            # After every pair: an interruption costs the pairs that are still to come.
-            write_bytes(output / RESULT, pretty_json(document()))
-        if interrupted:
-            where = f"in {output}" if output is not None else "nowhere: -o DIR keeps them"
-            progress.note(f"Interrupted: {len(entries)} of {len(pairs)} pairs are kept {where}.")
-            raise KeyboardInterrupt
+    try:
+        for number, (base, new) in enumerate(pairs):
+            # Ctrl-C waits until what was measured is written; it costs the pairs still to come.
+            with deferred_interrupt() as interruption:
+                try:
+                    figures = _measured(base, new, rule, limit, progress, interruption)
+                except EdgekitError as error:
+                    failures.append(error)
+                    entries.append(_failed(base, new, rule, error))
+                else:
+                    entries.append(_entry(base, new, rule, figures))
+                    if output is not None:
+                        samples = str(output / "samples")
+                        cell = new.cell
+                        name = f"{number}-{entry_name(cell.target, new.variant, cell.compute)}"
+                        for side in ("base", "new"):
+                            raw = _raw(getattr(figures.summary, side))
+                            write_samples(output / "samples" / f"{name}-{side}.npz", raw)
+                if output is not None:
+                    write_bytes(output / RESULT, pretty_json(document()))
+            if interruption.asked:
+                raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        where = f"in {output}" if output is not None else "nowhere: -o DIR keeps them"
+        progress.note(f"Interrupted: {len(entries)} of {len(pairs)} pairs are kept {where}.")
+        raise
     if len(failures) == len(pairs):
         raise failures[0]
     return document()
 
 
 def _measured(
-    base: Prepared, new: Prepared, rule: RatioRule, timeout: float, progress: Progress
-) -> tuple[DuelFigures, bool]:
-    """Let both take turns; after Ctrl-C with the figures so far, and True."""
+    base: Prepared,
+    new: Prepared,
+    rule: RatioRule,
+    timeout: float,
+    progress: Progress,
+    interruption: Interruption,
+) -> DuelFigures:
+    """Let both take turns; after Ctrl-C return the figures so far, where there are any."""
     what = f"{_name(new)} against {_name(base)}"
     sides = [Duellist(one.contestant.opener, one.contestant.feeds) for one in (base, new)]
     with Child(DuelWorker, *sides, rule, what=what, progress=progress, seconds=timeout) as child:
         child.call("warm")
+        if interruption.asked:
+            raise KeyboardInterrupt
         # How many rounds there will be is not known; the part of the time that is used up is.
         total = round(rule.seconds)
         steps = progress.track(range(total), what, total)
         shown = 0
-        with deferred_interrupt() as interruption:
-            while not interruption.asked and (sampled := child.call("round")) is not None:
-                while shown < min(total, round(sampled)):
-                    next(steps, None)
-                    shown += 1
-            for _ in steps:
-                pass
-            figures: DuelFigures = child.call("finish")
-    return figures, interruption.asked
+        while not interruption.asked and (sampled := child.call("round")) is not None:
+            while shown < min(total, round(sampled)):
+                next(steps, None)
+                shown += 1
+        for _ in steps:
+            pass
+        figures: DuelFigures = child.call("finish")
+    return figures
 
 
 def _entry(base: Prepared, new: Prepared, rule: RatioRule, figures: DuelFigures) -> ComparedEntry:

@@ -20,6 +20,7 @@ from edgekit.jobs.running.engines import refuse_idle_options
 from edgekit.jobs.running.interrupts import deferred_interrupt
 from edgekit.jobs.running.ready import asked_of
 from edgekit.jobs.running.turns import measure_alone, measure_in_turns
+from edgekit.jobs.running.worker import Measured
 from edgekit.jobs.serving.places import places_of
 
 __all__ = ["run"]
@@ -140,11 +141,12 @@ def _in_turns(
             timeout=limit,
             interruption=interruption,
         )
-    for one, figures in zip(prepared, measured, strict=True):
-        if isinstance(figures, EdgekitError):
-            keeper.keep(one.cell, failed_entry(one.cell, figures, one))
-        else:
-            keeper.keep(one.cell, bench_entry(one, figures), one, figures)
+        # Here too Ctrl-C waits: what was measured is not kept before it is written.
+        for one, figures in zip(prepared, measured, strict=True):
+            if isinstance(figures, EdgekitError):
+                keeper.keep(one.cell, failed_entry(one.cell, figures, one))
+            elif (entry := bench_entry(one, figures)).n or not interruption.asked:
+                keeper.keep(one.cell, entry, one, figures)
     if interruption.asked:
         raise KeyboardInterrupt
 
@@ -163,18 +165,20 @@ def _one_by_one(
         prepared: Prepared | None = None
         try:
             prepared = preparer.prepare(cell, timeout=limit)
-            with deferred_interrupt() as interruption:
-                figures = measure_alone(
-                    prepared.contestant, timeout=limit, progress=progress, interruption=interruption
-                )
-            if isinstance(figures, EdgekitError):
-                raise figures
         except Unwritable:
             raise
         except EdgekitError as error:
-            progress.note(f"{name}: {error}")
-            keeper.keep(cell, failed_entry(cell, error, prepared))
-        else:
-            keeper.keep(cell, bench_entry(prepared, figures), prepared, figures)
-            if interruption.asked:
-                raise KeyboardInterrupt
+            outcome: Measured | EdgekitError = error
+        with deferred_interrupt() as interruption:
+            if prepared is not None:
+                outcome = measure_alone(
+                    prepared.contestant, timeout=limit, progress=progress, interruption=interruption
+                )
+            if prepared is None or isinstance(outcome, EdgekitError):
+                assert isinstance(outcome, EdgekitError)
+                progress.note(f"{name}: {outcome}")
+                keeper.keep(cell, failed_entry(cell, outcome, prepared))
+            else:
+                keeper.keep(cell, bench_entry(prepared, outcome), prepared, outcome)
+        if interruption.asked:
+            raise KeyboardInterrupt

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 import yaml
 
 from edgekit import api
+from edgekit.core.progress import Silent
 
 TARGETS = ("onnxruntime:cpu", "openvino:cpu")
 # Helpers that several test modules import.
@@ -23,6 +26,36 @@ def load_module(name: str):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+class Interrupting(Silent):
+    """Ctrl-C at the first step of a loop: when there is something to lose, however fast it came.
+
+    Args:
+        label: Part of the loop's; empty for no loop.
+    """
+
+    def __init__(self, label: str = "") -> None:
+        self._label = label
+        self.notes: list[str] = []
+
+    def note(self, message):
+        self.notes.append(message)
+
+    def track(self, items, label, total=None):
+        for item in items:
+            if self._label and self._label in label:
+                self._label = ""
+                os.kill(os.getpid(), signal.SIGINT)
+            yield item
+
+
+@pytest.fixture
+def interrupting():
+    """The class; Ctrl-C interrupts meanwhile, which whoever starts tests may have switched off."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield Interrupting
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

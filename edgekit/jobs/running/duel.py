@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from edgekit.benchmarks.clock import Clock, monotonic_clock
 from edgekit.benchmarks.duel import Duel, DuelSummary, quads_per_opening
 from edgekit.benchmarks.ratio import RatioRule
 from edgekit.benchmarks.steady import Run
@@ -74,15 +74,19 @@ class DuelWorker:
         base: What the other is held against.
         new: The other.
         rule: How they take turns and when that ends.
+        clock: Nanoseconds.
 
     Attributes:
         duel: The figures so far.
     """
 
-    def __init__(self, base: Duellist, new: Duellist, rule: RatioRule) -> None:
+    def __init__(
+        self, base: Duellist, new: Duellist, rule: RatioRule, clock: Clock = monotonic_clock
+    ) -> None:
         self._base, self._new = _Opened(base), _Opened(new)
         self._rule = rule
-        self.duel = Duel(rule)
+        self._clock = clock
+        self.duel = Duel(rule, clock=clock)
         self._openings = 0
         self._opening_seconds = 0.0
 
@@ -116,11 +120,11 @@ class DuelWorker:
     def _reopen(self) -> None:
         self._base.close()
         self._new.close()
-        began = time.perf_counter_ns()
+        began = self._clock()
         self._open()
         for side in self._order():
             self.duel.settle(side.run)
-        self._opening_seconds = (time.perf_counter_ns() - began) / 1e9
+        self._opening_seconds = (self._clock() - began) / 1e9
 
     def _open(self) -> None:
         self._openings += 1

@@ -81,12 +81,17 @@ def measure_alone(
         timeout: Seconds after which the process is killed; None lets it take its time.
         progress: Told of what happens.
         interruption: Where it is asked for, the entry ends with the figures it has.
+
+    Raises:
+        KeyboardInterrupt: It was asked for before there was any figure.
     """
     noted = interruption or Interruption()
     try:
         with one.open(progress, timeout) as child:
             child.call("start", dict(one.feeds), one.conditions, one.images)
             child.call("warm")
+            if noted.asked:
+                raise KeyboardInterrupt
             while not noted.asked and not child.call("block", _BLOCK_SECONDS):
                 pass
             figures: Measured = child.call("finish")
@@ -116,6 +121,9 @@ def measure_in_turns(
     Returns:
         In the order given: the figures, or the error that ended an entry. One that fails does not
         end the others.
+
+    Raises:
+        KeyboardInterrupt: It was asked for before there was any figure.
     """
     noted = interruption or Interruption()
     limit = None if timeout is None else timeout * len(contestants)
@@ -128,11 +136,12 @@ def measure_in_turns(
                 child = one.open(progress, limit)
                 stack.callback(child.close)
                 child.call("start", dict(one.feeds), one.conditions, one.images)
-                if not noted.asked:
-                    child.call("warm")
+                child.call("warm")
                 children[index] = child
             except EdgekitError as error:
                 results[index] = error
+            if noted.asked:
+                raise KeyboardInterrupt
         turns = chain.from_iterable(mirrored_rounds(sorted(children), seed=seed))
         rounds = [
             max(1, round(contestants[index].conditions.seconds / _BLOCK_SECONDS))
