@@ -369,6 +369,7 @@ def bench(
     trust_engine: bool = False,
     output: Path | None = None,
     resume: bool = False,
+    force: bool = False,
     store: bool = True,
     seed: int = 0,
     progress: Progress | None = None,
@@ -403,6 +404,7 @@ def bench(
         output: Folder for the result and the raw samples, written after every cell; None writes
             neither.
         resume: Keep the cells that `output` holds already.
+        force: Replace an earlier result in `output`.
         store: Put the result into the store of results as well.
         seed: Of generated inputs.
         progress: Receives what is being done.
@@ -436,6 +438,7 @@ def bench(
         trust_engine=trust_engine,
         output=output,
         resume=resume,
+        force=force,
         store=store,
         seed=seed,
         progress=progress or Silent(),
@@ -462,6 +465,7 @@ def bench_against(
     provider_options: Mapping[str, str] | None = None,
     trust_engine: bool = False,
     output: Path | None = None,
+    force: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> CompareDocument:
@@ -493,6 +497,7 @@ def bench_against(
         provider_options: Options of an execution provider ("onnxruntime:ep=QNN"), key to value.
         trust_engine: Open engines that were not built on this machine; they are native code.
         output: Folder for the result and the raw samples of both; None writes neither.
+        force: Replace an earlier result in `output`.
         seed: Of generated inputs.
         progress: Receives what is being done.
     """
@@ -517,6 +522,7 @@ def bench_against(
         provider_options=provider_options,
         trust_engine=trust_engine,
         output=output,
+        force=force,
         seed=seed,
         progress=progress or Silent(),
     )

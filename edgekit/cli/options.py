@@ -309,7 +309,9 @@ seed = click.option(
     show_default=True,
     help="Of splits and generated inputs.",
 )
-force = click.option("--force", is_flag=True, help="Replace what is there.")
+force = click.option(
+    "--force", is_flag=True, help="Replace a file, or a folder that edgekit wrote; never another."
+)
 require_verified = click.option(
     "--require-verified", is_flag=True, help="Exit 1 where the verdict is UNVERIFIED."
 )

@@ -14,31 +14,35 @@ from typing import Any
 
 import msgspec
 
-from edgekit.core.errors import BadInput, Unwritable
+from edgekit.core.errors import Unwritable
 
 _WRITING_FAILED = {
     errno.EACCES,
+    errno.EBUSY,
     errno.EDQUOT,
     errno.EEXIST,
     errno.EFBIG,
     errno.EIO,
     errno.EISDIR,
+    errno.ELOOP,
     errno.ENAMETOOLONG,
     errno.ENOSPC,
     errno.ENOTDIR,
+    errno.ENOTEMPTY,
     errno.EPERM,
     errno.EROFS,
+    errno.EXDEV,
 }
+_HINT = "Free some space or choose another path with -o."
 
 __all__ = [
+    "aside_of",
     "atomic_folder",
     "atomic_path",
     "pretty_json",
-    "refuse_unwritable",
-    "refuse_used_file",
-    "refuse_used_folder",
-    "replace_folder",
+    "restore_folder",
     "sha256_file",
+    "unwritable",
     "write_bytes",
     "write_text",
     "writing",
@@ -54,12 +58,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         Unwritable: The folder cannot be made or written, or the disk is full.
     """
-    with writing(path):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
             prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent
         )
         os.close(handle)
+    except OSError as error:
+        raise unwritable(path, error.strerror or str(error)) from error
     temporary = Path(name)
     try:
         with writing(path):
@@ -74,101 +80,77 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; rename it to `path` when the block succeeds.
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; put it in place when the block succeeds.
+
+    What was there goes then, whatever it is; for a path that the user named there is
+    `edgekit.core.destination.Destination`. On any error nothing is left behind and an old folder
+    stays as it was.
 
     Args:
         path: The folder to make.
-        force: Replace an existing folder; otherwise a folder that is not empty is refused.
 
     Raises:
-        BadInput: `path` exists and `force` is not given.
         Unwritable: It cannot be written.
     """
-    refuse_used_folder(path, force=force)
-    with writing(path):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        # A path that leads through the folder itself leads nowhere once that is renamed.
+        parent = Path(os.path.realpath(path.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=parent))
+    except OSError as error:
+        raise unwritable(path, error.strerror or str(error)) from error
     try:
         with writing(path):
             yield temporary
             temporary.chmod(0o755)
-            replace_folder(temporary, path)
+            _replace_folder(temporary, parent / path.name)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def refuse_used_folder(path: Path, *, force: bool) -> None:
-    """Refuse to write into a folder that holds something.
-
-    Raises:
-        BadInput: `path` is no folder, or it is not empty and `force` is not given.
-    """
-    if path.exists() and not path.is_dir():
-        raise BadInput(f"{path} exists and is not a folder.", hint="Choose another path.")
-    if path.is_dir() and any(path.iterdir()) and not force:
-        raise BadInput(f"{path} exists and is not empty.", hint="Use --force or another path.")
-
-
-def refuse_unwritable(path: Path, *, option: str = "-o") -> None:
-    """Refuse a path whose folder cannot be made or written, before the work of filling it.
-
-    Only looks: a disk may still fill up meanwhile.
-
-    Args:
-        path: To be made.
-        option: That the user gave it with.
-
-    Raises:
-        Unwritable: A file where a folder should be, no permission, or a read-only disk.
-    """
-    place = path.absolute().parent
-    while not os.path.lexists(place):
-        place = place.parent
-    reason = ""
-    if not place.is_dir():
-        reason = "no folder"
-    elif not os.access(place, os.W_OK | os.X_OK):
-        reason = "read-only"
-    if reason:
-        raise Unwritable(
-            f"{path} cannot be written: {place} is {reason}.",
-            hint=f"Choose another path with {option}.",
-        )
-
-
-def refuse_used_file(path: Path, *, force: bool, option: str = "-o") -> None:
-    """Refuse to write a file in place of another one, or where none can be.
-
-    Args:
-        path: Of the file.
-        force: Replace an existing file.
-        option: That the user gave it with.
-
-    Raises:
-        BadInput: It exists and `force` is not given, or it is a folder.
-        Unwritable: Its folder cannot be made or written.
-    """
-    if path.is_dir():
-        raise BadInput(f"{path} is a folder.", hint=f"Name a file with {option}.")
-    if path.exists() and not force:
-        raise BadInput(f"{path} exists already.", hint="Use --force or another path.")
-    refuse_unwritable(path, option=option)
-
-
-def replace_folder(new: Path, path: Path) -> None:
+def _replace_folder(new: Path, path: Path) -> None:
     """Rename a finished folder to `path`; what was there goes.
 
-    The old folder moves aside first, so that a crash leaves one of the two whole.
+    No system exchanges two folders everywhere, so the old one moves aside first. Where the second
+    renaming fails it comes back at once, and after a kill between the two with `restore_folder`.
     """
-    if not path.exists():
-        new.replace(path)
+    if not os.path.lexists(path):
+        new.rename(path)
         return
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-    # Into the folder and not onto it, which Windows refuses even while it is empty.
-    path.replace(aside / path.name)
-    new.replace(path)
-    shutil.rmtree(aside, ignore_errors=True)
+    aside = aside_of(path)
+    _remove_folder(aside)  # of a run that was killed when all but this was done
+    try:
+        path.rename(aside)
+        new.rename(path)
+    except BaseException:
+        restore_folder(path)
+        raise
+    _remove_folder(aside)
+
+
+def aside_of(path: Path) -> Path:
+    """Where a folder lies while another takes its place."""
+    return path.with_name(f".{path.name}.edgekit-old")
+
+
+def restore_folder(path: Path) -> None:
+    """Bring back a folder that was moved aside and not replaced."""
+    aside = aside_of(path)
+    if aside.is_dir() and not os.path.lexists(path):
+        aside.rename(path)
+
+
+def _remove_folder(path: Path) -> None:
+    if not path.exists():
+        return
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        raise Unwritable(
+            f"{path} holds what was replaced and cannot be removed: {error.strerror or error}.",
+            hint="Remove it yourself.",
+        ) from error
 
 
 def pretty_json(content: Any) -> bytes:
@@ -209,15 +191,19 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except shutil.Error as error:  # copying a folder: one line for every file
-        raise Unwritable(
-            f"{path} cannot be written: {error.args[0][0][2]}.",
-            hint="Free some space or choose another path with -o.",
-        ) from error
+        raise unwritable(path, error.args[0][0][2]) from error
     except OSError as error:
         if error.errno not in _WRITING_FAILED:
             raise
-        reason = error.strerror or str(error)
-        raise Unwritable(
-            f"{path} cannot be written: {reason.lower()}.",
-            hint="Free some space or choose another path with -o.",
-        ) from error
+        raise unwritable(path, error.strerror or str(error)) from error
+
+
+def unwritable(path: Path, reason: str, hint: str = _HINT) -> Unwritable:
+    """The error of a path that cannot be written.
+
+    Args:
+        path: As the user gave it.
+        reason: Of the system, without a full stop.
+        hint: What to do.
+    """
+    return Unwritable(f"{path} cannot be written: {reason[:1].lower()}{reason[1:]}.", hint=hint)

@@ -54,6 +54,11 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return None if self.kind in SCHEMES else Path(self.location)
 
     @property
+    def single(self) -> bool:
+        """Whether it is one graph for certain: no folder, and no network of the user's making."""
+        return self.kind != "folder" and self.arch is None
+
+    @property
     def absolute(self) -> str:
         """The text that names the same model from any folder."""
         if self.path is None:

@@ -7,14 +7,15 @@ import io
 import os
 import sys
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import msgspec
 
+from edgekit.core.destination import LINES, Destination
 from edgekit.core.documents import DemoFrame
 from edgekit.core.errors import Unwritable
-from edgekit.core.files import refuse_used_file, writing
 from edgekit.demo.background import Background
 from edgekit.demo.meter import Meter
 from edgekit.demo.output import View
@@ -35,6 +36,7 @@ class Lines:
         force: Replace an existing file.
         every: Write every line and let the demo wait for a slow reader; without it lines are
             dropped once a thousand wait.
+        inputs: What must not be overwritten.
 
     Raises:
         BadInput: The file exists.
@@ -48,13 +50,14 @@ class Lines:
         *,
         force: bool = False,
         every: bool = False,
+        inputs: Sequence[Path] = (),
     ) -> None:
-        self._path = None if str(where) == "-" else Path(where)
-        if self._path is not None:
-            refuse_used_file(self._path, force=force, option="--detections")
-            with writing(self._path):
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        self._place: Destination | None = None
+        if str(where) != "-":
+            self._place = Destination(
+                Path(where), LINES, force=force, option="--detections", inputs=inputs
+            )
+        self._file: io.FileIO | None = None
         self._whole = 0
         self._first_ns: int | None = None
         self._reader_left = False
@@ -86,9 +89,8 @@ class Lines:
     def close(self) -> None:
         """See Output."""
         self._work.close()
-        if self._path is not None and self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
+        if self._file is not None:
+            self._file.close()
 
     def _line(self, view: View) -> bytes:
         frame = view.answer.frame
@@ -112,18 +114,21 @@ class Lines:
 
     def _write(self, line: bytes) -> None:
         try:
-            if self._path is None:
+            if self._place is None:
                 _to_stdout(line)
-            else:
-                _all_of(line, self._handle)
-                self._whole += len(line)
+                return
+            if self._file is None:
+                # Not before there is something: a demo that fails to start replaces nothing.
+                self._file = self._place.create()
+            _all_of(line, self._file.fileno())
+            self._whole += len(line)
         except BrokenPipeError:
             self._reader_left = True
         except OSError as error:
-            if self._path is not None:
+            if self._file is not None:
                 with contextlib.suppress(OSError):
-                    os.ftruncate(self._handle, self._whole)
-            place = self._path or "stdout"
+                    os.ftruncate(self._file.fileno(), self._whole)
+            place = self._place.path if self._place is not None else "stdout"
             reason = (error.strerror or str(error)).lower()
             raise Unwritable(
                 f"The detections in {place} ended early: {reason}.",

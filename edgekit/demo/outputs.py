@@ -46,12 +46,22 @@ class Outputs:
         self._recording: Recording | None = None
         if request.save is not None:
             self._recording = Recording(
-                request.save, counts, force=request.force, every=request.every_frame
+                request.save,
+                counts,
+                force=request.force,
+                every=request.every_frame,
+                inputs=request.inputs,
             )
             self._outputs.append(self._recording)
         if request.detections is not None:
             self._outputs.append(
-                Lines(request.detections, counts, force=request.force, every=request.every_frame)
+                Lines(
+                    request.detections,
+                    counts,
+                    force=request.force,
+                    every=request.every_frame,
+                    inputs=request.inputs,
+                )
             )
 
     def open(self, controls: Controls) -> tuple[Output, ...]:

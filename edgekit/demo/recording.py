@@ -6,6 +6,7 @@ import contextlib
 import errno
 import io
 import os
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from threading import Event, Thread
@@ -14,8 +15,8 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from edgekit.core.errors import BadInput, Unavailable, Unwritable
-from edgekit.core.files import refuse_used_file, writing
+from edgekit.core.destination import VIDEO, Destination
+from edgekit.core.errors import Unavailable, Unwritable
 from edgekit.core.requires import requires
 from edgekit.demo.background import Background
 from edgekit.demo.meter import Meter
@@ -71,6 +72,7 @@ class Recording:
         force: Replace an existing file.
         every: Keep every frame and let the demo wait; times are those of the file that is read.
             Without it frames are dropped that come faster than they can be encoded.
+        inputs: What must not be overwritten.
 
     Raises:
         BadInput: Another ending, or the file exists.
@@ -80,18 +82,17 @@ class Recording:
     """
 
     def __init__(
-        self, path: Path, meter: Meter, *, force: bool = False, every: bool = False
+        self,
+        path: Path,
+        meter: Meter,
+        *,
+        force: bool = False,
+        every: bool = False,
+        inputs: Sequence[Path] = (),
     ) -> None:
-        if path.suffix.lower() not in _FORMATS:
-            given = path.suffix or repr(path.name)
-            raise BadInput(
-                f"A recording ends in {' or '.join(_FORMATS)}, not in {given}.",
-                hint=f"For example --save {path.with_suffix('.mp4').name}",
-            )
-        refuse_used_file(path, force=force, option="--save")
+        self._place = Destination(path, VIDEO, force=force, option="--save", inputs=inputs)
         with requires("av", extra="demo", why="to record"):
             import av
-        self._path = path
         self._meter = meter
         self._every = every
         self._encoder = _encoder(av)
@@ -108,7 +109,7 @@ class Recording:
     @property
     def path(self) -> Path | None:
         """The file; None as long as no frame is in it."""
-        return None if self._writer is None else self._path
+        return None if self._writer is None else self._place.path
 
     @property
     def wants_picture(self) -> bool:
@@ -135,7 +136,7 @@ class Recording:
         seconds = frame.position_s if self._every else None
         now = frame.captured_ns if seconds is None else round(seconds * 1e9)
         if self._writer is None:
-            self._writer = _Writer(self._path, view.picture, self._encoder)
+            self._writer = _Writer(self._place, view.picture, self._encoder)
         self._writer.add(view.picture, now)
 
     def _finish(self) -> None:
@@ -143,7 +144,8 @@ class Recording:
             self._writer.finish()
         if self.dropped:
             self._meter.note(
-                f"{self._path} lacks {self.dropped} frames that came while the encoder was busy."
+                f"{self._place.path} lacks {self.dropped} frames that came while the encoder was "
+                "busy."
             )
 
 
@@ -168,16 +170,14 @@ def _encoder(av: Any) -> _Encoder:
 class _Writer:
     """An open file and its encoder; used from one thread."""
 
-    def __init__(self, path: Path, first: Image, encoder: _Encoder) -> None:
+    def __init__(self, place: Destination, first: Image, encoder: _Encoder) -> None:
         import av.video.frame
 
         self._av: Any = av
         # Even, as halved colour asks for; one row or column of an odd picture is cut off.
         self._height, self._width = (max(2, side - side % 2) for side in first.shape[:2])
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = _Growing(path)
-        name, attempts = _FORMATS[path.suffix.lower()]
+        self._file = _Growing(place.path, place.create())
+        name, attempts = _FORMATS[place.path.suffix.lower()]
         for number, options in enumerate(attempts):
             try:
                 self._open(name, options, encoder)
@@ -294,11 +294,11 @@ class _Growing:
     PyAV gets no error of writing: it would raise it from somewhere inside FFmpeg, or on closing.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, file: io.FileIO) -> None:
         self.path = path
         self.failure: OSError | None = None
         self._closing = Event()
-        self._file = open(path, "wb", buffering=0)  # noqa: SIM115 - closed by `close`
+        self._file = file  # closed by `close`
         self._whole = 0
         # In a thread: a slow card takes longer for it than the frames' queue is long.
         self._syncing = Thread(target=self._sync, name="sync", daemon=True)

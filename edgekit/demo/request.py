@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,6 +30,7 @@ class Request:
         track: Whether objects get a number that follows them.
         seconds: End by itself after so many; None means never.
         force: Replace files that exist.
+        inputs: Files and folders that are read, or written by another output.
     """
 
     source: str | None = None
@@ -42,3 +44,4 @@ class Request:
     track: bool = False
     seconds: float | None = None
     force: bool = False
+    inputs: Sequence[Path] = ()

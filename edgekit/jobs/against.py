@@ -9,12 +9,14 @@ import numpy as np
 
 from edgekit.benchmarks.duel import DuelSide, DuelSummary
 from edgekit.benchmarks.ratio import RatioRule, judge
+from edgekit.core.destination import FOLDER, Destination
 from edgekit.core.documents import ComparedEntry, CompareDocument
 from edgekit.core.errors import BadInput, EdgekitError
-from edgekit.core.files import pretty_json, refuse_unwritable, write_bytes
+from edgekit.core.files import pretty_json, write_bytes
 from edgekit.core.progress import Progress
 from edgekit.core.target import Target
 from edgekit.jobs.bundles.bundle import entry_name
+from edgekit.jobs.delivery import read_for
 from edgekit.jobs.measuring.cells import Cell
 from edgekit.jobs.measuring.prepare import Prepared, Preparer
 from edgekit.jobs.results.deciding import compare_document, side_name
@@ -58,6 +60,7 @@ def run(
     provider_options: Mapping[str, str] | None,
     trust_engine: bool,
     output: Path | None,
+    force: bool,
     seed: int,
     progress: Progress,
 ) -> CompareDocument:
@@ -69,14 +72,15 @@ def run(
         )
     if time <= 0 or batch < 1:
         raise BadInput(f"--time and --batch must be above 0, got {time:g} and {batch}.")
+    kept = None
+    if output is not None:
+        kept = Destination(output, FOLDER, force=force, inputs=read_for(model, against))
     places = [target for target, _ in places_of(targets, model, progress)]
     base_place = None
     if against_target is not None:
         base_place = place_of(against_target, against, progress)[0]
     refuse_idle_options(provider_options, [*places, *filter(None, [base_place])])
     limit = timeout if timeout is not None else _TIMES * time + _SECONDS
-    if output is not None:
-        refuse_unwritable(output / RESULT)
     # `time` is the longest measurement of one entry, and here are two.
     rule = RatioRule(seconds=2 * time, confidence=confidence, margin=margin, half_width=margin / 3)
 
@@ -126,6 +130,7 @@ def run(
         for number, (base, new) in enumerate(pairs):
             # Ctrl-C waits until what was measured is written; it costs the pairs still to come.
             with deferred_interrupt() as interruption:
+                figures = None
                 try:
                     figures = _measured(base, new, rule, limit, progress, interruption)
                 except EdgekitError as error:
@@ -133,19 +138,20 @@ def run(
                     entries.append(_failed(base, new, rule, error))
                 else:
                     entries.append(_entry(base, new, rule, figures))
-                    if output is not None:
-                        samples = str(output / "samples")
-                        cell = new.cell
-                        name = f"{number}-{entry_name(cell.target, new.variant, cell.compute)}"
-                        for side in ("base", "new"):
-                            raw = _raw(getattr(figures.summary, side))
-                            write_samples(output / "samples" / f"{name}-{side}.npz", raw)
-                if output is not None:
-                    write_bytes(output / RESULT, pretty_json(document()))
+                if kept is not None:
+                    with kept.adding() as folder:
+                        if figures is not None:
+                            samples = str(kept.path / "samples")
+                            cell = new.cell
+                            name = f"{number}-{entry_name(cell.target, new.variant, cell.compute)}"
+                            for side in ("base", "new"):
+                                raw = _raw(getattr(figures.summary, side))
+                                write_samples(folder / "samples" / f"{name}-{side}.npz", raw)
+                        write_bytes(folder / RESULT, pretty_json(document()))
             if interruption.asked:
                 raise KeyboardInterrupt
     except KeyboardInterrupt:
-        where = f"in {output}" if output is not None else "nowhere: -o DIR keeps them"
+        where = f"in {kept.path}" if kept is not None else "nowhere: -o DIR keeps them"
         progress.note(f"Interrupted: {len(entries)} of {len(pairs)} pairs are kept {where}.")
         raise
     if len(failures) == len(pairs):

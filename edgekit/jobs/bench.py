@@ -7,13 +7,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from edgekit.benchmarks.environment import environment
+from edgekit.core.destination import FOLDER, Destination
 from edgekit.core.documents import BenchDocument, BenchEntry
 from edgekit.core.errors import BadInput, EdgekitError, Unwritable
-from edgekit.core.files import refuse_unwritable
 from edgekit.core.progress import Position, Progress
+from edgekit.jobs.delivery import read_for
 from edgekit.jobs.measuring.cells import Cell, lay_out
 from edgekit.jobs.measuring.entries import bench_entry, failed_entry
-from edgekit.jobs.measuring.keeping import RESULT, Keeper, finished_before
+from edgekit.jobs.measuring.keeping import Keeper, finished_before
 from edgekit.jobs.measuring.prepare import Prepared, Preparer
 from edgekit.jobs.results.store import ResultStore
 from edgekit.jobs.running.engines import refuse_idle_options
@@ -53,6 +54,7 @@ def run(
     trust_engine: bool,
     output: Path | None,
     resume: bool,
+    force: bool,
     store: bool,
     seed: int,
     progress: Progress,
@@ -62,6 +64,12 @@ def run(
         raise BadInput(f"--time must be above 0, got {time:g}.")
     if resume and output is None:
         raise BadInput("--resume needs the folder of the measurement that it goes on with (-o).")
+    if resume and force:
+        raise BadInput("--resume keeps what --force replaces.", hint="Give one of them.")
+    place = None
+    if output is not None:
+        read = read_for(model, data)
+        place = Destination(output, FOLDER, force=force, keep=resume, inputs=read)
     places = [target for target, _ in places_of(targets, model, progress)]
     refuse_idle_options(provider_options, places)
     asked = asked_of(model, compute, threads)
@@ -86,9 +94,7 @@ def run(
         sweep={axis: tuple(values) for axis, values in sweep.items()},
         provider_options=dict(provider_options or {}),
     )
-    if output is not None:
-        refuse_unwritable(output / RESULT)
-    keeper = Keeper(document, cells, output, ResultStore() if store else None, progress)
+    keeper = Keeper(document, cells, place, ResultStore() if store else None, progress)
     preparer = Preparer(
         model,
         shapes or {},
@@ -102,8 +108,8 @@ def run(
         provider_options or {},
     )
     before: dict[Cell, BenchEntry] = {}
-    if resume and output is not None:
-        before = finished_before(output, document, cells, preparer.model_sha256)
+    if resume and place is not None:
+        before = finished_before(place.path, document, cells, preparer.model_sha256)
     for cell, entry in before.items():
         keeper.take_over(cell, entry)
     left = [cell for cell in cells if cell not in before]

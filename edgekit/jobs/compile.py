@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from edgekit.core.destination import FOLDER, Destination
 from edgekit.core.documents import CompileDocument
 from edgekit.core.errors import BadInput
-from edgekit.core.files import refuse_used_folder
 from edgekit.core.names import closest
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Adopting, CompileOptions, Placement, ShapeProfile
 from edgekit.core.sizes import parse_size
 from edgekit.export import mend_qdq as mending
 from edgekit.export.graph import load
+from edgekit.jobs.delivery import read_for
 from edgekit.jobs.running.adopting import Adopted, adopt_plan
 from edgekit.jobs.running.carried import carry_engines
 from edgekit.jobs.running.certify import whole_placement
@@ -64,8 +65,9 @@ def run(
     progress: Progress,
 ) -> CompileDocument:
     """See edgekit.api.compile."""
+    place = None
     if output is not None:
-        refuse_used_folder(output, force=force)
+        place = Destination(output, FOLDER, force=force, inputs=read_for(model))
     if is_plan(Path(model)):
         if sm or shapes or workspace or portable or mend_qdq:
             raise BadInput(
@@ -78,9 +80,8 @@ def run(
             adopt_plan(
                 Path(model),
                 where,
-                output,
+                place,
                 trust_engine=trust_engine,
-                force=force,
                 progress=progress,
             ),
         )
@@ -119,17 +120,16 @@ def run(
             raise
     opened = None if sm else _placement(resolved, engines, str(where), progress)
     folders = {role: engine.folder for role, engine in engines.items()}
-    if output is not None:
+    if place is not None:
         folders = carry_engines(
             folders,
             resolved.card,
-            output,
+            place,
             card_folder=resolved.folder,
             model=model,
             variant=resolved.variant.id,
             precision=resolved.variant.precision,
             target=str(where),
-            force=force,
         )
     return CompileDocument(
         model=model,

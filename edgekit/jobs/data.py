@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgekit.core.destination import FOLDER, Destination
 from edgekit.core.documents import DataDocument
-from edgekit.core.files import atomic_folder
 from edgekit.export.builtin.catalogue import builtin, write_data
 
 __all__ = ["run"]
@@ -16,6 +16,7 @@ def run(
 ) -> DataDocument:
     """See edgekit.api.data."""
     builtin(name)
-    with atomic_folder(output, force=force) as folder:
+    place = Destination(output, FOLDER, force=force)
+    with place.writing() as folder:
         roles = write_data(name, folder, count=count, seed=seed)
     return DataDocument(name=name, folder=str(output), images=sum(roles.values()), roles=roles)

@@ -1,46 +1,53 @@
-"""Finished graphs put where the user wants them: one file, or a folder of one file a role."""
+"""Finished graphs put where the user wants them, and the paths that must not be overwritten."""
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgekit.core.errors import BadInput
-from edgekit.core.files import atomic_folder, atomic_path
+from edgekit.core.destination import FOLDER, GRAPH, Destination
+from edgekit.tasks.cards import find_card
 
-__all__ = ["deliver_graphs", "refuse_existing"]
+__all__ = ["deliver_graphs", "read_for"]
 
 
-def refuse_existing(output: Path, *, force: bool) -> None:
-    """Refuse early what would be refused after the work was done.
+def read_for(*texts: str | Path | None) -> list[Path]:
+    """Return the files and folders that are read for a MODEL, SOURCE, --arch or data, as typed.
 
-    Raises:
-        BadInput: `output` exists and `force` is not given.
+    What does not exist is left out. A card that is found beside a model is among them.
     """
-    if output.exists() and not force:
-        raise BadInput(f"{output} exists already.", hint="Use --force or another path.")
+    found: dict[Path, None] = {}
+    for text in (str(text) for text in texts if text is not None):
+        bundle, _, _ = text.rpartition("@")  # of BUNDLE@VARIANT
+        _, _, file = text.partition(":")  # of SCHEME:FILE
+        code, _, _ = text.rpartition(":")  # of FILE:FACTORY
+        for path in map(Path, filter(None, (text, bundle, file, code))):
+            if os.path.exists(path):  # noqa: PTH110 - a name too long for a path is none
+                found[path] = None
+                card = find_card(path)
+                if card is not None:
+                    found[card] = None
+    return list(found)
 
 
-def deliver_graphs(graphs: Mapping[str, Path], output: Path, *, force: bool) -> dict[str, Path]:
-    """Copy graphs to `output`, whole or not at all.
+def deliver_graphs(graphs: Mapping[str, Path], output: Destination) -> dict[str, Path]:
+    """Copy graphs to their place, whole or not at all.
 
     Args:
         graphs: Role to file.
         output: The file for a single graph, the folder for several.
-        force: Replace what is there.
 
     Returns:
         Role to the path written.
     """
-    if len(graphs) == 1:
-        ((role, path),) = graphs.items()
-        if output.is_dir():
-            raise BadInput(f"{output} is a folder.", hint="Name the .onnx file to write.")
-        with atomic_path(output) as temporary:
-            shutil.copyfile(path, temporary)
-        return {role: output}
-    with atomic_folder(output, force=force) as folder:
+    output = dataclasses.replace(output, form=GRAPH if len(graphs) == 1 else FOLDER)
+    with output.writing() as temporary:
+        if output.form is GRAPH:
+            shutil.copyfile(next(iter(graphs.values())), temporary)
+            return dict.fromkeys(graphs, output.path)
         for path in graphs.values():
-            shutil.copyfile(path, folder / path.name)
-    return {role: output / path.name for role, path in graphs.items()}
+            shutil.copyfile(path, temporary / path.name)
+    return {role: output.path / path.name for role, path in graphs.items()}

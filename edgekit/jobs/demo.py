@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Literal
 import msgspec
 
 from edgekit.benchmarks.environment import environment
+from edgekit.core.destination import JSON, Destination
 from edgekit.core.documents import DemoDocument
 from edgekit.core.errors import Unavailable
-from edgekit.core.files import pretty_json, refuse_used_file, write_bytes
+from edgekit.core.files import pretty_json
 from edgekit.core.progress import Progress
 from edgekit.demo.controls import Controls
 from edgekit.demo.counts import Counts, Running, Tally
@@ -21,6 +23,7 @@ from edgekit.demo.outputs import Outputs
 from edgekit.demo.presenting import Presenter, Track
 from edgekit.demo.request import Request
 from edgekit.demo.sources import can_wait, demo_source, usual_source
+from edgekit.jobs.delivery import read_for
 from edgekit.jobs.live.model import LiveModel, live_model
 from edgekit.pipeline.frame import Frame
 from edgekit.pipeline.grabber import Grabber
@@ -57,8 +60,14 @@ def run(
     progress: Progress,
 ) -> DemoDocument:
     """See edgekit.api.demo."""
+    read = read_for(model, request.source, card, arch)
+    place = None
     if stats is not None:
-        refuse_used_file(stats, force=request.force, option="--stats")
+        others = [Path(one) for one in (request.save, request.detections) if one is not None]
+        place = Destination(
+            stats, JSON, force=request.force, option="--stats", inputs=[*read, *others]
+        )
+    request = dataclasses.replace(request, inputs=read)
     with ExitStack() as stack:
         text = request.source or usual_source()
 
@@ -121,8 +130,8 @@ def run(
         live = Live(grabber, runner, presenter, outputs, counts, controls, request.seconds)
         tally.begin()
         document = msgspec.structs.replace(live.run(), environment=environment(threads))
-    if stats is not None:
-        write_bytes(stats, pretty_json(document))
+    if place is not None:
+        place.write(pretty_json(document))
     return document
 
 

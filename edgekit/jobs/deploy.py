@@ -14,9 +14,9 @@ from edgekit.benchmarks.recommend import Candidate, best, recommend
 from edgekit.benchmarks.report.template import load_libraries
 from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Verdict, worst
+from edgekit.core.destination import FOLDER, Destination
 from edgekit.core.documents import DeployDocument, DeployEntry, Recommendation
 from edgekit.core.errors import BadInput, EdgekitError, MissingLibrary
-from edgekit.core.files import atomic_folder, refuse_unwritable, refuse_used_folder
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
 from edgekit.core.source import Source
@@ -24,6 +24,7 @@ from edgekit.core.variant import Variant
 from edgekit.jobs.bundles.signing import read_private_key, sign_bundle
 from edgekit.jobs.cache import keep_within_limit
 from edgekit.jobs.caching.store import CacheUnwritable
+from edgekit.jobs.delivery import read_for
 from edgekit.jobs.deploying.bundling import Contents, Made, deploy_entry, write_bundle
 from edgekit.jobs.deploying.course import Course
 from edgekit.jobs.deploying.making import ExportedModel, calibrated, exported, variant
@@ -69,6 +70,7 @@ class Prepared:
     """A request that can be carried out: everything that can be refused was refused.
 
     Attributes:
+        output: Where the bundle goes.
         plans: The entries to make.
         card: The user's, before the graphs fill it in.
         card_folder: Where a user's decoder is looked for.
@@ -79,6 +81,7 @@ class Prepared:
     """
 
     source: Source
+    output: Destination
     plans: list[Plan]
     card: ModelCard
     card_folder: Path
@@ -102,8 +105,16 @@ def run(request: DeployRequest, progress: Progress) -> DeployDocument:
 def prepare(request: DeployRequest) -> Prepared:
     """Refuse everything that can be refused before the first minute of work."""
     source = request.parsed
-    refuse_used_folder(request.output, force=request.force)
-    refuse_unwritable(request.output)
+    output = Destination(
+        request.output,
+        FOLDER,
+        force=request.force,
+        inputs=read_for(
+            request.source,
+            request.arch,
+            *(request.card, request.data, request.calibration, request.golden, request.sign),
+        ),
+    )
     targets = [usable(target) for target in dict.fromkeys(request.targets)]
     refuse_idle_options(request.provider_options, [target for target, _ in targets])
     plans = plan_entries(targets, request.precision, request.compute)
@@ -122,14 +133,15 @@ def prepare(request: DeployRequest) -> Prepared:
     if request.data is not None or request.calibration is not None:
         data = open_data(request.data, card, calibration=request.calibration, seed=request.seed)
         task_for(card, folder=folder, trust_code=request.trust_code)
-    refuse_unbakeable(card, parse_bake(request.bake), request.output / "main.onnx")
+    refuse_unbakeable(card, parse_bake(request.bake), output.path / "main.onnx")
     if request.sign is not None:
         read_private_key(request.sign)
     notes: list[str] = [] if fit is None else [str(fit)]
     missing = missing_inputs(data, "calib")
     if missing is not None:
         plans = _without_int8(plans, request.precision, notes, *missing)
-    return Prepared(source, plans, card, folder, data, notes, fit, _reported(request, data, notes))
+    reported = _reported(request, data, notes)
+    return Prepared(source, output, plans, card, folder, data, notes, fit, reported)
 
 
 def _reported(request: DeployRequest, data: Data | None, notes: list[str]) -> bool:
@@ -218,7 +230,7 @@ def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> Deplo
         document=document,
         reported=prepared.reported,
     )
-    with atomic_folder(request.output, force=request.force) as folder:
+    with prepared.output.writing() as folder:
         write_bundle(folder, contents)
         if request.sign is not None:
             sign_bundle(folder, request.sign)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ import msgspec
 from edgekit.benchmarks.certificate import ShapeCase, check_shapes, parity_limit
 from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Check, Verdict, worst
+from edgekit.core.destination import FOLDER, GRAPH, Destination
 from edgekit.core.documents import ExportDocument, OutputParity
 from edgekit.core.errors import Unavailable
 from edgekit.core.inputs import parse_shape, sizes_in
@@ -23,7 +25,7 @@ from edgekit.core.source import Source
 from edgekit.export.builtin.catalogue import builtin_card
 from edgekit.export.ultralytics_source import at_size, ultralytics_source_card
 from edgekit.export.worker import ExportOutcome, ExportRequest, export_model
-from edgekit.jobs.delivery import deliver_graphs, refuse_existing
+from edgekit.jobs.delivery import deliver_graphs, read_for
 from edgekit.jobs.running.aligned import aligned_runs
 from edgekit.jobs.running.baking import bake_main, baked_parity, refuse_unbakeable
 from edgekit.jobs.running.child import run_in_child
@@ -79,12 +81,18 @@ def run(
 ) -> ExportDocument:
     """See edgekit.api.export."""
     parsed = Source.parse(source, arch)
-    refuse_existing(output, force=force)
+    place = Destination(
+        output,
+        # Which it is to be, only the network says where it may have several graphs.
+        FOLDER if os.path.isdir(output) and not parsed.single else GRAPH,  # noqa: PTH112
+        force=force,
+        inputs=read_for(source, arch, card, data),
+    )
     what = parse_bake(bake)
     found, _ = source_card(
         parsed, card, options, inputs=inputs, trust_code=trust_code, trust_pickle=trust_pickle
     )
-    refuse_unbakeable(found, what, output)
+    refuse_unbakeable(found, what, place.path)
     images = open_data(data, found, seed=seed) if data is not None else None
     progress.stage("export")
     with tempfile.TemporaryDirectory(prefix="edgekit-export-") as name:
@@ -107,7 +115,7 @@ def run(
                 exported, what, images, min_parity=min_parity, seed=seed, progress=progress
             )
             graphs = {"main": baked}
-        written = deliver_graphs(graphs, output, force=force)
+        written = deliver_graphs(graphs, place)
     return ExportDocument(
         source=source,
         graphs={role: str(path) for role, path in written.items()},

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import msgspec
 
+from edgekit.core.destination import FOLDER, Destination
 from edgekit.core.documents import PackDocument, PackedGraph
 from edgekit.core.errors import BadInput
-from edgekit.core.files import atomic_folder, refuse_used_folder
 from edgekit.core.names import closest
 from edgekit.core.progress import Progress
+from edgekit.jobs.delivery import read_for
 from edgekit.jobs.packing.alignment import ALIGNMENT
 from edgekit.jobs.packing.answers import DECODER, answers
 from edgekit.jobs.packing.chosen import Chosen, choose_entry
@@ -43,14 +44,13 @@ def run(
     """See edgekit.api.pack."""
     if layout not in LAYOUTS:
         raise BadInput(f"There is no layout {layout!r}.", closest(layout, LAYOUTS))
-    refuse_used_folder(output, force=force)
+    place = Destination(output, FOLDER, force=force, inputs=read_for(bundle))
     progress.stage("checksums")
     chosen = choose_entry(bundle, target=target, compute=compute)
-    _refuse_overlap(output, chosen.bundle)
     engine = scripted(chosen.entry.target)
     progress.stage(str(chosen))
-    with atomic_folder(output, force=force) as folder:
-        document = LAYOUTS[layout](folder, output, chosen, engine)
+    with place.writing() as folder:
+        document = LAYOUTS[layout](folder, place.path, chosen, engine)
         text = msgspec.json.format(msgspec.json.encode(document))
         (folder / _PACKED).write_bytes(text + b"\n")
     for note in document.notes:
@@ -125,14 +125,6 @@ LAYOUTS: dict[str, Callable[[Path, Path, Chosen, Scripted], PackDocument]] = {
     "triton": _triton,
     "openvino-model-server": _openvino,
 }
-
-
-def _refuse_overlap(output: Path, bundle: Path) -> None:
-    new, old = output.resolve(), bundle.resolve()
-    if new == old or old in new.parents or new in old.parents:
-        raise BadInput(
-            f"{output} and the bundle {bundle} lie in each other.", hint="Choose another folder."
-        )
 
 
 def _served(chosen: Chosen, engine: Scripted) -> dict[str, Served]:

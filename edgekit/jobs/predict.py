@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.benchmarks.statistics import percentile
+from edgekit.core.destination import FOLDER, Destination
 from edgekit.core.documents import PredictDocument, PredictedImage, StageTime
 from edgekit.core.errors import BadInput
-from edgekit.core.files import atomic_folder, refuse_used_folder, write_bytes
+from edgekit.core.files import write_bytes
 from edgekit.core.progress import Progress
+from edgekit.jobs.delivery import read_for
 from edgekit.jobs.serving.predictor import Predictor, open_predictor
 from edgekit.tasks.draw import draw
 from edgekit.tasks.images import UnreadableImage, image_files, read_image
@@ -52,9 +54,9 @@ def run(
     progress: Progress,
 ) -> PredictDocument:
     """See edgekit.api.predict."""
+    place = None
     if output is not None:
-        refuse_used_folder(output, force=force)
-        _keep_inputs(output, [*images, Path(model.rpartition("@")[0] or model), Path(model)])
+        place = Destination(output, FOLDER, force=force, inputs=read_for(model, *images))
     found, skipped = _found(images)
     if not found:
         raise BadInput(" ".join(skipped) or "There are no images.", hint=_GIVE)
@@ -82,10 +84,10 @@ def run(
             progress.note(sentence)
         progress.stage("predict")
         work = _Work(predictor, _Pictures(), skipped)
-        if output is None:
+        if place is None:
             work.all(found, batch, progress)
             return work.document(model, None)
-        with atomic_folder(output, force=force) as folder:
+        with place.writing() as folder:
             work.pictures.folder = folder
             interrupted = False
             try:
@@ -94,7 +96,7 @@ def run(
                 interrupted = True
                 if not work.answered:
                     raise
-            document = work.document(model, output)
+            document = work.document(model, place.path)
             write_bytes(folder / DOCUMENT, msgspec.json.format(msgspec.json.encode(document)))
         if interrupted:
             # What was finished is kept, whole; the command ends as an interrupted one.
@@ -233,21 +235,6 @@ def _found(images: Sequence[Path]) -> tuple[list[_Found], list[str]]:
         for file in files:
             found.setdefault(file.absolute(), _Found(file, file.relative_to(path)))
     return list(found.values()), skipped
-
-
-def _keep_inputs(output: Path, inputs: Sequence[Path]) -> None:
-    """Refuse a folder that holds what is read: replacing it would delete that.
-
-    Raises:
-        BadInput: It does.
-    """
-    place = output.resolve()
-    for path in inputs:
-        if path.exists() and path.resolve().is_relative_to(place):
-            raise BadInput(
-                f"{output} holds {path}, which is read here and would be replaced.",
-                hint="Choose another folder with -o.",
-            )
 
 
 def _suffix(path: Path) -> str:

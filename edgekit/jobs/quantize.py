@@ -11,9 +11,9 @@ from pathlib import Path
 from edgekit.benchmarks.certificate import parity_limit
 from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Verdict, worst
+from edgekit.core.destination import FOLDER, GRAPH, JSON, Destination
 from edgekit.core.documents import OutputParity, QuantizeDocument
 from edgekit.core.errors import BadInput, Unavailable
-from edgekit.core.files import atomic_path
 from edgekit.core.names import closest
 from edgekit.core.progress import Progress
 from edgekit.core.variant import Variant
@@ -22,7 +22,7 @@ from edgekit.export.facts import graph_facts
 from edgekit.export.fp16 import write_fp16
 from edgekit.export.metadata import write_card
 from edgekit.export.quantize import calibrate, calibrated_graph, write_int8
-from edgekit.jobs.delivery import deliver_graphs, refuse_existing
+from edgekit.jobs.delivery import deliver_graphs, read_for
 from edgekit.jobs.export import output_parity
 from edgekit.jobs.running.child import run_in_child
 from edgekit.jobs.running.feeds import Data, missing_inputs, open_data
@@ -91,8 +91,18 @@ def run(
             hint="Leave --calibration and --precision out.",
         )
     identifier = "fp16" if precision == "fp16" else f"int8-{dialect}"
-    destination = output or _beside(before, identifier)
-    refuse_existing(destination, force=force)
+    read = read_for(model, card, data, calibration, *written)
+    place = Destination(
+        output or _beside(before, identifier),
+        GRAPH if len(before.graphs) == 1 else FOLDER,
+        force=force,
+        inputs=read,
+    )
+    beside = {}
+    if precision == "int8" and not written:
+        for role in before.graphs:
+            path = place.path.with_name(f"{place.path.stem}.{role}.quantization.json")
+            beside[role] = Destination(path, JSON, force=force, inputs=read)
     with tempfile.TemporaryDirectory(prefix="edgekit-quantize-") as name:
         work = Path(name)
         decisions: dict[str, Path] = {}
@@ -123,15 +133,11 @@ def run(
         facts = [graph_facts(Path(path), role) for role, path in variant.graphs.items()]
         flops = sum(fact.flops for fact in facts)
         share = sum(fact.quantized_share * fact.flops for fact in facts) / flops if flops else 0.0
-        graphs = deliver_graphs(variant.paths, destination, force=force)
-        kept = {}
-        for role, path in decisions.items():
-            if written:
-                kept[role] = path
-                continue
-            kept[role] = destination.parent / f"{destination.stem}.{path.name}"
-            with atomic_path(kept[role]) as temporary:
-                shutil.copyfile(path, temporary)
+        graphs = deliver_graphs(variant.paths, place)
+        kept = dict(decisions)
+        for role in decisions.keys() & beside.keys():
+            kept[role] = beside[role].path
+            beside[role].write(decisions[role].read_bytes())
     return QuantizeDocument(
         model=model,
         variant=identifier,

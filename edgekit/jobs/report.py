@@ -10,12 +10,10 @@ from edgekit.benchmarks.report.page import render
 from edgekit.benchmarks.report.records import Subject
 from edgekit.benchmarks.report.summary import lead
 from edgekit.benchmarks.report.template import load_libraries
+from edgekit.core.destination import PAGE, Destination
 from edgekit.core.documents import ReportChoice, ReportDocument
 from edgekit.core.errors import BadInput
-from edgekit.core.files import write_text
 from edgekit.core.progress import Progress
-from edgekit.jobs.bundles.bundle import is_bundle
-from edgekit.jobs.delivery import refuse_existing
 from edgekit.jobs.reporting.measurements import measurements
 from edgekit.jobs.reporting.pictures import images_below, with_pictures, without_pictures
 from edgekit.jobs.reporting.reading import names, read_subject
@@ -29,12 +27,14 @@ def run(
     """See edgekit.api.report."""
     if not sources:
         raise BadInput("Nothing to report on was given.", hint="Give a bundle or a result.")
-    _refuse_output(output, force=force)
+    # A page may lie in a folder of results, beside them; a bundle is sealed.
+    read = [path for path in sources if Path(path).is_file()]
+    place = Destination(output, PAGE, force=force, inputs=[*read, data])
     load_libraries()
     measured = measurements(sources)
     if measured is not None:
         progress.stage("write the page")
-        return _measured(sources, output, measured)
+        return _measured(sources, place, measured)
     files = images_below(data) if data is not None else None
     subjects: list[Subject] = []
     for path, name in zip(sources, names(sources), strict=True):
@@ -45,16 +45,15 @@ def run(
         else:
             subjects.append(with_pictures(subject, files))
     progress.stage("write the page")
-    text = render(subjects)
-    write_text(output, text)
+    place.write(render(subjects).encode())
     damaged = [sentence for subject in subjects for sentence in subject.damage]
     return ReportDocument(
-        output=str(output),
+        output=str(place.path),
         bundles=tuple(str(path) for path in sources),
         recommended=tuple(
             _choice(str(path), one) for path, one in zip(sources, subjects, strict=True)
         ),
-        size_bytes=output.stat().st_size,
+        size_bytes=place.path.stat().st_size,
         pictures=sum(len(subject.pictures) for subject in subjects),
         damaged=tuple(damaged),
         notes=tuple(note for one in subjects for note in (*one.notes, one.pictures_note) if note),
@@ -62,20 +61,20 @@ def run(
 
 
 def _measured(
-    sources: Sequence[Path], output: Path, measured: Sequence[Measured | Compared]
+    sources: Sequence[Path], place: Destination, measured: Sequence[Measured | Compared]
 ) -> ReportDocument:
     """Write the page of measurements: they are shown, and nothing is recommended."""
-    write_text(output, render_measured(measured))
+    place.write(render_measured(measured).encode())
     notes = [note for one in measured if isinstance(one, Measured) for note in one.damage]
     kinds = ["bench" if isinstance(one, Measured) else "compare" for one in measured]
     return ReportDocument(
-        output=str(output),
+        output=str(place.path),
         bundles=tuple(str(path) for path in sources),
         recommended=tuple(
             ReportChoice(bundle=str(path), reason=f"A result of edgekit {kind} has no certificate.")
             for path, kind in zip(sources, kinds, strict=True)
         ),
-        size_bytes=output.stat().st_size,
+        size_bytes=place.path.stat().st_size,
         notes=tuple(notes),
     )
 
@@ -97,16 +96,3 @@ def _choice(source: str, subject: Subject) -> ReportChoice:
     else:
         reason = " ".join(one.reason for one in subject.recommended) or "Nothing could be made."
     return ReportChoice(bundle=source, reason=reason)
-
-
-def _refuse_output(output: Path, *, force: bool) -> None:
-    """Nothing is overwritten unasked, and no bundle is changed after it was sealed."""
-    if output.is_dir():
-        raise BadInput(f"{output} is a folder.", hint="Name a file, for instance report.html.")
-    within = next((one for one in output.resolve().parents if is_bundle(one)), None)
-    if within is not None:
-        raise BadInput(
-            f"{output} lies in the bundle {within}, which is sealed.",
-            hint="Write the page beside it.",
-        )
-    refuse_existing(output, force=force)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from edgekit.benchmarks.environment import differences, observed_differences
+from edgekit.core.destination import Destination
 from edgekit.core.documents import (
     BenchDocument,
     EnvironmentDocument,
@@ -15,10 +16,9 @@ from edgekit.core.documents import (
     ResultsDocument,
 )
 from edgekit.core.errors import BadInput
-from edgekit.core.files import write_text
 from edgekit.core.names import closest
 from edgekit.core.progress import Progress
-from edgekit.jobs.delivery import refuse_existing
+from edgekit.jobs.delivery import read_for
 from edgekit.jobs.results.exporting import FORMATS, export_text
 from edgekit.jobs.results.importing import import_path
 from edgekit.jobs.results.reading import read_result
@@ -76,15 +76,18 @@ def export_results(
         raise BadInput(f"There is no format {form!r}.", closest(form, FORMATS))
     if not results:
         raise BadInput("No result was given.", hint="See: edgekit results list")
+    place = None
     if output is not None:
-        refuse_existing(output, force=force)
+        # A folder of results may hold the text as well, beside them.
+        read = [path for path in read_for(*results) if path.is_file()]
+        place = Destination(output, FORMATS[form], force=force, inputs=read)
     text = export_text([read_result(one).document for one in results], form)
-    if output is not None:
-        write_text(output, text)
+    if place is not None:
+        place.write(text.encode())
     return ExportedDocument(
         format=form,
         results=tuple(results),
-        output=str(output) if output is not None else None,
+        output=str(place.path) if place is not None else None,
         text=text,
     )
 

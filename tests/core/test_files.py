@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
 import pytest
 
 from edgekit.core.errors import BadInput, Unwritable
 from edgekit.core.files import (
+    aside_of,
     atomic_folder,
     atomic_path,
-    refuse_unwritable,
+    restore_folder,
     sha256_file,
     write_text,
 )
@@ -45,14 +52,11 @@ def test_an_error_of_reading_is_not_called_an_error_of_writing(tmp_path):
         (tmp_path / "missing").read_bytes()
 
 
-def test_a_folder_replaces_another_only_when_forced(tmp_path):
+def test_a_folder_replaces_another(tmp_path):
     target = tmp_path / "folder"
-    with atomic_folder(target) as temporary:
-        (temporary / "a").write_text("1")
-    with pytest.raises(BadInput, match="not empty"), atomic_folder(target):
-        pass
-    with atomic_folder(target, force=True) as temporary:
-        (temporary / "b").write_text("2")
+    for name in ("a", "b"):
+        with atomic_folder(target) as temporary:
+            (temporary / name).write_text("1")
     assert [path.name for path in target.iterdir()] == ["b"]
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
@@ -61,7 +65,7 @@ def test_a_failed_folder_keeps_the_old_one(tmp_path):
     target = tmp_path / "folder"
     with atomic_folder(target) as temporary:
         (temporary / "a").write_text("1")
-    with pytest.raises(RuntimeError), atomic_folder(target, force=True) as temporary:
+    with pytest.raises(RuntimeError), atomic_folder(target) as temporary:
         (temporary / "b").write_text("2")
         raise RuntimeError("boom")
     assert [path.name for path in target.iterdir()] == ["a"]
@@ -75,20 +79,55 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(small_disk):
     assert list(disk.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path):
-    refuse_unwritable(tmp_path / "new" / "folders" / "bundle")
-    assert list(tmp_path.iterdir()) == []
-    (tmp_path / "file").write_text("")
-    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
-    for name in ("file", "nowhere"):
-        with pytest.raises(Unwritable, match=f"bundle cannot be written: .*{name} is no folder"):
-            refuse_unwritable(tmp_path / name / "sub" / "bundle")
+@pytest.mark.parametrize("refused", [OSError(errno.EIO, "broken"), KeyboardInterrupt()])
+def test_a_second_renaming_that_fails_undoes_the_first(tmp_path, monkeypatch, refused):
+    target = tmp_path / "folder"
+    with atomic_folder(target) as temporary:
+        (temporary / "a").write_text("1")
+    rename = Path.rename
+
+    def failing(self, goal):
+        if goal == target and (self / "b").exists():
+            raise refused
+        return rename(self, goal)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises((Unwritable, KeyboardInterrupt)), atomic_folder(target) as temporary:
+        (temporary / "b").write_text("2")
+    assert [path.name for path in target.iterdir()] == ["a"]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
-def test_a_read_only_disk_is_refused_before_the_work(mounted, tmp_path):
-    mounted(tmp_path, "-t", "tmpfs", "-o", "ro", "tmpfs")
-    with pytest.raises(Unwritable, match=f"{tmp_path} is read-only"):
-        refuse_unwritable(tmp_path / "bundle")
+@pytest.mark.parametrize("calls", [1, 2, 3])
+def test_a_kill_at_any_moment_of_replacing_leaves_the_old_or_the_new_folder(tmp_path, calls):
+    target = tmp_path / "folder"
+    with atomic_folder(target) as temporary:
+        (temporary / "a").write_text("1")
+    program = textwrap.dedent("""
+        import os, shutil, sys
+        from pathlib import Path
+        from edgekit.core.files import atomic_folder
+
+        def counting(function):
+            def counted(*arguments):
+                left[0] -= 1
+                if left[0] == 0:
+                    os._exit(9)
+                return function(*arguments)
+            return counted
+
+        left = [int(sys.argv[2])]
+        with atomic_folder(Path(sys.argv[1])) as temporary:
+            (temporary / "b").write_text("2")
+            Path.rename, shutil.rmtree = counting(Path.rename), counting(shutil.rmtree)
+    """)
+    assert subprocess.run([sys.executable, "-c", program, target, str(calls)]).returncode == 9
+    restore_folder(target)
+    assert [path.name for path in target.iterdir()] == [["a"], ["a"], ["b"]][calls - 1]
+    with atomic_folder(target) as temporary:
+        (temporary / "c").write_text("3")
+    assert [path.name for path in target.iterdir()] == ["c"]
+    assert not aside_of(target).exists()
 
 
 def test_sha256_of_a_known_text(tmp_path):

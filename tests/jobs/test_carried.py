@@ -15,6 +15,7 @@ from jsonschema import validate
 import edgekit
 from edgekit import api
 from edgekit.benchmarks.schemas import load_schema
+from edgekit.core.destination import FOLDER, Destination
 from edgekit.core.errors import BadInput, Unavailable
 from edgekit.core.progress import Silent
 from edgekit.core.target import Target
@@ -412,8 +413,7 @@ def test_a_plan_needs_trust_and_a_folder(tmp_path, trust, output, said):
         adopt_plan(
             path,
             Target("tensorrt", "cuda"),
-            tmp_path / output if output else None,
+            Destination(tmp_path / output, FOLDER) if output else None,
             trust_engine=trust,
-            force=False,
             progress=Silent(),
         )

@@ -345,14 +345,18 @@ def test_what_is_not_there_is_said_with_the_closest(deployed, tmp_path, text, op
 
 def test_an_output_that_holds_something_is_kept_and_replaced_with_force(deployed, tmp_path):
     output = tmp_path / "packed"
-    output.mkdir()
-    (output / "mine.txt").write_text("mine")
-    with pytest.raises(BadInput, match="not empty"):
+    api.pack(deployed[1], output, target=ORT)
+    with pytest.raises(BadInput, match="--force"):
         api.pack(deployed[1], output, target=ORT)
-    assert (output / "mine.txt").read_text() == "mine"
+    # Running it leaves what Python compiled.
+    (output / "__pycache__").mkdir()
+    (output / "__pycache__" / "guard.cpython-311.pyc").write_bytes(b"compiled")
     api.pack(deployed[1], output, target=ORT, force=True)
-    assert not (output / "mine.txt").exists()
     assert (output / "run.py").is_file()
+    (output / "answers.json").write_text("mine")
+    with pytest.raises(BadInput, match=r"answers\.json"):
+        api.pack(deployed[1], output, target=ORT, force=True)
+    assert (output / "answers.json").read_text() == "mine"
 
 
 def test_an_output_that_cannot_be_written_is_one_sentence(deployed, tmp_path):
@@ -363,7 +367,7 @@ def test_an_output_that_cannot_be_written_is_one_sentence(deployed, tmp_path):
 
 @pytest.mark.parametrize("inside", [".", "packed", ".."])
 def test_the_bundle_is_never_overwritten(bundle, inside):
-    with pytest.raises(BadInput, match=r"lie in each other|exists and is not"):
+    with pytest.raises(BadInput, match=r"which is|exists and is not"):
         api.pack(bundle, bundle / inside, target=ORT, force=True)
     assert (bundle / "manifest.json").is_file()
 

@@ -13,6 +13,7 @@ import pytest
 
 from edgekit import api
 from edgekit.benchmarks.schemas import load_schema
+from edgekit.core.destination import MARKER
 from edgekit.core.documents import PredictDocument
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Silent
@@ -54,7 +55,7 @@ def test_pictures_and_json_of_files_and_folders(deployed, pictures):
         assert image.detections is image.regions is image.mask is None
     assert (document.target, document.verdict) == (deployed[0].best.target, "PASS")
     written = {p.relative_to(output).as_posix() for p in output.rglob("*") if p.is_file()}
-    assert written == {"a.png", "a-2.png", "deep/b.png", "predictions.json"}
+    assert written == {"a.png", "a-2.png", "deep/b.png", "predictions.json", MARKER}
 
 
 def test_the_document_is_what_is_printed_and_fits_its_schema(deployed, pictures):
@@ -100,20 +101,19 @@ def test_with_no_readable_image_nothing_is_written(deployed, pictures):
         assert not (pictures / "out").exists()
 
 
-def test_a_folder_in_use_is_replaced_only_by_force(deployed, pictures):
+def test_earlier_answers_are_replaced_only_by_force(deployed, pictures):
     output = pictures / "out"
-    output.mkdir()
-    (output / "old.txt").write_text("old")
+    api.predict(str(deployed[1]), [pictures / "two"], output)
     with pytest.raises(BadInput, match="--force"):
         api.predict(str(deployed[1]), [pictures / "one"], output)
     api.predict(str(deployed[1]), [pictures / "one"], output, force=True)
-    assert sorted(p.name for p in output.iterdir()) == ["a.png", "predictions.json"]
+    assert {p.name for p in output.iterdir()} == {"a.png", "predictions.json", MARKER}
 
 
 @pytest.mark.parametrize("place", ["one", "."])
 def test_force_never_takes_the_images_themselves(deployed, pictures, place):
     before = (pictures / "one" / "a.png").read_bytes()
-    with pytest.raises(BadInput, match="would be replaced"):
+    with pytest.raises(BadInput, match="one, which is"):
         api.predict(str(deployed[1]), [pictures / "one"], pictures / place, force=True)
     assert (pictures / "one" / "a.png").read_bytes() == before
 

@@ -61,16 +61,16 @@ def test_what_is_synced_is_open_for_writing(tmp_path, monkeypatch):
 
 def test_no_folder_is_renamed_onto_another(tmp_path, monkeypatch):
     # POSIX lets a folder take the place of an empty one, Windows does not.
-    real = Path.replace
+    real = Path.rename
 
-    def replace(self, target):
+    def rename(self, target):
         if self.is_dir() and Path(target).exists():
             raise PermissionError(13, "Access is denied")
         return real(self, target)
 
-    monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(Path, "rename", rename)
     for content in ("one", "two"):
-        with atomic_folder(tmp_path / "bundle", force=True) as folder:
+        with atomic_folder(tmp_path / "bundle") as folder:
             (folder / "a.txt").write_text(content)
         assert (tmp_path / "bundle" / "a.txt").read_text() == content
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]

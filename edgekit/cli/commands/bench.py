@@ -20,7 +20,7 @@ _AGAINST = ("against_target", "against_compute", "margin", "fail_on", "confidenc
 # What a measurement against another model takes of the rest.
 _SHARED = (
     "targets", "compute", "scenario", "batch", "shapes", "threads", "time", "timeout",
-    "allow_fallback", "provider_options", "trust_engine", "output", "seed", "progress",
+    "allow_fallback", "provider_options", "trust_engine", "output", "force", "seed", "progress",
 )  # fmt: skip
 
 
@@ -76,6 +76,7 @@ _SHARED = (
 @options.trust_engine
 @options.output(metavar="DIR", help="Folder for the result and the raw samples.")
 @options.resume
+@options.force
 @click.option(
     "--no-store",
     "store",

@@ -169,7 +169,7 @@ def fetch(
         )
         progress.stage(f"{stage} of {subject}: {why}")
         start = time.perf_counter()
-        with _blaming_the_cache(needs_bytes), atomic_folder(folder, force=True) as temporary:
+        with _blaming_the_cache(needs_bytes), atomic_folder(folder) as temporary:
             make(temporary)
             record = StageRecord(
                 stage=stage,

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from edgekit.benchmarks.environment import differences
+from edgekit.core.destination import Destination
 from edgekit.core.documents import BenchDocument, BenchEntry
 from edgekit.core.errors import BadInput, Unwritable
 from edgekit.core.files import pretty_json, write_bytes
@@ -40,7 +41,7 @@ class Keeper:
         self,
         document: BenchDocument,
         cells: Sequence[Cell],
-        folder: Path | None,
+        folder: Destination | None,
         store: ResultStore | None,
         progress: Progress,
     ) -> None:
@@ -67,22 +68,27 @@ class Keeper:
         """Keep an entry and write the result anew.
 
         Raises:
+            BadInput: Something came into the folder's place meanwhile.
             Unwritable: It cannot be written; what was written before stays as it was, and the entry
                 is told to the progress.
         """
         samples = raw_samples(measured) if measured is not None else None
         stored = self._stored(entry, samples)
         if self._folder is None:
-            entry = stored
+            self._entries[cell] = stored
+            return
         try:
-            if self._folder is not None and prepared is not None and samples is not None:
-                place = self._folder / "samples" / f"{samples_name(prepared)}.npz"
-                write_samples(place, samples)
-                entry = msgspec.structs.replace(entry, samples=str(place))
-            self._entries[cell] = entry
-            self.write()
-        except Unwritable as error:
+            with self._folder.adding() as folder:
+                if prepared is not None and samples is not None:
+                    name = f"samples/{samples_name(prepared)}.npz"
+                    write_samples(folder / name, samples)
+                    entry = msgspec.structs.replace(entry, samples=str(self._folder.path / name))
+                self._entries[cell] = entry
+                write_bytes(folder / RESULT, pretty_json(self.document))
+        except BadInput as error:
             self._progress.note(f"Not written: {msgspec.json.encode(entry).decode()}")
+            if not isinstance(error, Unwritable):
+                raise
             raise Unwritable(
                 error.message, hint="Make room and repeat with --resume: what is written is kept."
             ) from error
@@ -105,11 +111,6 @@ class Keeper:
             self._progress.note(f"The store of results is left out: {error}")
             self._store = None
             return entry
-
-    def write(self) -> None:
-        """Write the result as it stands."""
-        if self._folder is not None:
-            write_bytes(self._folder / RESULT, pretty_json(self.document))
 
 
 def finished_before(

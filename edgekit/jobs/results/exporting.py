@@ -10,12 +10,13 @@ from typing import Any
 
 import msgspec
 
+from edgekit.core.destination import CSV, JSON, MARKDOWN
 from edgekit.core.documents import BenchDocument, BenchEntry
 from edgekit.core.files import pretty_json
 
 __all__ = ["FORMATS", "export_text"]
 
-FORMATS = ("csv", "markdown", "google-benchmark", "json")
+FORMATS = {"csv": CSV, "markdown": MARKDOWN, "google-benchmark": JSON, "json": JSON}
 
 # Columns of the CSV, the conditions first.
 _COLUMNS = (

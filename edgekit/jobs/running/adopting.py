@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.core.card import Axis, GraphCard, ModelCard, TensorCard
+from edgekit.core.destination import Destination
 from edgekit.core.errors import BadInput
 from edgekit.core.files import pretty_json, write_bytes
 from edgekit.core.progress import Progress
@@ -40,10 +41,9 @@ class Adopted:
 def adopt_plan(
     plan: Path,
     target: Target,
-    output: Path | None,
+    output: Destination | None,
     *,
     trust_engine: bool,
-    force: bool,
     progress: Progress,
 ) -> Adopted:
     """Open a plan file once, in a process of its own, and write it down with its tensors.
@@ -53,7 +53,6 @@ def adopt_plan(
         target: Where it runs.
         output: The folder to make.
         trust_engine: Whether the user trusts who built it.
-        force: Replace what is there.
         progress: Told what is done.
 
     Raises:
@@ -96,7 +95,6 @@ def adopt_plan(
             # What it computes in is the engine's own to tell.
             precision="fp32",
             target=str(target),
-            force=force,
         )
     return Adopted(folders, compiled)
 

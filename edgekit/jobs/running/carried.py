@@ -16,8 +16,9 @@ from typing import Any, Literal
 import msgspec
 
 from edgekit.core.card import ModelCard, card_from_dict, card_to_dict
+from edgekit.core.destination import Destination
 from edgekit.core.errors import BadInput
-from edgekit.core.files import atomic_folder, pretty_json, write_bytes
+from edgekit.core.files import pretty_json, write_bytes
 from edgekit.core.runtime import Compiled
 from edgekit.tasks.decoders import decoder_file
 
@@ -73,14 +74,13 @@ class ReadyEngine:
 def carry_engines(
     folders: Mapping[str, Path],
     card: ModelCard,
-    output: Path,
+    output: Destination,
     *,
     card_folder: Path,
     model: str,
     variant: str,
     precision: str,
     target: str,
-    force: bool,
 ) -> dict[str, Path]:
     """Copy engines out of the cache into a folder, whole or not at all.
 
@@ -93,7 +93,6 @@ def carry_engines(
         variant: Id.
         precision: Of the variant.
         target: As text.
-        force: Replace what is there.
 
     Returns:
         Role to the folder written.
@@ -101,7 +100,7 @@ def carry_engines(
     Raises:
         BadInput: The decoder that the card names is not there.
     """
-    with atomic_folder(output, force=force) as temporary:
+    with output.writing() as temporary:
         card = _with_decoder(card, card_folder, temporary)
         for role, folder in folders.items():
             (temporary / role).mkdir()
@@ -118,7 +117,7 @@ def carry_engines(
             engines={role: role for role in folders},
         )
         write_bytes(temporary / _FILE, pretty_json(said))
-    return {role: output / role for role in folders}
+    return {role: output.path / role for role in folders}
 
 
 def is_carried(path: Path) -> bool:
