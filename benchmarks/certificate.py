@@ -21,6 +21,7 @@ __all__ = [
     "LEAST_DETECTIONS",
     "Figures",
     "ShapeCase",
+    "Simulated",
     "certify",
     "check_agreement",
     "check_confidence_shift",
@@ -31,11 +32,15 @@ __all__ = [
     "check_repeatable",
     "check_shapes",
     "compare_runs",
+    "computed_in",
     "entry_precision",
     "fell_back",
     "images_needed",
+    "judge_simulated",
     "parity_limit",
     "require_proven",
+    "spoiled_sums",
+    "worse",
 ]
 
 # Fewer detections of the reference prove no agreement (DESIGN.md, section 6).
@@ -58,6 +63,23 @@ _BEYOND_ROUNDING_DB = 20.0
 
 
 @dataclass(frozen=True)
+class Simulated:
+    """What an fp16 graph answers in fp16 arithmetic, where its engine computes wider.
+
+    Attributes:
+        outputs: Against the reference, sums added up in fp32; empty where it was not simulated.
+        narrow: Sums added up in fp16, against those added up in fp32.
+        nodes: The same at each reduction, by the name of its node, in the graph's order.
+        reason: Why it was not simulated; else empty.
+    """
+
+    outputs: Mapping[str, TensorParity] = field(default_factory=dict)
+    narrow: Mapping[str, TensorParity] = field(default_factory=dict)
+    nodes: Mapping[str, TensorParity] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Figures:
     """Everything that was found about one entry.
 
@@ -70,6 +92,8 @@ class Figures:
         differing: Elements that two runs on one input gave differently; None where not tried.
         difference: Largest absolute difference of those two runs; None where not tried.
         broken_node: Name of the first node whose output leaves the limit of parity; may be empty.
+        simulated: Where the engine computed an fp16 graph wider: what fp16 makes of it. Metric,
+            agreement and shift are then those of the simulation, `outputs` those of the engine.
     """
 
     outputs: Mapping[str, TensorParity] = field(default_factory=dict)
@@ -80,6 +104,7 @@ class Figures:
     differing: int | None = None
     difference: float | None = None
     broken_node: str = ""
+    simulated: Simulated | None = None
 
 
 @dataclass(frozen=True)
@@ -138,10 +163,13 @@ def certify(
         tolerance: Largest difference of two runs on one input; 0 on a CPU.
         unscored: Why there is no metric, without a full stop, where that is known.
     """
+    outputs = figures.outputs
+    if figures.simulated is not None:
+        outputs = worse(outputs, figures.simulated.outputs)
     checks = {
-        "finite": check_finite(figures.outputs),
+        "finite": check_finite(outputs),
         "parity": check_parity(
-            figures.outputs,
+            outputs,
             precision,
             entry.compute,
             min_parity=limits.min_parity,
@@ -172,6 +200,8 @@ def certify(
                     proven=None,
                     reason="Not judged: an output is not finite.",
                 )
+    if figures.simulated is not None:
+        checks = judge_simulated(checks, figures.simulated)
     if limits.require_proven:
         checks = {name: require_proven(check) for name, check in checks.items()}
     placement = figures.placement
@@ -188,6 +218,81 @@ def certify(
 def entry_precision(precision: str, compute: str) -> str:
     """Return the lower of a variant's precision and its compute, the one parity is judged by."""
     return min((compute, precision), key=lambda name: SQNR_LIMIT_DB[name])
+
+
+def computed_in(precision: str, placement: Placement) -> bool:
+    """Say whether at least half of the float arithmetic ran in a precision."""
+    shares = placement.share_by_precision()
+    total = math.fsum(share for name, share in shares.items() if name in (*_FLOATS, _UNKNOWN))
+    return shares.get(precision, 0.0) >= _EXECUTED_PART * total - _SLACK
+
+
+def worse(
+    one: Mapping[str, TensorParity], other: Mapping[str, TensorParity]
+) -> dict[str, TensorParity]:
+    """Return the worse figures of each output; finite where it is so in both."""
+    found = dict(one)
+    for name, parity in other.items():
+        lower = min(found.get(name, parity), parity, key=lambda each: each.sqnr_db)
+        finite = found.get(name, parity).finite and parity.finite
+        found[name] = msgspec.structs.replace(lower, finite=finite)
+    return found
+
+
+def judge_simulated(checks: Mapping[str, Check], simulated: Simulated) -> dict[str, Check]:
+    """Say of each check that arithmetic decides how fp16 was judged.
+
+    What passes where sums are added up in fp32 and not where they are added up in fp16 is
+    UNVERIFIED: how an engine adds up is its own business. Likewise what was not simulated.
+
+    Args:
+        checks: Of outputs that are the worse of the engine's and the simulation's.
+        simulated: What the simulation found.
+    """
+    found = dict(checks)
+    for name in _ARITHMETIC:
+        check = found.get(name)
+        if check is None:
+            continue
+        if simulated.reason and check.verdict == "PASS":
+            found[name] = msgspec.structs.replace(
+                check,
+                verdict="UNVERIFIED",
+                proven=None,
+                reason="As far as the engine tells, it computed fp16 wider, and fp16 was not "
+                f"simulated: {simulated.reason}",
+            )
+        elif not simulated.reason:
+            details = {**check.details, "arithmetic": "fp16, simulated"}
+            found[name] = msgspec.structs.replace(check, details=details)
+    parity = found.get("parity")
+    if parity is not None and parity.verdict == "PASS" and parity.limit is not None:
+        spoiled = spoiled_sums(simulated, parity.limit)
+        if spoiled:
+            parity = msgspec.structs.replace(parity, verdict="UNVERIFIED", reason=spoiled)
+        elif not parity.reason:
+            parity = msgspec.structs.replace(parity, reason=_IN_SIMULATION)
+        found["parity"] = parity
+    return found
+
+
+def spoiled_sums(simulated: Simulated, limit: float) -> str:
+    """Say what adding up in fp16 does to outputs that are right otherwise; empty where nothing.
+
+    Args:
+        simulated: Its `narrow` and `nodes`.
+        limit: Of parity, dB.
+    """
+    lost = next((name for name, parity in simulated.nodes.items() if not parity.finite), "")
+    if lost:
+        return f"Added up in fp16, the sums of {lost!r} leave its range. {_WHO_ADDS}"
+    poor = [parity.sqnr_db for parity in simulated.narrow.values() if parity.sqnr_db < limit]
+    if not poor:
+        return ""
+    nodes = {name: parity.sqnr_db for name, parity in simulated.nodes.items()}
+    off = [name for name, figure in nodes.items() if figure < limit]
+    node = next(iter(off), min(nodes, key=lambda name: nodes[name], default="a reduction"))
+    return f"Added up in fp16, {node!r} moves the output to {min(poor):.1f} dB. {_WHO_ADDS}"
 
 
 def parity_limit(precision: str, compute: str, min_parity: float | None = None) -> float:
@@ -401,9 +506,17 @@ def check_confidence_shift(shift: Shift | None, max_shift: float) -> Check:
     )
 
 
+# The checks that the engine's arithmetic decides.
+_ARITHMETIC = ("finite", "parity", "metric", "agreement", "confidence_shift")
+_IN_SIMULATION = "Judged by a simulation of fp16: as far as the engine tells, it computed wider."
+_WHO_ADDS = "Engines that add up in fp32 are within the limit."
 _SIMULATED = (
     "It is in the dialect of another engine: here its rounding was simulated in float, so its "
     "accuracy is shown and where it runs is not."
+)
+_COMPUTED_WIDER = (
+    "The graph is fp16, and this engine does not compute in it: its accuracy can be simulated, "
+    "and where it runs is not shown."
 )
 
 
@@ -424,7 +537,8 @@ def check_placement(
     in int8; and of the float arithmetic at least half ran in `compute`. What only moves data may
     be elsewhere; it is told. The figure and limit are those of the first that fails, else the
     share on the device. Where the engine does not tell the precision of a part ("unknown") and
-    nothing is wrong with the rest, that is UNVERIFIED.
+    nothing is wrong with the rest, that is UNVERIFIED. So is an fp16 graph that was computed wider:
+    its arithmetic is not what the graph asks for, and no less.
 
     Args:
         placement: Read from the engine's own graph; None where it does not tell.
@@ -475,6 +589,9 @@ def check_placement(
                 f"{hidden:.1%} of the arithmetic ran in parts that the provider compiled itself; "
                 f"it does not tell in which precision. {told}"
             ).strip()
+        elif precision == "fp16" and not computed_in(precision, placement):
+            verdict = "PASS" if allow_fallback else "UNVERIFIED"
+            told = f"{_COMPUTED_WIDER} {told}".strip()
         return Check(verdict=verdict, value=on_device, limit=1.0, reason=told, details=details)
     _, value, limit = faults[0]
     reason = "; ".join(fault for fault, _, _ in faults)

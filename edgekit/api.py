@@ -608,7 +608,8 @@ def deploy(
         data: Labelled data; without it the verdict is UNVERIFIED.
         calibration: A folder used for calibration alone; None splits `data`.
         precision: "fp32", "fp16", "int8"; empty means all that the target runs. int8 is in the
-            dialect of the target; "int8-s8s8" certifies that of TensorRT on another engine.
+            dialect of the target; "int8-s8s8" certifies that of TensorRT on another engine, and
+            "fp16" is simulated where the engine computes wider.
         compute: "fp32", "bf16", "fp16"; empty means all that the target has.
         limits: The budget; None means the defaults.
         arch: As for `export`.

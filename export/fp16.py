@@ -82,7 +82,12 @@ def write_fp16(
         node.name = f"{index}:{node.op_type}"
     blocked = frozenset(DEFAULT_OP_BLOCK_LIST)
     kept, notes = _outside(prepared, values)
-    for reason, names in _unfit(prepared, feeds, run).items():
+    try:
+        unfit = _unfit(prepared, feeds, run)
+    except BadInput as error:  # inputs that were generated need not be what the graph takes
+        unfit = _unfit(prepared, (), None)
+        notes.append(f"Its nodes were tried on no inputs: {error}")
+    for reason, names in unfit.items():
         new = [node for node in names if node.name not in kept]
         kept += [node.name for node in new]
         told = [node for node in new if node.op_type not in blocked | MOVING]

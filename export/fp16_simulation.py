@@ -40,7 +40,6 @@ __all__ = [
     "is_known",
     "label",
     "narrowed",
-    "reductions",
     "rounded",
     "simulated",
     "write_simulation",
@@ -341,24 +340,33 @@ NARROW: Mapping[str, Callable[[Narrowed], str]] = {
 }
 
 
-def write_simulation(model: Path, output: Path, *, narrow: bool, taps: bool = False) -> None:
+def write_simulation(
+    model: Path, output: Path, *, narrow: bool, taps: bool = False
+) -> dict[str, str]:
     """Write the simulation of an fp16 graph.
 
     Args:
         model: The fp16 ONNX file.
         output: Where to write.
         narrow: Whether reductions add up in fp16.
-        taps: Whether the results of reductions are outputs as well, see reductions.
+        taps: Whether the results of reductions are outputs as well.
+
+    Returns:
+        What `taps` adds to the outputs, in the graph's order, each with its node's name.
 
     Raises:
         BadInput: An operator on fp16 tensors is not known; names the node.
         MissingLibrary: onnx is not installed.
     """
-    made = simulated(load(model), narrow=narrow, taps=taps)
+    given = load(model)
+    made = simulated(given, narrow=narrow, taps=taps)
     write_bytes(output, made.SerializeToString(deterministic=True))
+    present = {entry.name for entry in given.graph.output}
+    found = _reductions(given) if taps else {}
+    return {name: node for name, node in found.items() if name not in present}
 
 
-def reductions(model: onnx.ModelProto) -> dict[str, str]:
+def _reductions(model: onnx.ModelProto) -> dict[str, str]:
     """Return the results of reductions in fp16, each with the name of its node, in order."""
     kinds = FloatTypes.of(model).kinds
     return {
@@ -375,7 +383,7 @@ def simulated(model: onnx.ModelProto, *, narrow: bool, taps: bool = False) -> on
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
     model = with_initializers(model)
-    tapped = reductions(model) if taps else {}
+    tapped = _reductions(model) if taps else {}
     types = FloatTypes.of(model)
     halves = {name for name, kind in types.kinds.items() if kind == _FLOAT16}
     writer = GraphWriter(model, "fp16:")

@@ -32,6 +32,7 @@ from edgekit.jobs.deploying.proving import Reference, compiled, examined, measur
 from edgekit.jobs.deploying.request import DeployRequest
 from edgekit.jobs.deploying.stages import Stages
 from edgekit.jobs.export import source_card
+from edgekit.jobs.quantize import cast_feeds
 from edgekit.jobs.running.baking import refuse_unbakeable
 from edgekit.jobs.running.certify import Basis, judge_entry
 from edgekit.jobs.running.engines import CachedEngine, refuse_idle_options, usable
@@ -304,9 +305,16 @@ def variants_of(
             prepared.notes.append(f"int8 was left out: {error.message}")
             wanted = [name for name in wanted if not name.startswith("int8")]
     bake = parse_bake(request.bake)
+    feeds: Mapping[str, Sequence[Feeds]] = {}
+    if "fp16" in wanted:
+        own = None if prepared.data is None else Data(prepared.data.dataset, model.card)
+        feeds, said = cast_feeds(model.card, own, request.seed)
+        prepared.notes.extend(said)
     variants: dict[str, Variant] = {}
     for name in wanted:
-        variants[name], notes = variant(stages, prepared.source, name, model, decisions, bake)
+        variants[name], notes = variant(
+            stages, prepared.source, name, model, decisions, bake, feeds
+        )
         prepared.notes.extend(notes)
     return variants, decisions
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit.benchmarks.certificate import parity_limit
+from edgekit.benchmarks.certificate import Simulated, parity_limit, spoiled_sums
 from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Verdict, worst
 from edgekit.core.destination import FOLDER, GRAPH, JSON, Destination
@@ -16,6 +16,7 @@ from edgekit.core.documents import OutputParity, QuantizeDocument
 from edgekit.core.errors import BadInput, Unavailable
 from edgekit.core.names import closest
 from edgekit.core.progress import Progress
+from edgekit.core.runtime import Feeds
 from edgekit.core.variant import Variant
 from edgekit.export.decisions import Decisions, read_decisions, write_decisions
 from edgekit.export.facts import graph_facts
@@ -24,18 +25,23 @@ from edgekit.export.metadata import write_card
 from edgekit.export.quantize import calibrate, calibrated_graph, write_int8
 from edgekit.jobs.delivery import deliver_graphs, read_for
 from edgekit.jobs.export import output_parity
+from edgekit.jobs.running.certify import named_parity
 from edgekit.jobs.running.child import run_in_child
-from edgekit.jobs.running.feeds import Data, missing_inputs, open_data
+from edgekit.jobs.running.feeds import Data, generated_feeds, missing_inputs, open_data, roles
 from edgekit.jobs.running.models import resolve_model
-from edgekit.jobs.running.plain import run_plain
+from edgekit.jobs.running.plain import Runs, run_many, run_plain
+from edgekit.jobs.running.simulated import narrow_runs
 
-__all__ = ["DIALECTS", "Quantized", "calibrate_graphs", "run", "write_variant"]
+__all__ = ["DIALECTS", "Quantized", "calibrate_graphs", "cast_feeds", "run", "write_variant"]
 
 DIALECTS = ("u8s8", "s8s8")
 
 # Calibration images: more changes the ranges of convolutional models little and costs time.
 _CALIBRATION_IMAGES = 100
 _PARITY_IMAGES = 4
+# Inputs on which the nodes of a cast to fp16 are tried.
+_CAST_CASES = 8
+_SIMULATED = "Parity is that of fp16 arithmetic, which was simulated."
 _ELSEWHERE = "Parity was checked on ONNX Runtime, for TensorRT runs on its own device only."
 
 
@@ -123,7 +129,10 @@ def run(
             decisions, count = quantized.decisions, quantized.images
             stayed = quantized.notes
         progress.stage(identifier)
-        variant, notes = write_variant(before, identifier, decisions, work / "graphs")
+        feeds: Mapping[str, Sequence[Feeds]] = {}
+        if identifier == "fp16":
+            feeds, stayed = cast_feeds(resolved.card, images, seed)
+        variant, notes = write_variant(before, identifier, decisions, work / "graphs", feeds)
         for role, graph in variant.graphs.items():
             # The card may have come from a file beside the model; one file must be enough.
             write_card(Path(graph), resolved.card, role)
@@ -198,13 +207,53 @@ def calibrate_graphs(
     return Quantized(written, images, [error.message for error in refusals])
 
 
+def cast_feeds(
+    card: ModelCard, data: Data | None, seed: int
+) -> tuple[dict[str, list[Feeds]], list[str]]:
+    """Inputs by role on which the nodes of a cast to fp16 are tried.
+
+    Those that calibrate; a graph for which there are none gets generated ones.
+
+    Args:
+        card: With the tensors of every graph.
+        data: None where there is none.
+        seed: Of what is generated.
+
+    Returns:
+        The inputs, without a graph for which none can be generated; and a sentence where they are
+        not those that calibrate.
+    """
+    found: dict[str, list[Feeds]] = {}
+    said: dict[str, None] = {}
+    for role in roles(card):
+        try:
+            if data is None:
+                raise BadInput("There is no data.")
+            found[role] = data.calibration_feeds(role, _CAST_CASES)
+        except BadInput:
+            try:
+                found[role] = generated_feeds(card, seed)[role]
+                said["What fp16 spoils was looked for on generated inputs."] = None
+            except BadInput as error:
+                said[f"What fp16 spoils was looked for on no inputs: {error}"] = None
+    return found, list(said)
+
+
 def write_variant(
     variant: Variant,
     identifier: str,
     decisions: dict[str, Path],
     folder: Path,
+    feeds: Mapping[str, Sequence[Feeds]],
 ) -> tuple[Variant, list[str]]:
     """Write every graph of a variant: "fp16" by a cast, "int8-DIALECT" from decisions.
+
+    Args:
+        variant: The fp32 variant.
+        identifier: What to write.
+        decisions: Of int8, by role.
+        folder: Where to write.
+        feeds: For fp16, inputs by role on which its nodes are tried.
 
     Returns:
         The variant, and a sentence for everything that a user should know of the cast.
@@ -215,7 +264,14 @@ def write_variant(
     for role, path in variant.graphs.items():
         output = folder / f"{role}.onnx"
         if identifier == "fp16":
-            notes += run_in_child(write_fp16, Path(path), output, what=f"casting {role} to fp16")
+            notes += run_in_child(
+                write_fp16,
+                Path(path),
+                output,
+                feeds.get(role, ()),
+                run_many,
+                what=f"casting {role} to fp16",
+            )
         elif role not in decisions:
             shutil.copyfile(path, output)
         else:
@@ -276,15 +332,33 @@ def _checked(
     assert data is not None, "no data is something missing"
     feeds = data.feeds(_PARITY_IMAGES)
     progress.stage("parity")
+    simulated: Simulated | None = None
     try:
         reference = run_plain(before.paths, feeds)
-        got = run_plain(after.paths, feeds)
-    except Unavailable as error:
-        return (), "UNVERIFIED", [f"Parity was not checked: {error.message}"]
+        if after.precision == "fp16":
+            found = narrow_runs(after, card, feeds)
+            simulated = Simulated(
+                narrow=named_parity(card, found.wide, found.narrow), nodes=found.nodes
+            )
+            got: Runs = {
+                role: list(zip(feeds[role], (calls[0] for calls in found.wide[role]), strict=True))
+                for role in feeds
+            }
+        else:
+            got = run_plain(after.paths, feeds)
+    except (BadInput, Unavailable) as error:
+        return (), "UNVERIFIED", [f"Parity was not checked: {error}"]
     parity = output_parity(reference, got, card)
     limit = parity_limit(after.precision, after.precision, min_parity)
+    verdict = worst("PASS" if one.sqnr_db >= limit else "FAIL" for one in parity)
     said = [_ELSEWHERE] if after.id == "int8-s8s8" else []
-    return parity, worst("PASS" if one.sqnr_db >= limit else "FAIL" for one in parity), said
+    if simulated is not None:
+        said.append(_SIMULATED)
+        spoiled = spoiled_sums(simulated, limit)
+        if spoiled and verdict == "PASS":
+            said.append(spoiled)
+            verdict = "UNVERIFIED"
+    return parity, verdict, said
 
 
 def _beside(variant: Variant, identifier: str) -> Path:

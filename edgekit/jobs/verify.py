@@ -11,10 +11,14 @@ from pathlib import Path
 import msgspec
 
 from edgekit.benchmarks.certificate import (
+    Simulated,
     check_finite,
     check_parity,
     check_placement,
     check_repeatable,
+    computed_in,
+    judge_simulated,
+    worse,
 )
 from edgekit.benchmarks.environment import differences, environment
 from edgekit.core.card import card_from_dict
@@ -33,6 +37,7 @@ from edgekit.jobs.running.certify import foreign_dialect, named_parity, whole_pl
 from edgekit.jobs.running.child import Child
 from edgekit.jobs.running.engines import compile_graphs, open_engines, usable
 from edgekit.jobs.running.golden import read_golden
+from edgekit.jobs.running.simulated import narrow_runs
 from edgekit.jobs.running.worker import Worker
 from edgekit.jobs.serving.certified import built_for
 from edgekit.runtimes.catalogue import among
@@ -214,13 +219,29 @@ def _checks(arrival: _Arrival, entry: _Entry, folders: dict[str, Path]) -> dict[
         placement = whole_placement(child.call("placement"))
         outputs = child.call("sequences", feeds)
         differing, difference = child.call("repeat", feeds)
-    parity = named_parity(card, {role: pair[1] for role, pair in golden.items()}, outputs)
+    expected = {role: pair[1] for role, pair in golden.items()}
+    parity = named_parity(card, expected, outputs)
+    simulated: Simulated | None = None
+    if variant.precision == "fp16" and not computed_in("fp16", placement):
+        paths = {role: str(bundle / engine.graph) for role, engine in entry.engines.items()}
+        here = msgspec.structs.replace(variant, graphs=paths)
+        try:
+            narrow = narrow_runs(here, card, feeds)
+        except (BadInput, Unavailable) as error:
+            simulated = Simulated(reason=str(error))
+        else:
+            simulated = Simulated(
+                named_parity(card, expected, narrow.wide),
+                named_parity(card, narrow.wide, narrow.narrow),
+                narrow.nodes,
+            )
+        parity = worse(parity, simulated.outputs)
     certified = _certificate(bundle, first).checks
     quantized = certified["placement"].details.get("quantized_share")
     limit = certified["parity"].limit if arrival.min_parity is None else arrival.min_parity
     # The source is not here: how the graph agrees with it stands as it was certified.
     kept = {name: check for name, check in certified.items() if name == "shapes"}
-    return {
+    checks = {
         "opens": Check(verdict="PASS"),
         "finite": check_finite(parity),
         "parity": _as_certified(
@@ -240,6 +261,7 @@ def _checks(arrival: _Arrival, entry: _Entry, folders: dict[str, Path]) -> dict[
         "repeatable": check_repeatable(differing, difference),
         **kept,
     }
+    return checks if simulated is None else judge_simulated(checks, simulated)
 
 
 def _folders(arrival: _Arrival, entry: _Entry) -> dict[str, Path]:

@@ -8,6 +8,7 @@ from edgekit.benchmarks.agreement import Agreement
 from edgekit.benchmarks.certificate import (
     Figures,
     ShapeCase,
+    Simulated,
     certify,
     check_agreement,
     check_confidence_shift,
@@ -18,6 +19,7 @@ from edgekit.benchmarks.certificate import (
     check_repeatable,
     check_shapes,
     compare_runs,
+    computed_in,
     entry_precision,
     images_needed,
 )
@@ -364,9 +366,11 @@ def test_a_compute_that_was_asked_for_and_not_executed_is_a_fail():
     assert place(nodes(("cpu", "bf16", 90), ("cpu", "fp32", 10)), compute="bf16").verdict == "PASS"
 
 
-def test_an_fp16_graph_may_run_in_fp32_or_in_fp16():
-    for ran in ("fp32", "fp16"):
-        assert place(nodes(("cpu", ran, 10)), precision="fp16").verdict == "PASS"
+def test_an_fp16_graph_that_ran_in_fp32_passes_nothing_and_fails_nothing():
+    assert place(nodes(("cpu", "fp16", 10)), precision="fp16").verdict == "PASS"
+    wider = place(nodes(("cpu", "fp32", 10)), precision="fp16")
+    assert wider.verdict == "UNVERIFIED"
+    assert "does not compute in it" in wider.reason
 
 
 @pytest.mark.parametrize(
@@ -386,6 +390,57 @@ def test_an_int8_graph_must_run_at_least_half_of_its_share_in_int8(int8, quantiz
     found = place(placement, precision="int8", quantized_share=quantized_share)
     assert found.verdict == verdict
     assert found.details["precisions"].get("int8", 0) == int8 / 100
+
+
+HALF = {"precision": "fp16"}
+AT_50 = msgspec.structs.replace(SAME, sqnr_db=50.0)
+AT_10 = msgspec.structs.replace(SAME, sqnr_db=10.0)
+
+
+@pytest.mark.parametrize(
+    ("simulated", "verdict", "words"),
+    [
+        (Simulated(outputs={"logits": AT_50}), "PASS", "simulation"),
+        (Simulated(outputs={"logits": AT_10}), "FAIL", "10.0 dB"),
+        (
+            Simulated({"logits": AT_50}, {"logits": AT_10}, {"a": SAME, "b": AT_10}),
+            "UNVERIFIED",
+            "b",
+        ),
+        (
+            Simulated(
+                {"logits": AT_50},
+                {"logits": AT_50},
+                {"a": SAME, "b": msgspec.structs.replace(SAME, finite=False)},
+            ),
+            "UNVERIFIED",
+            "'b'",
+        ),
+        (Simulated(reason="the_z (CumSum) cannot be simulated."), "UNVERIFIED", "the_z"),
+    ],
+)
+def test_fp16_is_judged_by_its_simulation_where_the_engine_computes_wider(
+    simulated, verdict, words
+):
+    found = judge(figures(simulated=simulated), Entry("ort:cpu", "fp16", "fp32"), **HALF)
+    assert found.checks["parity"].verdict == verdict
+    assert words in found.checks["parity"].reason
+    assert found.checks["placement"].verdict == "UNVERIFIED"
+    other = "UNVERIFIED" if simulated.reason else "PASS"
+    assert found.checks["metric"].verdict == found.checks["agreement"].verdict == other
+    assert found.verdict != "PASS"
+
+
+def test_the_engine_s_own_answer_counts_beside_the_simulation():
+    mine = figures(outputs={"logits": AT_10}, simulated=Simulated(outputs={"logits": SAME}))
+    found = judge(mine, Entry("ort:cpu", "fp16", "fp32"), **HALF)
+    assert (found.checks["parity"].verdict, found.checks["parity"].value) == ("FAIL", 10.0)
+
+
+def test_an_engine_that_computes_in_fp16_is_judged_by_itself():
+    assert computed_in("fp16", nodes(("gpu", "fp16", 60), ("gpu", "fp32", 40)))
+    assert not computed_in("fp16", nodes(("cpu", "fp32", 60), ("cpu", "fp16", 40)))
+    assert not computed_in("fp16", nodes(("npu", "unknown", 100)))
 
 
 def test_a_dialect_of_another_engine_is_simulated_in_float_and_said_to_be():

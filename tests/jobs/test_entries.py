@@ -51,6 +51,16 @@ def test_the_dialect_of_another_engine_is_tried_by_its_name():
     assert planned(["int8", "int8-u8s8"], ["fp32"]) == [("int8-u8s8", "fp32")]
 
 
+def test_fp16_is_simulated_by_its_name_where_a_target_does_not_compute_in_it():
+    """ONNX Runtime's GPU and its providers name fp16 and one compute: they had no plan for it."""
+    plain = {"computes": ("fp32",), "dialect": "u8s8"}
+    without = Probe("engine:cpu", True, precisions=("fp32", "int8"), **plain)
+    assert planned(["fp16"], probe=without) == [("fp16", "fp32")]
+    assert ("fp16", "fp32") not in planned(probe=without)
+    by_types = Probe("engine:cpu", True, precisions=("fp32", "fp16"), **plain)
+    assert planned(probe=by_types) == [("fp32", "fp32"), ("fp16", "fp32")]
+
+
 def test_where_the_graph_s_types_decide_each_variant_has_its_own_compute():
     typed = Probe(
         "engine:cpu",

@@ -38,8 +38,8 @@ __all__ = ["command"]
     "--precision",
     type=click.Choice(["fp32", "fp16", "int8", "int8-u8s8", "int8-s8s8"]),
     multiple=True,
-    help="Precision of a variant; repeatable; int8 is in the target's own dialect. Default: all "
-    "that the target runs.",
+    help="Precision of a variant; repeatable; int8 is in the target's own dialect; fp16 is "
+    "simulated where the target computes wider. Default: all that the target runs.",
 )
 @options.computes(default="all that the target has")
 @options.limits

@@ -10,6 +10,7 @@ from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Check
 from edgekit.core.errors import BadInput
 from edgekit.core.files import sha256_file
+from edgekit.core.runtime import Feeds
 from edgekit.core.source import Source
 from edgekit.core.variant import Variant
 from edgekit.jobs.caching.fingerprints import (
@@ -213,10 +214,20 @@ def variant(
     model: ExportedModel,
     decisions: Mapping[str, Path],
     bake: frozenset[str],
+    feeds: Mapping[str, Sequence[Feeds]],
 ) -> tuple[Variant, Sequence[str]]:
     """Write the graphs of one variant: "fp16" by a cast, "int8-DIALECT" from decisions.
 
     Pre- and postprocessing are baked in last, so that neither the quantizer nor the cast sees them.
+
+    Args:
+        stages: The job's.
+        source: The model's.
+        identifier: Of the variant.
+        model: As exported.
+        decisions: Of int8, by role.
+        bake: What is baked in.
+        feeds: Of fp16, see write_variant.
 
     Returns:
         The variant, and a sentence for everything that a user should know of it.
@@ -233,11 +244,13 @@ def variant(
         parts["card"] = digest(model.card)
     if decisions and identifier.startswith("int8"):
         parts["decisions"] = digest({role: sha256_file(path) for role, path in decisions.items()})
+    if feeds and identifier == "fp16":
+        parts["feeds"] = feeds_digest(feeds)
 
     def make(folder: Path) -> None:
         made, notes = model.variant, list[str]()
         if identifier != "fp32":
-            made, notes = write_variant(model.variant, identifier, dict(decisions), folder)
+            made, notes = write_variant(model.variant, identifier, dict(decisions), folder, feeds)
         if bake:
             bake_main(made.paths, model.card, bake, folder / "main.onnx")
         write_packed(folder / _RESULT, {"notes": tuple(notes)})

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from edgekit.benchmarks.agreement import Agreement
-from edgekit.benchmarks.certificate import Figures
+from edgekit.benchmarks.certificate import Figures, Simulated
 from edgekit.benchmarks.shift import Shift
 from edgekit.benchmarks.summary import Summary
 from edgekit.core.card import ModelCard
@@ -67,6 +67,7 @@ _RECORDS: dict[str, type[Any]] = {
         Raw,
         Segmentation,
         Shift,
+        Simulated,
         StageLatency,
         Summary,
         TensorParity,

@@ -9,14 +9,17 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 
-from edgekit.benchmarks.certificate import check_parity, parity_limit
+import msgspec
+
+from edgekit.benchmarks.certificate import check_parity, parity_limit, worse
 from edgekit.benchmarks.environment import environment
 from edgekit.core.card import ModelCard
 from edgekit.core.documents import Environment
 from edgekit.core.errors import EdgekitError
 from edgekit.core.progress import Silent
-from edgekit.core.runtime import CompileOptions, Feeds
+from edgekit.core.runtime import CompileOptions, Feeds, Probe
 from edgekit.core.source import Source
+from edgekit.core.target import Target
 from edgekit.core.variant import Variant
 from edgekit.jobs.caching.fingerprints import (
     card_parts,
@@ -40,11 +43,14 @@ from edgekit.jobs.running.engines import (
     engine_stage,
     opener,
     options_for,
+    usable,
 )
 from edgekit.jobs.running.entries import Plan
 from edgekit.jobs.running.feeds import Data
 from edgekit.jobs.running.gauge import Conditions
+from edgekit.jobs.running.plain import PLAIN, PLAIN_OPTIONS
 from edgekit.jobs.running.reference import find_reference
+from edgekit.jobs.running.simulated import simulation
 from edgekit.jobs.running.turns import Contestant, measure_in_turns
 from edgekit.jobs.running.worker import Measured
 from edgekit.tasks.baked import parse_bake
@@ -210,12 +216,21 @@ def examined(
     def make(folder: Path) -> None:
         graphs = variants[plan.variant]
         found = examine_entry(plan, graphs, opener(engines), basis, stages.progress)
-        parity = check_parity(
-            found.figures.outputs, plan.precision, plan.compute, min_parity=min_parity
-        )
+        outputs, simulated = found.figures.outputs, found.figures.simulated
+        if simulated is not None:
+            outputs = worse(outputs, simulated.outputs)
+        parity = check_parity(outputs, plan.precision, plan.compute, min_parity=min_parity)
         if parity.verdict == "FAIL":
-            options = next(iter(engines.values())).compiled.options
-            node = _broken_node(stages, plan, variants, options, basis, limit)
+            if simulated is None or simulated.reason:
+                options = next(iter(engines.values())).compiled.options
+                where = (plan.target, plan.probe, options)
+                node = _broken_node(stages, variants["fp32"], graphs, where, basis, limit)
+            else:
+                with simulation(graphs) as (written, _):
+                    text = {role: str(path) for role, path in written.items()}
+                    suspect = msgspec.structs.replace(graphs, graphs=text)
+                    where = (*usable(PLAIN), PLAIN_OPTIONS)
+                    node = _broken_node(stages, variants["fp32"], suspect, where, basis, limit)
             figures = dataclasses.replace(found.figures, broken_node=node)
             found = dataclasses.replace(found, figures=figures)
         write_packed(folder / _RESULT, found)
@@ -228,22 +243,20 @@ def examined(
 
 def _broken_node(
     stages: Stages,
-    plan: Plan,
-    variants: Mapping[str, Variant],
-    options: CompileOptions,
+    reference: Variant,
+    suspect: Variant,
+    where: tuple[Target, Probe, CompileOptions],
     basis: Basis,
     limit: float,
 ) -> str:
-    """Name the first node of an entry whose output leaves the limit; empty where none is found."""
+    """Name the first node whose output leaves the limit; empty where none is found."""
     feeds = {role: several[:_DEBUG_CASES] for role, several in basis.truths.feeds.items()}
     try:
         found = first_divergence(
-            variants["fp32"],
-            variants[plan.variant],
+            reference,
+            suspect,
             basis.card,
-            plan.target,
-            plan.probe,
-            options,
+            *where,
             feeds,
             limit,
             stages.progress,

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from edgekit.benchmarks.agreement import agreement
-from edgekit.benchmarks.certificate import Figures, certify
+from edgekit.benchmarks.certificate import Figures, Simulated, certify, computed_in
 from edgekit.benchmarks.metrics.by_class import Scored
 from edgekit.benchmarks.metrics.registry import score_by_class
 from edgekit.benchmarks.shift import confidence_shift
 from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Certificate, Check, Limits, Metric
 from edgekit.core.details import DifferingImage, EntryDetails
-from edgekit.core.errors import CheckFailed
+from edgekit.core.errors import BadInput, CheckFailed, Unavailable
 from edgekit.core.parity import TensorParity
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds, Placement, Probe, Session
@@ -27,8 +29,10 @@ from edgekit.jobs.running.aligned import aligned_runs
 from edgekit.jobs.running.child import Child
 from edgekit.jobs.running.details import details_of
 from edgekit.jobs.running.entries import Plan
+from edgekit.jobs.running.plain import open_graphs
 from edgekit.jobs.running.reference import Reference
 from edgekit.jobs.running.sequences import Outputs, compare
+from edgekit.jobs.running.simulated import narrow_runs, simulation
 from edgekit.jobs.running.worker import Evaluation, Worker
 from edgekit.tasks.samples import Sample
 
@@ -172,46 +176,105 @@ def examine_entry(
         EdgekitError: The engine refuses the graph, or its process died.
     """
     card, truths = basis.card, basis.truths
-    evaluation: Evaluation | None = None
-    with Child(
-        Worker,
-        opener,
-        card,
-        basis.folder,
-        basis.trust_code,
-        what=str(plan),
-        progress=progress,
-    ) as child:
+    with _worker(opener, basis, str(plan), progress) as child:
         placement = whole_placement(child.call("placement"))
-        golden = child.call("sequences", truths.golden_feeds)
         differing, difference = child.call("repeat", truths.golden_feeds)
-        if truths.evaluation is not None:
-            answered: Evaluation = child.call("evaluate", truths.samples)
-            parity = named_parity(card, truths.evaluation.sequences, answered.sequences)
-            evaluation = answered
-        else:
-            parity = named_parity(card, truths.outputs, child.call("sequences", truths.feeds))
-    if evaluation is not None and evaluation.not_finite:
-        # Parity looks at the first images only; finite is about all of them.
-        name = next(iter(parity))
-        parity[name] = msgspec.structs.replace(parity[name], finite=False)
-    against, scored = _against(card, truths.evaluation, evaluation, basis.seed)
+        answers = _answers(child, truths)
+    parity = _parity(basis, answers)
+    simulated: Simulated | None = None
+    if plan.precision == "fp16" and not computed_in("fp16", placement):
+        answers, simulated = _in_fp16(variant, basis, answers, progress)
+    against, scored = _against(card, truths.evaluation, answers.evaluation, basis.seed)
     figures = dataclasses.replace(
         against,
         outputs=parity,
         placement=placement,
         differing=differing,
         difference=difference,
+        simulated=simulated,
     )
-    worst = min(one.sqnr_db for one in named_parity(card, truths.golden, golden).values())
+    worst = min(one.sqnr_db for one in named_parity(card, truths.golden, answers.golden).values())
     details, images = details_of(
         card,
         truths.samples,
         truths.evaluation,
-        evaluation,
+        answers.evaluation,
         None if scored is None else scored.classes,
     )
     return Findings(figures, worst, _quantized_share(variant), details, images)
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What sessions answered to everything that entries are compared on.
+
+    Attributes:
+        golden: To the golden inputs.
+        sequences: To the inputs that parity is judged on.
+        evaluation: To the images; None where there are none.
+    """
+
+    golden: Sequences
+    sequences: Sequences
+    evaluation: Evaluation | None
+
+
+def _worker(
+    opener: Callable[[], dict[str, Session]], basis: Basis, what: str, progress: Progress
+) -> Child:
+    return Child(
+        Worker,
+        opener,
+        basis.card,
+        basis.folder,
+        basis.trust_code,
+        what=what,
+        progress=progress,
+    )
+
+
+def _answers(child: Child, truths: Truths) -> _Answers:
+    golden = child.call("sequences", truths.golden_feeds)
+    if truths.evaluation is None:
+        return _Answers(golden, child.call("sequences", truths.feeds), None)
+    evaluation: Evaluation = child.call("evaluate", truths.samples)
+    return _Answers(golden, evaluation.sequences, evaluation)
+
+
+def _parity(basis: Basis, answers: _Answers) -> dict[str, TensorParity]:
+    """Against the reference."""
+    truths = basis.truths
+    expected = truths.outputs if truths.evaluation is None else truths.evaluation.sequences
+    parity = named_parity(basis.card, expected, answers.sequences)
+    if answers.evaluation is not None and answers.evaluation.not_finite:
+        # Parity looks at the first images only; finite is about all of them.
+        name = next(iter(parity))
+        parity[name] = msgspec.structs.replace(parity[name], finite=False)
+    return parity
+
+
+def _in_fp16(
+    variant: Variant, basis: Basis, answers: _Answers, progress: Progress
+) -> tuple[_Answers, Simulated]:
+    """What an fp16 variant answers in fp16; the engine's own answers where that is not known."""
+    truths = basis.truths
+    try:
+        with simulation(variant) as (graphs, _), tempfile.TemporaryDirectory() as folder:
+            opener = partial(open_graphs, graphs, Path(folder))
+            with _worker(opener, basis, f"{variant.id}, simulated", progress) as child:
+                found = _answers(child, truths)
+        feeds = {
+            role: [*truths.feeds.get(role, ()), *several]
+            for role, several in truths.golden_feeds.items()
+        }
+        narrow = narrow_runs(variant, basis.card, feeds)
+    except (BadInput, Unavailable) as error:
+        return answers, Simulated(reason=str(error))
+    return found, Simulated(
+        outputs=_parity(basis, found),
+        narrow=named_parity(basis.card, narrow.wide, narrow.narrow),
+        nodes=narrow.nodes,
+    )
 
 
 def judge_entry(

@@ -60,7 +60,8 @@ def plan_entries(
     for target, probe in targets:
         for word in precisions or probe.precisions:
             precision = word.partition("-")[0]
-            if precision not in probe.precisions:
+            # What a target does not compute in is simulated: fp16 is written for another engine.
+            if precision not in probe.precisions and precision != "fp16":
                 raise BadInput(
                     f"{target} does not run {precision} on this machine.",
                     hint=f"It runs: {', '.join(probe.precisions)}.",
@@ -90,8 +91,8 @@ def _computes(precision: str, probe: Probe, asked: Sequence[str], target: str) -
         # tf32 is fp32 by its types.
         return [word for word in offered if word in ("fp32", "tf32")]
     if precision == "fp16":
-        # Weights of fp16 in an engine that computes in anything else only lose accuracy.
-        return [word for word in offered if word == "fp16"]
+        # Where nothing else is offered, the graph's types decide, or its arithmetic is simulated.
+        return ["fp16"] if "fp16" in offered else offered[:1]
     if precision == "int8" and not asked and probe.int8_computes:
         return [word for word in offered if word in probe.int8_computes]
     return offered

@@ -21,9 +21,11 @@ __all__ = [
     "PLAIN",
     "PLAIN_OPTIONS",
     "Runs",
+    "open_graphs",
     "open_plain",
     "plain_is_usable",
     "run_file",
+    "run_many",
     "run_plain",
 ]
 
@@ -50,6 +52,13 @@ def plain_is_usable() -> bool:
     return load_runtime(target.runtime).probe(target).usable
 
 
+def run_many(graph: Path, feeds: Sequence[Feeds]) -> Iterator[Outputs]:
+    """Run one graph on several inputs in the current process."""
+    with open_plain(graph) as session:
+        for one in feeds:
+            yield session.run(one)
+
+
 def run_file(graph: Path, feeds: Feeds) -> Outputs:
     """Run one graph once in the current process."""
     return _run({"main": graph}, {"main": [feeds]})["main"][0][1]
@@ -62,13 +71,31 @@ def open_plain(graph: Path) -> Iterator[Session]:
     Raises:
         MissingLibrary: ONNX Runtime is not installed.
     """
+    with (
+        tempfile.TemporaryDirectory() as name,
+        open_graphs({"main": graph}, Path(name))["main"] as session,
+    ):
+        yield session
+
+
+def open_graphs(graphs: Mapping[str, Path], folder: Path) -> dict[str, Session]:
+    """Open graphs by role in the current process.
+
+    Args:
+        graphs: ONNX files.
+        folder: Receives a copy of each.
+
+    Raises:
+        MissingLibrary: ONNX Runtime is not installed.
+    """
     target = parse_target(PLAIN)
     runtime = load_runtime(target.runtime)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        compiled = runtime.compile(graph, target, PLAIN_OPTIONS, folder)
-        with runtime.open(compiled, folder) as session:
-            yield session
+    sessions: dict[str, Session] = {}
+    for role, graph in graphs.items():
+        place = folder / role
+        place.mkdir(parents=True)
+        sessions[role] = runtime.open(runtime.compile(graph, target, PLAIN_OPTIONS, place), place)
+    return sessions
 
 
 def _run(graphs: dict[str, Path], feeds: dict[str, Sequence[Feeds]]) -> Runs:
