@@ -9,6 +9,7 @@ from typing import Any
 
 from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
+from edgekit.core.no_model import unloaded
 from edgekit.core.source import Source
 from edgekit.export.arch import build_networks
 from edgekit.export.builtin.catalogue import builtin
@@ -79,11 +80,7 @@ def load_source(
             source.location, card, trust_code=trust_code, trust_pickle=trust_pickle
         )
         return {"main": Loaded(module=module, card=own)}
-    raise BadInput(
-        f"{source.text}: models from {source.kind} are not supported yet.",
-        hint="Save the model with torch.export.save(torch.export.export(model, inputs), "
-        "'model.pt2'), or its state_dict, and give that file; see docs/source.md.",
-    )
+    raise unloaded(source.kind, source.location)
 
 
 def _load_state_dict(source: Source, *, trust_code: bool, trust_pickle: bool) -> dict[str, Loaded]:

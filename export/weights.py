@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.core.errors import BadInput
+from edgekit.core.no_model import refuse_no_model
 from edgekit.core.requires import requires
 from edgekit.export.quiet import quiet
 
@@ -55,11 +56,7 @@ def read_weights(path: Path, *, trust_pickle: bool) -> Any:
             content = torch.load(path, weights_only=True, map_location="cpu")
     except pickle.UnpicklingError as error:
         found = _GLOBAL.search(str(error))
-        if found and found.group(1).split(".")[0] == "ultralytics":
-            raise BadInput(
-                f"{path} is a checkpoint of Ultralytics', a pickle of its classes.",
-                hint=f"Name its library: ultralytics:{path} with --trust-pickle.",
-            ) from error
+        refuse_no_model(str(path), "source")
         if not trust_pickle:
             held = f"an object of {found.group(1)!r}" if found else "more than tensors"
             raise BadInput(f"{path} holds {held}, not weights only.", hint=_PICKLE_HINT) from error

@@ -12,10 +12,11 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
+from edgekit.core.no_model import builtin_names
+
 __all__ = ["bakes", "builtins", "models", "sources", "targets"]
 
 Items = list[CompletionItem]
-_BUILTIN = Path(__file__).parents[1] / "export" / "builtin"
 _PREFIX = "edgekit:"
 
 
@@ -31,12 +32,12 @@ def targets(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -
 
 def builtins(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Items:
     """The name of a built-in model or data set."""
-    return _starting(incomplete, _builtin_names())
+    return _starting(incomplete, builtin_names())
 
 
 def sources(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Items:
     """SOURCE: a file, or edgekit:NAME as soon as it begins like that."""
-    names = [f"{_PREFIX}{name}" for name in _builtin_names()]
+    names = [f"{_PREFIX}{name}" for name in builtin_names()]
     return (_starting(incomplete, names) if incomplete else []) or _files(incomplete)
 
 
@@ -54,11 +55,6 @@ def models(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) ->
 def bakes(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Items:
     """--bake."""
     return _starting(incomplete, ["preprocess", "nms"])
-
-
-def _builtin_names() -> list[str]:
-    """Each has its card beside its weights; the module that knows more imports numpy."""
-    return sorted(path.stem for path in _BUILTIN.glob("*.yaml"))
 
 
 def _variants(bundle: str) -> list[str]:

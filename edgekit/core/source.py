@@ -8,6 +8,7 @@ import msgspec
 
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
+from edgekit.core.no_model import UNLOADED, no_model, refuse_no_model
 
 __all__ = ["KINDS_BY_SUFFIX", "SCHEMES", "Source"]
 
@@ -19,8 +20,8 @@ KINDS_BY_SUFFIX = {
     ".pt": "state-dict",
     ".safetensors": "state-dict",
 }
-# "SCHEME:NAME". A scheme listed here without a loader is refused with a sentence of its own.
-SCHEMES = ("edgekit", "torchvision", "timm", "transformers", "diffusers", "ultralytics")
+# "SCHEME:NAME".
+SCHEMES = ("edgekit", "ultralytics", *UNLOADED)
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,8 +72,9 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Parse what the user typed; the file must exist.
 
         Raises:
-            BadInput: Unknown scheme or file ending, or a missing file.
+            BadInput: Unknown scheme or file ending, a missing file, or what is no trained model.
         """
+        refuse_no_model(text, "source")
         scheme, colon, name = text.partition(":")
         if colon and "/" not in scheme and not Path(text).exists() and len(scheme) > 1:
             if scheme not in SCHEMES:
@@ -84,11 +86,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return cls(text=text, kind=scheme, location=name, arch=arch)
         path = Path(text)
         if not path.exists():
-            raise BadInput(
-                f"{text} does not exist.",
-                hint="Give a .onnx, .pt2, .pth or .safetensors file, or a built-in model such as "
-                "edgekit:digits.",
-            )
+            raise no_model(text, "source")
         if path.is_dir():
             return cls(text=text, kind="folder", location=text, arch=arch)
         kind = KINDS_BY_SUFFIX.get(path.suffix.lower())

@@ -94,6 +94,7 @@ class Prepared:
 
 def run(request: DeployRequest, progress: Progress) -> DeployDocument:
     """See edgekit.api.deploy."""
+    Source.parse(request.source, request.arch)  # before a target is chosen for what is none
     request = replace(request, targets=deploy_targets(request.targets, progress))
     prepared = prepare(request)
     try:

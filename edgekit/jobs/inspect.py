@@ -12,6 +12,7 @@ from edgekit.core.card import GraphCard, ModelCard, card_from_dict, card_to_dict
 from edgekit.core.documents import GraphFacts, InspectDocument
 from edgekit.core.errors import BadInput
 from edgekit.core.manifest import Manifest
+from edgekit.core.no_model import refuse_no_model
 from edgekit.export.facts import facts_of
 from edgekit.export.metadata import card_of, with_card
 from edgekit.export.onnx_file import read_onnx
@@ -74,6 +75,8 @@ def run(model: str, *, top: int) -> InspectDocument:
 
 def graph_files(path: Path) -> dict[str, Path]:
     """Role to file of an ONNX file or of a folder of them; empty where it is neither."""
+    if path.exists():
+        refuse_no_model(str(path), "graph")
     if path.is_file():
         return {"main": path}
     return {file.stem: file for file in sorted(path.glob("*.onnx"))}

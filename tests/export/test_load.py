@@ -304,8 +304,9 @@ def test_a_folder_is_one_file_a_role(tmp_path, linear_model):
 
 
 def test_a_folder_without_models_says_what_it_should_hold(tmp_path):
-    with pytest.raises(BadInput, match="holds no model"):
-        load_source(Source.parse(str(tmp_path)))
+    with pytest.raises(BadInput, match="holds no model") as caught:
+        load_source(Source(str(tmp_path), "folder", str(tmp_path)))
+    assert "encoder.onnx" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import shlex
 import subprocess
 import sys
 
@@ -177,7 +178,23 @@ def test_a_task_without_a_head_is_raw():
 def test_a_plain_path_to_a_checkpoint_leads_to_its_library(best, trusted):
     with pytest.raises(BadInput, match="a checkpoint of Ultralytics'") as caught:
         read_weights(best, trust_pickle=trusted)
-    assert f"ultralytics:{best} with --trust-pickle" in caught.value.hint
+    assert f"ultralytics:{best} --trust-pickle" in caught.value.hint
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("there", [True, False])
+def test_the_command_of_the_hint_works_as_printed(best, tmp_path, monkeypatch, there):
+    monkeypatch.chdir(tmp_path)
+    if there:
+        (tmp_path / "yolo11n.pt").write_bytes(best.read_bytes())
+    with pytest.raises(BadInput) as caught:
+        Source.parse("yolo11n.pt")
+    command = shlex.split(caught.value.hint.partition(": edgekit ")[2])
+    ran = subprocess.run(
+        [sys.executable, "-m", "edgekit", *command], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "yolo11n.onnx").is_file()
 
 
 def test_the_library_that_is_missing_is_named(monkeypatch):

@@ -19,6 +19,7 @@ from edgekit.core.manifest import (
     is_whole,
     parse_manifest,
 )
+from edgekit.core.no_model import no_model, refuse_no_model
 
 __all__ = [
     "MANIFEST",
@@ -60,15 +61,9 @@ def read_manifest(bundle: Path, *, refuse_links: bool = True) -> Manifest:
             kind = "a folder" if path.is_dir() and not path.is_symlink() else "no plain file"
             raise BadInput(f"{path} is {kind}.", hint=_NO_BUNDLE)
         content = path.read_bytes()
-    except FileNotFoundError:
-        raise BadInput(
-            f"{bundle} is not a bundle: it holds no {MANIFEST}."
-            if bundle.exists()
-            else f"{bundle} does not exist.",
-            hint=_NO_BUNDLE,
-        ) from None
-    except NotADirectoryError:
-        raise BadInput(f"{bundle} is a file and not a bundle.", hint=_NO_BUNDLE) from None
+    except (FileNotFoundError, NotADirectoryError):
+        refuse_no_model(str(bundle), "bundle")
+        raise no_model(str(bundle), "bundle") from None
     except OSError as error:
         raise BadInput(
             f"{path} cannot be read: {_lower(error)}.", hint="Take a fresh copy of the bundle."

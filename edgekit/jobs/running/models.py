@@ -13,6 +13,7 @@ import yaml
 from edgekit.core.card import ModelCard, card_from_dict
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
+from edgekit.core.no_model import no_model, refuse_no_model
 from edgekit.core.runtime import Probe
 from edgekit.core.variant import Variant
 from edgekit.export.facts import graph_facts
@@ -20,11 +21,17 @@ from edgekit.export.metadata import read_card, with_card
 from edgekit.export.onnx_file import external_files, read_onnx
 from edgekit.jobs.bundles.bundle import is_bundle, read_manifest, refuse_changed
 from edgekit.jobs.running.carried import ReadyEngine, is_carried, read_carried
-from edgekit.runtimes.trt_plan import is_plan
 from edgekit.tasks import cards
 from edgekit.tasks.decoders import decoder_file
 
-__all__ = ["Model", "choose_card", "resolve_model", "split_variant", "with_options"]
+__all__ = [
+    "Model",
+    "choose_card",
+    "refuse_no_graph",
+    "resolve_model",
+    "split_variant",
+    "with_options",
+]
 
 
 @dataclass(frozen=True)
@@ -77,18 +84,9 @@ def resolve_model(
     if is_bundle(path):
         model = _from_bundle(text, path, wanted, probe, sealed=sealed)
         return dataclasses.replace(model, card=with_options(model.card, options))
-    if not path.exists():
-        raise BadInput(
-            f"{text} does not exist.", hint="Give an ONNX file, a bundle, or BUNDLE@VARIANT."
-        )
+    refuse_no_graph(text)
     if is_carried(path):
         return _from_engines(text, path, card, options, wanted=engines)
-    if is_plan(path):
-        raise BadInput(
-            f"{text} is an engine of another program, which is not run as it lies.",
-            hint="Make a folder of it: edgekit compile FILE --target tensorrt --trust-engine -o "
-            "DIR; or compile the ONNX file that it was built from.",
-        )
     graphs = _graph_files(path)
     facts = {role: graph_facts(file, role) for role, file in graphs.items()}
     precision = next(iter(facts.values())).precision
@@ -109,6 +107,21 @@ def resolve_model(
         ),
         folder=folder,
     )
+
+
+def refuse_no_graph(text: str) -> None:
+    """Refuse what is certainly no MODEL; asks neither a library nor an engine.
+
+    Args:
+        text: MODEL as typed.
+
+    Raises:
+        BadInput: Says what it is, and what makes a MODEL of it.
+    """
+    path, _ = split_variant(text)
+    refuse_no_model(str(path), "graph")
+    if not path.exists():
+        raise no_model(text, "graph")
 
 
 def split_variant(text: str) -> tuple[Path, str]:
@@ -238,5 +251,8 @@ def _graph_files(path: Path) -> dict[str, Path]:
         return {"main": path}
     files = {file.stem: file for file in sorted(path.glob("*.onnx"))}
     if not files:
-        raise BadInput(f"{path} is neither a bundle nor a folder with .onnx files.")
+        raise BadInput(
+            f"{path} is neither a bundle nor a folder with .onnx files.",
+            hint=f"Export what it holds: edgekit export {path} -o DIR",
+        )
     return files

@@ -16,7 +16,7 @@ from edgekit.core.runtime import Probe
 from edgekit.core.target import Target
 from edgekit.jobs.bundles.bundle import is_bundle
 from edgekit.jobs.running.engines import usable
-from edgekit.jobs.running.models import split_variant
+from edgekit.jobs.running.models import refuse_no_graph, split_variant
 from edgekit.jobs.running.ready import own_target
 from edgekit.jobs.serving.certified import Certified, Wanted
 from edgekit.runtimes.catalogue import (
@@ -143,6 +143,9 @@ def _first(
     only: type | None = None,
 ) -> Place:
     """The first usable of what is meant, told where it was not the only one."""
+    if only is None:
+        # Before a target is chosen for what is none.
+        refuse_no_graph(model)
     meant = _meant(text, model)
     if only is not None:
         able = [one for one in meant if isinstance(load_runtime(one.runtime), only)]
