@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
@@ -143,6 +144,26 @@ def tool() -> Callable[..., str]:
         return path
 
     return find
+
+
+# What a busy machine may take for something that takes a moment.
+PATIENCE_S = 120
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[..., None]:
+    """A function of a condition and its name: waits until it holds; fails with what was waited for.
+
+    No test judges how long something took: that is the machine's, and others work on it.
+    """
+
+    def until(condition: Callable[[], object], what: object = "it") -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < deadline, f"waited {PATIENCE_S} s for {what}"
+            time.sleep(0.01)
+
+    return until
 
 
 @pytest.fixture

@@ -204,9 +204,10 @@ def test_scoring_prints_nothing(capsys):
 
 def test_64_images_are_scored_in_seconds():
     truths, results, other = scene(64, 80, 0)
-    start = time.perf_counter()
+    # Its own time, which a machine that is busy elsewhere hardly changes.
+    start = time.process_time()
     score_detection(results, truths, other, labels=80)
-    assert time.perf_counter() - start < 8
+    assert time.process_time() - start < 8
 
 
 def test_a_class_beyond_the_labels_and_a_set_without_objects_are_refused():

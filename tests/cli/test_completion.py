@@ -165,7 +165,7 @@ def test_another_shell_is_refused_with_those_that_are_known(invoke):
     assert all(shell in outcome.stderr for shell in SHELLS)
 
 
-def typed(home, command, setup, line, *, seconds=20.0):
+def typed(home, command, setup, line, *, seconds=120.0):
     """Type a line and Tab into a shell on a terminal; return what then stands on the line.
 
     The line is made an argument of `echo`, so that what the shell completed is printed by itself.

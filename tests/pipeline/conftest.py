@@ -21,17 +21,6 @@ from edgekit.pipeline.states import StateLog
 from edgekit.tasks.results import Raw
 from edgekit.tasks.task import Fit
 
-# What a busy machine may take for something that takes a moment.
-PATIENCE_S = 30
-
-
-def until(condition, what, timeout=PATIENCE_S):
-    """Wait until a condition holds; fail with what was waited for."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {timeout} s for {what}"
-        time.sleep(0.01)
-
 
 @dataclass(frozen=True)
 class Taken:
@@ -100,7 +89,7 @@ def taker():
 
 
 @pytest.fixture
-def states():
+def states(wait_until):
     """A record of states, with `names` and `wait`."""
 
     class States(StateLog):
@@ -109,19 +98,14 @@ def states():
             return [event.state for event in self.events]
 
         def wait(self, state, count=1):
-            until(lambda: self.names.count(state) >= count, f"{state} number {count}: {self.names}")
+            wait_until(lambda: self.names.count(state) >= count, f"{state} number {count}")
 
     return States()
 
 
 @pytest.fixture
-def wait_until():
-    return until
-
-
-@pytest.fixture
 def video(tmp_path):
-    """Write a video whose frame i has the brightness 20 + 5 i, and return its path."""
+    """Write a video whose frame i has the brightness 20 + 5 i (mod 256), and return its path."""
     av = pytest.importorskip("av")
 
     def write(name="video.mp4", *, frames=20, rate=20, size=(64, 48), codec="mpeg4"):
@@ -132,7 +116,7 @@ def video(tmp_path):
             stream.pix_fmt = "yuv420p"
             stream.options = {"qmin": "1", "qmax": "1"}
             for index in range(frames):
-                pixels = np.full((size[1], size[0], 3), 20 + 5 * index, np.uint8)
+                pixels = np.full((size[1], size[0], 3), (20 + 5 * index) % 256, np.uint8)
                 frame = av.VideoFrame.from_ndarray(pixels, format="bgr24")
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
@@ -188,7 +172,7 @@ def processes():
 
 
 @pytest.fixture
-def http_stream(tool, processes, free_port):
+def http_stream(tool, processes, free_port, wait_until):
     """Serve a moving test picture over HTTP by ffmpeg, to one client; gives process and address."""
     ffmpeg = tool("ffmpeg")
 
@@ -200,16 +184,12 @@ def http_stream(tool, processes, free_port):
             *("-i", f"testsrc2=s={size}:r={rate}", "-t", str(seconds), "-c:v", codec, *coding),
             *("-f", form, "-listen", "1", f"http://127.0.0.1:{port}/stream"),
         )
-        _until_listening(port)
+        # Not by connecting: ffmpeg takes one client.
+        entry = f":{port:04X} 00000000:0000 0A"
+        wait_until(lambda: entry in Path("/proc/net/tcp").read_text(), f"port {port}")
         return process, f"http://127.0.0.1:{port}/stream"
 
     return serve
-
-
-def _until_listening(port):
-    # Not by connecting: ffmpeg takes one client.
-    entry = f":{port:04X} 00000000:0000 0A"
-    until(lambda: entry in Path("/proc/net/tcp").read_text(), f"port {port}")
 
 
 class RtspServer:
@@ -404,7 +384,7 @@ def frame():
 
 @pytest.fixture
 def gate():
-    """Make a call that waits until it is opened, for half a minute at most, and counts entries."""
+    """Make a call that waits until it is opened, and counts entries."""
 
     class Gate:
         def __init__(self):
@@ -413,7 +393,7 @@ def gate():
 
         def __call__(self):
             self.entered.release()
-            assert self._open.wait(30)
+            assert self._open.wait(120)
 
         def open(self):
             self._open.set()

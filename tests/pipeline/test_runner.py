@@ -60,8 +60,8 @@ def at_the(place, call):
 
 
 def until(condition):
-    """Wait until something comes true, for half a minute at most."""
-    limit = time.monotonic() + 30
+    """Wait until something comes true."""
+    limit = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < limit
         time.sleep(0.001)

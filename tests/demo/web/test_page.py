@@ -8,6 +8,7 @@ import struct
 import threading
 import time
 
+import psutil
 import pytest
 from fakes import Client, view_of
 
@@ -83,18 +84,22 @@ def test_a_missing_library_is_named_with_the_command(serve, monkeypatch, library
     assert "edgekit[demo]" in missing.value.hint
 
 
-def test_it_ends_within_a_second_although_clients_hang_on(serve):
+def test_it_ends_although_clients_hang_on(serve, monkeypatch, wait_until):
+    # Neither who waits for a frame nor who reads none is waited for: that would be an hour.
+    for name in ("_POLL_S", "_SLOWEST_S"):
+        monkeypatch.setattr(f"edgekit.demo.web.server.{name}", 3600)
     page = serve()
     page.show(noise(0))
     idle = [raw(page, "") for _ in range(3)]
     half = [raw(page, "GET / HT") for _ in range(3)]
     waiting = [raw(page, asking("/frame?after=99&client=a")) for _ in range(3)]
     greedy = [raw(page, asking("/frame?width=3840&client=b") * 50) for _ in range(3)]
-    time.sleep(0.5)
-    start = time.monotonic()
+    wait_until(lambda: page.wants_picture, "those who wait for a frame")
     page.close()
-    assert time.monotonic() - start < 1
-    assert "edgekit-page" not in {thread.name for thread in threading.enumerate()}
+    wait_until(
+        lambda: "edgekit-page" not in {thread.name for thread in threading.enumerate()},
+        "its thread",
+    )
     page.close()
     page.show(view_of(1))
     for connection in (*idle, *half, *waiting, *greedy):
@@ -117,28 +122,25 @@ def test_the_port_is_free_again(serve):
     serve(port=port)
 
 
-def test_a_client_that_reads_nothing_holds_up_neither_frames_nor_others(serve, camera):
+def test_a_client_that_reads_nothing_holds_up_neither_frames_nor_others(serve, camera, monkeypatch):
+    monkeypatch.setattr("edgekit.demo.web.server._SLOWEST_S", 3600)
     page = serve()
     slow = [
         raw(page, asking(f"/frame?after=-1&width=1280&client=slow{each}") * 100)
         for each in range(5)
     ]
-    running = camera(page, rate=60)
-    client, times, number = Client(page), [], -1
+    # Whoever waited for them would wait for ever.
+    camera(page, rate=60)
+    client, number = Client(page), -1
     for _ in range(20):
-        start = time.monotonic()
         reply = client.get(f"/frame?after={number}&width=640&client=quick")
-        times.append(time.monotonic() - start)
         assert int(reply.headers["Frame-Number"]) > number
         number = int(reply.headers["Frame-Number"])
-    assert sorted(times)[10] < 0.3
-    # Handing a view over costs the frames' thread next to nothing, whoever reads or not.
-    assert sorted(running.handed_ns)[len(running.handed_ns) * 9 // 10] < 20e6
     for connection in slow:
         connection.close()
 
 
-def test_a_client_that_takes_too_long_is_cut_off(serve, monkeypatch):
+def test_a_client_that_takes_too_long_is_cut_off(serve, monkeypatch, wait_until):
     monkeypatch.setattr("edgekit.demo.web.server._SLOWEST_S", 0.3)
     page = serve()
     page.show(noise(0))
@@ -147,8 +149,15 @@ def test_a_client_that_takes_too_long_is_cut_off(serve, monkeypatch):
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.connect((where.hostname, where.port))
     connection.sendall(asking("/frame?width=3840").encode())
-    time.sleep(1.2)
-    connection.settimeout(5)
+
+    def held():
+        both = connection.getpeername(), connection.getsockname()
+        return ("ESTABLISHED", *both) in {
+            (one.status, one.laddr, one.raddr) for one in psutil.net_connections("tcp")
+        }
+
+    wait_until(lambda: not held(), "the cut")
+    connection.settimeout(60)
     got = 0
     with contextlib.suppress(ConnectionResetError):
         while piece := connection.recv(1 << 16):
@@ -168,14 +177,13 @@ def noise(number):
     return View(view.answer, view.prediction, pixels)
 
 
-def test_a_client_that_vanishes_is_forgotten(serve, camera):
+def test_a_client_that_vanishes_is_forgotten(serve, camera, wait_until):
     page = serve()
     for each in range(10):
         connection = raw(page, asking(f"/frame?after=99999&client={each}"))
         time.sleep(0.02)
         reset(connection)
-    time.sleep(1.5)
-    assert not page.wants_picture
+    wait_until(lambda: not page.wants_picture, "that they are forgotten")
     camera(page)
     assert Client(page).get("/frame?client=new").status == 200
 
@@ -191,16 +199,14 @@ def test_pages_beyond_the_limit_are_told_so(serve):
     assert client.get("/state").status == 200
 
 
-def test_connections_beyond_the_limit_are_turned_away(serve, monkeypatch):
+def test_connections_beyond_the_limit_are_turned_away(serve, monkeypatch, wait_until):
     monkeypatch.setattr("edgekit.demo.web.door._CONNECTIONS", 5)
     page = serve()
     held = [raw(page, "") for _ in range(5)]
-    time.sleep(0.2)
-    assert Client(page).get("/").status == 503
+    wait_until(lambda: Client(page).get("/").status == 503, "the limit")
     for connection in held:
         connection.close()
-    time.sleep(0.2)
-    assert Client(page).get("/").status == 200
+    wait_until(lambda: Client(page).get("/").status == 200, "room")
 
 
 def test_what_strangers_send_prints_nothing(serve, capfd):
@@ -213,7 +219,7 @@ def test_what_strangers_send_prints_nothing(serve, capfd):
         "GET /" + "a" * 99999,
     ):
         with contextlib.suppress(ConnectionError), raw(page, text) as connection:
-            connection.settimeout(2)
+            connection.settimeout(60)
             connection.shutdown(socket.SHUT_WR)
             connection.recv(4096)
     assert Client(page).get("/").status == 200
@@ -262,7 +268,7 @@ def test_connections_that_ask_for_nothing_are_let_go(serve, monkeypatch):
     asked = raw(page, asking("/health"))
     assert b"503" in whole(asked)
     for connection in silent:
-        connection.settimeout(5)
+        connection.settimeout(60)
         with contextlib.suppress(ConnectionResetError):
             assert connection.recv(1) == b""
         connection.close()

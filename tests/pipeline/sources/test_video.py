@@ -192,13 +192,13 @@ def test_frames_that_are_overdue_are_left_out_without_conversion(video, monkeypa
     source.read()
     first = source.read()
     converted.clear()
-    time.sleep(0.5)
+    source._start_ns -= 500_000_000  # half a second in which nobody read
     second = source.read()
     assert second.number >= first.number + 15
     assert len(converted) == 1
     assert round(second.position_s * 40) == second.number
-    # As late as it is, and no more than an interval.
-    assert (time.perf_counter_ns() - second.captured_ns) / 1e9 < 0.25
+    # As late as it is: captured when it was due.
+    assert second.captured_ns == source._start_ns + round(second.position_s * 1e9)
 
 
 def test_nothing_is_late_because_the_first_frame_was_looked_at_for_long(video):
@@ -206,9 +206,10 @@ def test_nothing_is_late_because_the_first_frame_was_looked_at_for_long(video):
     source.open()
     source.read()
     time.sleep(0.5)
+    before_ns = time.perf_counter_ns()
     second = source.read()
     assert second.number == 1
-    assert (time.perf_counter_ns() - second.captured_ns) / 1e9 < 0.25
+    assert second.captured_ns >= before_ns
 
 
 def test_after_a_long_break_a_paced_video_goes_on_where_it_was(video):
@@ -234,12 +235,12 @@ def test_an_interrupted_wait_ends_at_once(video):
     source = PacedVideo(video(frames=4, rate=1))
     source.open()
     source.read()
+    source.read()
     from threading import Timer
 
+    source._start_ns += 3_600_000_000_000  # the next frame is due in an hour
     Timer(0.1, source.interrupt).start()
-    begin = time.monotonic()
-    rest(source)
-    assert time.monotonic() - begin < 0.9
+    assert len(rest(source)) <= 1
 
 
 @pytest.mark.realdata
