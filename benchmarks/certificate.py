@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -139,6 +140,8 @@ def certify(
     precision: str,
     devices: Collection[str],
     quantized_share: float | None = None,
+    quantized_by_graph: Mapping[str, float] = MappingProxyType({}),
+    growing: Sequence[str] = (),
     simulated: bool = False,
     tolerance: float = 0.0,
     unscored: str = "",
@@ -158,7 +161,9 @@ def certify(
         task: As in the card.
         precision: The variant's: "fp32", "fp16" or "int8".
         devices: The names that the engine gives to the device asked for.
-        quantized_share: Share of the graph's FLOPs that is quantized, for an int8 variant.
+        quantized_share: Share of the graphs' FLOPs that is quantized, for an int8 variant.
+        quantized_by_graph: Likewise of each graph, by role.
+        growing: State whose growth the ranges of an int8 variant do not hold.
         simulated: Whether its Q/DQ are in the dialect of another engine.
         tolerance: Largest difference of two runs on one input; 0 on a CPU.
         unscored: Why there is no metric, without a full stop, where that is known.
@@ -174,6 +179,7 @@ def certify(
             entry.compute,
             min_parity=limits.min_parity,
             broken_node=figures.broken_node,
+            growing=growing,
         ),
         "metric": check_metric(figures.metric, limits.max_drop, task=task, unscored=unscored),
         "placement": check_placement(
@@ -182,6 +188,7 @@ def certify(
             precision=precision,
             compute=entry.compute,
             quantized_share=quantized_share,
+            quantized_by_graph=quantized_by_graph,
             simulated=simulated,
             allow_fallback=limits.allow_fallback,
         ),
@@ -331,6 +338,7 @@ def check_parity(
     *,
     min_parity: float | None = None,
     broken_node: str = "",
+    growing: Sequence[str] = (),
 ) -> Check:
     """SQNR of the worst output, dB, against the limit of the entry.
 
@@ -342,6 +350,7 @@ def check_parity(
         compute: The entry's.
         min_parity: See parity_limit.
         broken_node: First node whose output leaves the limit, where it was looked for.
+        growing: State whose growth the ranges do not hold: what passes here may fail later.
     """
     judged_by = entry_precision(precision, compute)
     limit = parity_limit(precision, compute, min_parity)
@@ -359,6 +368,12 @@ def check_parity(
         )
     worst = min(finite, key=lambda name: finite[name].sqnr_db)
     value = finite[worst].sqnr_db
+    if value >= limit - _SLACK and growing:
+        reason = (
+            f"The state {_names(growing)} grew as long as calibration followed it: the ranges hold "
+            "the calls that were compared, and not those that come later."
+        )
+        return Check(verdict="UNVERIFIED", value=value, limit=limit, reason=reason, details=details)
     if value >= limit - _SLACK:
         return Check(verdict="PASS", value=value, limit=limit, details=details)
     needs = f"{judged_by} needs" if min_parity is None else "asked for are"
@@ -527,6 +542,7 @@ def check_placement(
     precision: str,
     compute: str,
     quantized_share: float | None = None,
+    quantized_by_graph: Mapping[str, float] = MappingProxyType({}),
     simulated: bool = False,
     allow_fallback: bool = False,
 ) -> Check:
@@ -545,7 +561,8 @@ def check_placement(
         devices: The names that the engine gives to the device asked for, in any case of letters.
         precision: The variant's: "fp32", "fp16" or "int8".
         compute: The entry's.
-        quantized_share: Share of the graph's FLOPs that is quantized; None where not known.
+        quantized_share: Share of the graphs' FLOPs that is quantized; None where not known.
+        quantized_by_graph: Likewise of each graph, by role; one without any is told.
         simulated: Whether its Q/DQ are in the dialect of another engine, which is to run it. Then
             this engine rounds as they say and may compute in float: whether int8 is executed is
             UNVERIFIED.
@@ -561,6 +578,7 @@ def check_placement(
         "devices": by_device,
         "precisions": by_precision,
         "quantized_share": quantized_share,
+        "quantized_by_graph": dict(quantized_by_graph),
         "elsewhere": [
             f"{node.name} ({node.op}) on {node.device}" for node in elsewhere[:_MOST_NODES]
         ],
@@ -581,6 +599,9 @@ def check_placement(
     faults += wrong
     if not faults:
         told = f"{len(elsewhere)} nodes that only move data ran elsewhere." if elsewhere else ""
+        floats = [role for role, share in quantized_by_graph.items() if not share]
+        if floats:
+            told = f"The graph {_names(floats)} is float in this variant. {told}".strip()
         hidden = by_precision.get(_UNKNOWN, 0.0)
         verdict: Verdict = "PASS"
         if hidden > _SLACK:
@@ -814,7 +835,7 @@ def _plain(parity: TensorParity) -> dict[str, Any]:
     }
 
 
-def _names(names: list[str]) -> str:
+def _names(names: Sequence[str]) -> str:
     return ", ".join(repr(name) for name in names)
 
 

@@ -1,4 +1,4 @@
-"""From calibration samples to quantization decisions: NNCF finds ranges and bias corrections."""
+"""From calibration samples to quantization decisions: NNCF says what is rounded with what."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import contextlib
 import hashlib
 import io
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgekit.core.errors import BadInput
+from edgekit.core.progress import Progress, Silent
 from edgekit.core.requires import requires
 from edgekit.core.telemetry import without_telemetry
 from edgekit.export.graph import (
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Found",
+    "Range",
     "carry_ranges",
     "data_sha256",
     "float_reasons",
     "mixed_ranges",
+    "quantizable",
     "run_nncf",
     "weight_maximum",
 ]
@@ -70,7 +73,7 @@ class Found:
     """What NNCF found, by tensor name of the float model.
 
     Attributes:
-        ranges: Smallest and largest value by tensor.
+        ranges: Smallest and largest value by tensor; equal ones where tensors share a scale.
         weighted: First outputs of the nodes whose weight it quantized.
         biases: Corrected bias by first output of its node.
         version: NNCF's version.
@@ -93,22 +96,52 @@ def data_sha256(feeds: Sequence[Feed]) -> str:
     return digest.hexdigest()
 
 
+def quantizable(model: onnx.ModelProto) -> set[str]:
+    """Name the tensors that may get a range: what is computed on in int8, or only moved."""
+    values = constants(model)
+    return {
+        name
+        for node in model.graph.node
+        if node.op_type in COMPUTING or is_weighted(node, values) or _preserves(node)
+        for name in node.input
+        if name and name not in values
+    }
+
+
 def float_reasons(
-    model: onnx.ModelProto, task: str, sqnr_db: Mapping[str, float], limit_db: float
+    model: onnx.ModelProto,
+    task: str,
+    sqnr_db: Mapping[str, float],
+    limit_db: float,
+    measured: Collection[str],
 ) -> dict[str, str]:
     """Say which nodes must stay in float, and why, by first output.
 
     A classifier's logits are one kind of value and may be quantized up to the end; every other
     task decodes its outputs, and decoding stays in float (see `graph.head_nodes`).
+
+    Args:
+        model: The float model.
+        task: The card's.
+        sqnr_db: Predicted by first output of a weighted node.
+        limit_db: What it must reach.
+        measured: Tensors that have a range.
     """
     reasons: dict[str, str] = {}
     if task != "classification":
         reasons |= dict.fromkeys(head_nodes(model)[0], "decoding after the last weighted node")
     reasons |= dict.fromkeys(_loose_arithmetic(model), "joins nothing that int8 computed")
-    for output, value in sqnr_db.items():
-        if value < limit_db:
+    values = constants(model)
+    for node in model.graph.node:
+        if not is_weighted(node, values):
+            continue
+        output = node.output[0]
+        if node.input[0] not in measured:
+            reasons[output] = "its input has no finite range on the calibration samples"
+        elif sqnr_db.get(output, limit_db) < limit_db:
             reasons[output] = (
-                f"predicted SQNR of {value:.1f} dB with one scale per tensor is under {limit_db:g}"
+                f"predicted SQNR of {sqnr_db[output]:.1f} dB with one scale per tensor is under "
+                f"{limit_db:g}"
             )
     return reasons
 
@@ -132,9 +165,12 @@ def _loose_arithmetic(model: onnx.ModelProto) -> list[str]:
 
 
 def run_nncf(
-    model: onnx.ModelProto, feeds: Sequence[Feed], kept_float: set[str], preset: str
+    model: onnx.ModelProto,
+    feeds: Sequence[Feed],
+    kept_float: set[str],
+    progress: Progress | None = None,
 ) -> Found:
-    """Quantize a copy with NNCF and read its ranges and corrected biases back.
+    """Quantize a copy with NNCF and read back what it rounds, with which scale, and its biases.
 
     This is the only function that imports NNCF.
 
@@ -142,7 +178,7 @@ def run_nncf(
         model: Float model of opset 13 or above, weights as initializers.
         feeds: Batches of one (or of the model's fixed batch) by input name.
         kept_float: First outputs of nodes that NNCF must not quantize.
-        preset: "mixed" (asymmetric activations) or "performance" (symmetric).
+        progress: Hears of the samples, in each of its passes.
 
     Raises:
         BadInput: NNCF refuses the model.
@@ -162,8 +198,8 @@ def run_nncf(
         with _quiet():
             quantized = nncf.quantize(
                 named,
-                nncf.Dataset(feeds, dict),
-                preset=nncf.QuantizationPreset(preset),
+                nncf.Dataset(_Tracked(feeds, progress or Silent()), dict),
+                preset=nncf.QuantizationPreset.MIXED,
                 subset_size=len(feeds),
                 ignored_scope=nncf.IgnoredScope(names=ignored) if ignored else None,
                 advanced_parameters=_per_tensor_activations(),
@@ -175,6 +211,20 @@ def run_nncf(
             hint="Keep it in float, or simplify the graph first.",
         ) from error
     return _read_back(model, quantized, str(nncf.__version__))
+
+
+@dataclass(frozen=True)
+class _Tracked:
+    """Samples that tell how far along they are each time they are gone through."""
+
+    feeds: Sequence[Feed]
+    progress: Progress
+
+    def __len__(self) -> int:
+        return len(self.feeds)
+
+    def __iter__(self) -> Iterator[Feed]:
+        return self.progress.track(self.feeds, "samples", len(self.feeds))
 
 
 def _per_tensor_activations() -> Any:

@@ -45,12 +45,17 @@ class Activation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         minimum: Smallest value.
         maximum: Largest value.
         symmetric: Magnitude at which a symmetric dialect clips; null takes the larger end.
+        sqnr_db: What 8 bits over this range leave of the tensor itself; null where not measured.
+        clipping_share: Share of that squared error that values outside the range cause, 0 to 1; the
+            rest is rounding.
     """
 
     tensor: str
     minimum: float
     maximum: float
     symmetric: float | None = None
+    sqnr_db: float | None = None
+    clipping_share: float | None = None
 
 
 class QuantizedNode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,8 +90,10 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the ranges came about.
 
     Attributes:
-        method: What computed ranges and bias corrections.
-        preset: The preset of that method.
+        method: Whose ranges these are: "mean-extremes" (means of each sample's extremes),
+            "extremes" (of all samples), or "least-error" (by tensor, whichever of both leaves
+            less squared error).
+        preset: The preset of NNCF, which says what is rounded.
         samples: Number of calibration samples.
         seed: Seed of whatever was drawn at random.
         bias: "mean", "nncf" (corrected by either) or "trained": what reproduced the float outputs
@@ -96,6 +103,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         data_sha256: Over the arrays in the order in which they were fed.
         tools: Library versions.
         record: What the caller said about the data (folder, split, card, ...).
+        method_sqnr_db: The SQNR of the last weighted nodes' outputs, by method.
     """
 
     method: str
@@ -108,6 +116,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data_sha256: str
     tools: dict[str, str]
     record: dict[str, Any]
+    method_sqnr_db: dict[str, float] = {}
 
 
 class Decisions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,6 +131,8 @@ class Decisions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         kept_float: Nodes with weights that stay in float, in graph order.
         warnings: Sentences on quantized tensors that mix ranges.
         calibration: How the ranges came about.
+        growing: Inputs of state that a rounded tensor depends on and that still grew after the
+            last call: the ranges do not hold what comes later.
     """
 
     schema: str
@@ -132,6 +143,7 @@ class Decisions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kept_float: tuple[KeptFloat, ...]
     warnings: tuple[str, ...]
     calibration: Calibration
+    growing: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
         """Return the document as indented JSON; the same decisions give the same bytes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from edgekit.export.shapes import element_bytes, graph_tensors
 from edgekit.export.to_onnx import opset_of
 from edgekit.export.work import constant_tensors, graph_work
 
-__all__ = ["facts_of", "graph_facts"]
+__all__ = ["facts_of", "graph_facts", "quantized_shares"]
 
 # ONNX element types of weights; int64 tensors are shapes and indices.
 _WEIGHT_TYPES = {1, 2, 3, 6, 10, 11, 16, 17, 18, 19, 20, 21, 22}
@@ -40,6 +40,22 @@ def graph_facts(path: Path, role: str = "main") -> GraphFacts:
         BadInput: Damaged, or no valid ONNX file.
     """
     return facts_of(read_onnx(path), path, role)
+
+
+def quantized_shares(graphs: Mapping[str, str]) -> tuple[float | None, dict[str, float]]:
+    """Return the share of the FLOPs that is quantized: of all graphs together, and of each.
+
+    Args:
+        graphs: Role to the ONNX file.
+
+    Returns:
+        0 to 1; None for the whole where nothing can be counted.
+    """
+    facts = {role: graph_facts(Path(path), role) for role, path in graphs.items()}
+    flops = sum(fact.flops for fact in facts.values())
+    quantized = sum(fact.quantized_share * fact.flops for fact in facts.values())
+    own = {role: fact.quantized_share for role, fact in facts.items()}
+    return quantized / flops if flops else None, own
 
 
 def facts_of(

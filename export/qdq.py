@@ -21,6 +21,7 @@ __all__ = [
     "DIALECTS",
     "Dialect",
     "rounded_weight",
+    "scale_and_zero",
     "weight_levels",
     "write_activations",
     "write_qdq",
@@ -107,6 +108,14 @@ def _written(
     known = {name for node in writer.nodes for name in node.output}
     result.graph.value_info.extend(v for v in model.graph.value_info if v.name in known)
     return result
+
+
+def scale_and_zero(minimum: float, maximum: float) -> tuple[float, int]:
+    """Return step and zero point of the 256 levels over a range."""
+    # Zero must be exact: padding and ReLU depend on it.
+    low, high = min(minimum, 0.0), max(maximum, 0.0)
+    scale = max((high - low) / 255, SMALLEST_SCALE)
+    return scale, int(np.clip(np.rint(-low / scale), 0, 255))
 
 
 def weight_levels(
@@ -246,10 +255,7 @@ class _Writer:
         if self.dialect.symmetric_activations:
             largest = entry.symmetric or max(abs(entry.minimum), abs(entry.maximum))
             return np.array(max(largest / 127, SMALLEST_SCALE), np.float32), np.array(0, np.int8)
-        # Zero must be exact: padding and ReLU depend on it.
-        low, high = min(entry.minimum, 0.0), max(entry.maximum, 0.0)
-        scale = max((high - low) / 255, SMALLEST_SCALE)
-        zero = int(np.clip(np.rint(-low / scale), 0, 255))
+        scale, zero = scale_and_zero(entry.minimum, entry.maximum)
         return np.array(scale, np.float32), np.array(zero, np.uint8)
 
     def _weight(self, original: onnx.NodeProto, node: onnx.NodeProto, entry: QuantizedNode) -> None:

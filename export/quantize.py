@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,25 @@ from edgekit.core.errors import BadInput
 from edgekit.core.files import write_bytes
 from edgekit.core.progress import Progress, Silent
 from edgekit.export.calibrate import (
+    Found,
+    Range,
     carry_ranges,
     data_sha256,
     float_reasons,
     mixed_ranges,
+    quantizable,
     run_nncf,
     weight_maximum,
 )
-from edgekit.export.clipping import symmetric_limits
+from edgekit.export.clipping import (
+    LEAST_ERROR,
+    Spread,
+    loss_of,
+    measure_spreads,
+    ranges_by_method,
+    rounding_variance,
+    symmetric_limit,
+)
 from edgekit.export.decisions import (
     SCHEMA,
     Activation,
@@ -42,7 +54,7 @@ from edgekit.export.graph import (
     with_initializers,
 )
 from edgekit.export.qdq import DIALECTS, rounded_weight, write_activations, write_qdq
-from edgekit.export.statistics import expected, mean_corrections, output_sqnr_db
+from edgekit.export.statistics import MAX_SAMPLES, expected, mean_corrections, output_sqnr_db
 
 if TYPE_CHECKING:
     import onnx
@@ -66,8 +78,8 @@ def calibrate(
     record: Mapping[str, object],
     seed: int = 0,
     progress: Progress | None = None,
-    preset: str = "mixed",
     sqnr_limit_db: float = SQNR_LIMIT_DB,
+    growing: Collection[str] = (),
 ) -> Decisions:
     """Decide what is quantized, and with which ranges.
 
@@ -78,9 +90,9 @@ def calibrate(
         record: What the caller wants kept about the data; JSON values.
         seed: For whatever the quantizer draws at random.
         progress: Hears of the stages.
-        preset: "mixed" (asymmetric activation ranges) or "performance" (symmetric).
         sqnr_limit_db: Nodes for which a lower output SQNR is predicted stay in float, and so do
             tensors that, rounded alone, leave less at the model's last weighted nodes.
+        growing: Inputs of state that grew to the last sample: no range holds what comes later.
 
     Returns:
         The decisions; the same model, samples and library versions give the same ones.
@@ -92,48 +104,47 @@ def calibrate(
     listen = progress or Silent()
     prepared = _prepared(model)
     samples = list(feeds)
-    _check_samples(model, prepared, samples)
+    _check_samples(prepared, samples)
     values = constants(prepared)
     if not any(is_weighted(node, values) for node in prepared.graph.node):
         raise BadInput(
-            f"{model} has no convolution or matrix product with constant weights to quantize.",
+            "The graph has no convolution or matrix product with constant weights to quantize.",
             hint="Use fp32 or fp16 for this model.",
         )
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  NNCF draws from the global generator
 
+    listen.stage("ranges")
+    spreads = measure_spreads(prepared, quantizable(prepared), samples, listen)
     listen.stage("statistics")
-    expectations = expected(prepared, samples)
+    noise = {name: rounding_variance(spread) for name, spread in spreads.items()}
+    expectations = expected(prepared, samples, noise)
     sqnr_db = {output: entry.sqnr_db for output, entry in expectations.items()}
-    reasons = float_reasons(prepared, task, sqnr_db, sqnr_limit_db)
+    reasons = float_reasons(prepared, task, sqnr_db, sqnr_limit_db, spreads)
     listen.stage("calibration")
-    found = run_nncf(prepared, samples, set(reasons), preset)
-    ranges, weighted = carry_ranges(prepared, found, set(reasons))
+    # Its ranges are not used: it says what is rounded, what shares a scale, and corrects biases.
+    found = run_nncf(prepared, samples[:MAX_SAMPLES], set(reasons), listen)
+    carried = {
+        method: carry_ranges(prepared, replace(found, ranges=ranges), set(reasons))
+        for method, ranges in ranges_by_method(found.ranges, spreads).items()
+    }
     listen.stage("sensitivity")
-    for tensor, value in _alone_sqnr_db(prepared, ranges, samples, listen).items():
-        if value < sqnr_limit_db:
-            del ranges[tensor]
-            for reader in consumers(prepared)[tensor]:
-                if reader.input[0] == tensor and reader.output[0] in weighted:
-                    weighted.discard(reader.output[0])
-                    reasons[reader.output[0]] = (
-                        f"rounding its input alone leaves {value:.1f} dB at the output, "
-                        f"under {sqnr_limit_db:g}"
-                    )
+    ranges, unfit = _bearable(prepared, found, reasons, spreads, samples, sqnr_limit_db, listen)
+    weighted = carried[LEAST_ERROR][1] - set(unfit)
+    reasons |= unfit
     kept_float = _kept_float(prepared, weighted, reasons)
     if not weighted:
         reason = kept_float[0].reason if kept_float else "none was found"
         raise BadInput(
-            f"No node of {model} can be quantized: {reason}.",
+            f"No node of the graph can be quantized: {reason}.",
             hint="Use fp32 or fp16 for this model.",
         )
-    limits = symmetric_limits(prepared, ranges, samples)
     warnings = tuple(mixed_ranges(prepared, ranges))
     for sentence in warnings:
         listen.note(sentence)
     calibration = Calibration(
-        method="nncf-min-max",
-        preset=preset,
+        method="least-error",
+        preset="mixed",
         samples=len(samples),
         seed=seed,
         bias="trained",
@@ -147,13 +158,28 @@ def calibrate(
         schema=SCHEMA,
         task=task,
         graph_sha256=graph_sha256(prepared),
-        activations=tuple(
-            Activation(name, *ends, symmetric=limits[name]) for name, ends in ranges.items()
-        ),
+        activations=(),
         nodes=_quantized_nodes(prepared, weighted),
         kept_float=kept_float,
         warnings=warnings,
         calibration=calibration,
+        growing=_reaching(prepared, growing, set(ranges)),
+    )
+    listen.stage("methods")
+    by_method = {method: ends for method, (ends, _) in carried.items()} | {LEAST_ERROR: ranges}
+    candidates = {
+        method: msgspec.structs.replace(
+            trained,
+            activations=tuple(_activation(name, ends[name], spreads[name]) for name in ranges),
+            calibration=msgspec.structs.replace(calibration, method=method),
+        )
+        for method, ends in by_method.items()
+    }
+    method_sqnr_db = _output_sqnr_db(prepared, candidates, samples)
+    trained = candidates[max(candidates, key=lambda name: method_sqnr_db[name])]
+    trained = msgspec.structs.replace(
+        trained,
+        calibration=msgspec.structs.replace(trained.calibration, method_sqnr_db=method_sqnr_db),
     )
     listen.stage("bias")
     rounded = {node.output: rounded_weight(values[node.weight], node) for node in trained.nodes}
@@ -163,6 +189,29 @@ def calibrate(
         "trained": {},
     }
     return _best_bias(prepared, trained, biases, samples)
+
+
+def _reaching(
+    model: onnx.ModelProto, inputs: Collection[str], tensors: set[str]
+) -> tuple[str, ...]:
+    """Name the inputs on which one of the tensors depends."""
+    reached = {name: {name} for name in inputs}
+    for node in model.graph.node:
+        for found in reached.values():
+            if found.intersection(node.input):
+                found.update(node.output)
+    return tuple(name for name, found in reached.items() if found & tensors)
+
+
+def _activation(tensor: str, ends: Range, spread: Spread) -> Activation:
+    loss = loss_of(spread, ends)
+    return Activation(
+        tensor,
+        *ends,
+        symmetric=symmetric_limit(spread, ends),
+        sqnr_db=round(loss.sqnr_db, 3),
+        clipping_share=round(loss.clipping_share, 6),
+    )
 
 
 def write_int8(model: Path, decisions: Decisions, dialect: str, output: Path) -> None:
@@ -205,19 +254,18 @@ def _prepared(path: Path) -> onnx.ModelProto:
 
 
 def _check_samples(
-    path: Path, model: onnx.ModelProto, samples: list[Mapping[str, NDArray[np.generic]]]
+    model: onnx.ModelProto, samples: list[Mapping[str, NDArray[np.generic]]]
 ) -> None:
     if not samples:
         raise BadInput(
-            f"There are no calibration samples for {path}.",
-            hint="Name a folder with images by --calibration.",
+            "There are no calibration samples.", hint="Name a data set by --calibration."
         )
     initializers = {tensor.name for tensor in model.graph.initializer}
     needed = [entry.name for entry in model.graph.input if entry.name not in initializers]
     missing = [name for name in needed if name not in samples[0]]
     if missing:
         raise BadInput(
-            f"The calibration samples lack the input {missing[0]} of {path}.",
+            f"The calibration samples lack the input {missing[0]}.",
             hint=f"Give an array for each of {', '.join(needed)}.",
         )
 
@@ -261,28 +309,88 @@ def _kept_float(
     )
 
 
+def _bearable(
+    model: onnx.ModelProto,
+    found: Found,
+    reasons: Mapping[str, str],
+    spreads: Mapping[str, Spread],
+    samples: list[Mapping[str, NDArray[np.generic]]],
+    limit_db: float,
+    progress: Progress,
+) -> tuple[dict[str, Range], dict[str, str]]:
+    """Find the ranges over which the network bears that a tensor is rounded.
+
+    The range with the least error is kept where the last weighted nodes' outputs keep `limit_db`
+    with the tensor rounded alone; else another one that does so.
+
+    Args:
+        model: The float model.
+        found: What is rounded, and what shares a scale.
+        reasons: Why nodes stay in float already.
+        spreads: Of the tensors.
+        samples: Arrays by input name.
+        limit_db: What a tensor must leave.
+        progress: Hears of the tensors.
+
+    Returns:
+        The ranges of the tensors that stay, and why the readers of the others stay in float.
+    """
+    methods = ranges_by_method(found.ranges, spreads)
+    picked = methods.pop(LEAST_ERROR)
+    ranges, _ = carry_ranges(model, replace(found, ranges=picked), set(reasons))
+    last, readers = head_nodes(model)[1], consumers(model)
+    unfit: dict[str, str] = {}
+    dropped = set[str]()
+    for tensor in progress.track([name for name in ranges if name not in last], "tensors"):
+        value = _alone_sqnr_db(model, tensor, ranges[tensor], samples)
+        for other in methods.values() if not value >= limit_db else ():
+            # The tensor's own error is not all that counts: the rest of the network weighs it.
+            shared = _sharing(tensor, found.ranges, other)
+            again, _ = carry_ranges(
+                model, replace(found, ranges={**picked, **shared}), set(reasons)
+            )
+            if (
+                again[tensor] != ranges[tensor]
+                and (better := _alone_sqnr_db(model, tensor, again[tensor], samples)) >= limit_db
+            ):
+                value, picked, ranges = better, {**picked, **shared}, again
+        if not value >= limit_db:
+            dropped.add(tensor)
+            for reader in readers[tensor]:
+                if reader.input[0] == tensor:
+                    unfit[reader.output[0]] = (
+                        f"8 bits of its input alone leave {value:.1f} dB at the output, under "
+                        f"{limit_db:g}; {loss_of(spreads[tensor], ranges[tensor])}"
+                    )
+    return {name: ends for name, ends in ranges.items() if name not in dropped}, unfit
+
+
 def _alone_sqnr_db(
     model: onnx.ModelProto,
-    ranges: Mapping[str, tuple[float, float]],
+    tensor: str,
+    ends: Range,
     samples: list[Mapping[str, NDArray[np.generic]]],
-    progress: Progress,
-) -> dict[str, float]:
-    """Measure the SQNR of the last weighted nodes' outputs with one tensor quantized at a time.
+) -> float:
+    """Measure the SQNR of the last weighted nodes' outputs with one tensor quantized alone.
 
     What the prediction by node cannot see: how much the rest of the network amplifies the noise.
     """
-    last = head_nodes(model)[1]
-    few = samples[:SENSITIVITY_SAMPLES]
-    return {
-        tensor: output_sqnr_db(
-            model,
-            write_activations(model, [Activation(tensor, *ranges[tensor])], DIALECTS["u8s8"]),
-            last,
-            few,
-        )
-        for tensor in progress.track(list(ranges), "tensors", len(ranges))
-        if tensor not in last
-    }
+    return output_sqnr_db(
+        model,
+        write_activations(model, [Activation(tensor, *ends)], DIALECTS["u8s8"]),
+        head_nodes(model)[1],
+        samples[:SENSITIVITY_SAMPLES],
+    )
+
+
+def _sharing(
+    tensor: str,
+    scales: Mapping[str, Range],
+    ranges: Mapping[str, Range],
+) -> dict[str, Range]:
+    """The ranges of a tensor and of those that share its scale."""
+    own = scales.get(tensor)
+    return {name: ends for name, ends in ranges.items() if scales[name] == own}
 
 
 def _best_bias(
@@ -307,18 +415,27 @@ def _best_bias(
         )
         for name, corrected in biases.items()
     }
-    last = head_nodes(model)[1]
-    sqnr_db = {
-        name: round(
-            output_sqnr_db(model, write_qdq(model, decisions, DIALECTS["u8s8"]), last, samples), 3
-        )
-        for name, decisions in candidates.items()
-    }
+    sqnr_db = _output_sqnr_db(model, candidates, samples)
     best = max(candidates, key=lambda name: sqnr_db[name])
     return msgspec.structs.replace(
         candidates[best],
         calibration=msgspec.structs.replace(trained.calibration, bias=best, bias_sqnr_db=sqnr_db),
     )
+
+
+def _output_sqnr_db(
+    model: onnx.ModelProto,
+    candidates: Mapping[str, Decisions],
+    samples: list[Mapping[str, NDArray[np.generic]]],
+) -> dict[str, float]:
+    """Measure the SQNR of the last weighted nodes' outputs by candidate, dB."""
+    last = head_nodes(model)[1]
+    return {
+        name: round(
+            output_sqnr_db(model, write_qdq(model, decisions, DIALECTS["u8s8"]), last, samples), 3
+        )
+        for name, decisions in candidates.items()
+    }
 
 
 def _values(array: NDArray[np.float32]) -> tuple[float, ...]:

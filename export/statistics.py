@@ -15,9 +15,15 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-__all__ = ["Expected", "expected", "mean_corrections", "output_sqnr_db", "run_tensors"]
+__all__ = [
+    "MAX_SAMPLES",
+    "Expected",
+    "expected",
+    "mean_corrections",
+    "output_sqnr_db",
+    "run_tensors",
+]
 
-LEVELS = 255  # steps of an 8-bit scale
 MAX_SAMPLES = 16  # means over a few samples are steady enough to tell 10 dB from 40
 
 
@@ -43,32 +49,33 @@ class _Node:
     weight: NDArray[np.generic]
     input_axis: int
     output_axis: int
-    span: float = 0.0
     input_mean: NDArray[np.float64] | float = 0.0
     mean: NDArray[np.float64] | float = 0.0
     square: NDArray[np.float64] | float = 0.0
 
     def add(self, data: NDArray[np.float64], output: NDArray[np.float64]) -> None:
-        self.span += max(float(data.max()), 0.0) - min(float(data.min()), 0.0)
         self.input_mean = self.input_mean + _by_channel(data, self.input_axis)
         self.mean = self.mean + _by_channel(output, self.output_axis)
         self.square = self.square + _by_channel(output**2, self.output_axis)
 
 
 def expected(
-    model: onnx.ModelProto, feeds: Iterable[Mapping[str, NDArray[np.generic]]]
+    model: onnx.ModelProto,
+    feeds: Iterable[Mapping[str, NDArray[np.generic]]],
+    noise: Mapping[str, float],
 ) -> dict[str, Expected]:
     """Predict how each weighted node fares with one 8-bit scale for its input.
 
-    Rounding with step d adds white noise of variance d^2/12 (Widrow and Kollar, Quantization
-    Noise, 2008), which a weight w turns into |w|^2 d^2/12 at the output. The signal is the
-    output's variance around its mean by channel, because a constant carries no information.
+    White noise of variance v at the input becomes |w|^2 v at the output of a weight w. The signal
+    is the output's variance around its mean by channel, because a constant carries no information.
     Depthwise convolutions whose channels differ much in range come out low: their few quiet
     channels have large weights.
 
     Args:
         model: The float model, weights as initializers.
         feeds: Arrays by input name; at most the first 16 samples are run.
+        noise: Variance of the rounding's noise by tensor; a node whose input is not there is left
+            out.
 
     Returns:
         By the node's first output.
@@ -79,7 +86,11 @@ def expected(
     values = constants(model)
     nodes = []
     for node in model.graph.node:
-        if is_weighted(node, values) and values[node.input[1]].dtype == np.float32:
+        if (
+            is_weighted(node, values)
+            and values[node.input[1]].dtype == np.float32
+            and node.input[0] in noise
+        ):
             spatial = node.op_type in ("Conv", "ConvTranspose")
             channel = 1 if spatial else -1
             input_axis = 0 if node.op_type == "Gemm" and attribute(node, "transA", 0) else channel
@@ -96,7 +107,9 @@ def expected(
     if not count:
         return {}
     return {
-        node.output: Expected(_decibels(node, count), np.atleast_1d(node.input_mean) / count)
+        node.output: Expected(
+            _decibels(node, count, noise[node.data]), np.atleast_1d(node.input_mean) / count
+        )
         for node in nodes
     }
 
@@ -186,19 +199,21 @@ def output_sqnr_db(
     )
     for ours, theirs in pairs:
         for name in tensors:
-            wanted = ours[name].astype(np.float64)
+            wanted, got = (one[name].astype(np.float64) for one in (ours, theirs))
+            # What the float model itself does not answer says nothing.
+            answered = np.isfinite(wanted)
+            wanted, got = wanted[answered], got[answered]
             signal[name] += float((wanted**2).sum())
-            noise[name] += float(((wanted - theirs[name].astype(np.float64)) ** 2).sum())
+            noise[name] += float(np.nan_to_num((wanted - got) ** 2, nan=np.inf).sum())
     decibels = [10 * np.log10(max(signal[name], 1e-30) / noise[name]) for name in tensors]
     return float(np.mean(decibels))
 
 
-def _decibels(node: _Node, count: int) -> float:
-    step = node.span / count / LEVELS
+def _decibels(node: _Node, count: int, variance: float) -> float:
     # A single vector per sample has no variance within it, so the mean over samples is removed.
-    variance = np.maximum(np.asarray(node.square) / count - (np.asarray(node.mean) / count) ** 2, 0)
-    noise = float((node.weight.astype(np.float64) ** 2).sum()) * step**2 / 12
-    signal = float(variance.sum())
+    varying = np.maximum(np.asarray(node.square) / count - (np.asarray(node.mean) / count) ** 2, 0)
+    noise = float((node.weight.astype(np.float64) ** 2).sum()) * variance
+    signal = float(varying.sum())
     if noise <= 0:
         return float("inf")
     return float(10 * np.log10(max(signal / noise, 1e-12)))
@@ -208,8 +223,9 @@ def run_tensors(
     model: onnx.ModelProto,
     wanted: set[str],
     feeds: Iterable[Mapping[str, NDArray[np.generic]]],
+    limit: int = MAX_SAMPLES,
 ) -> Iterable[dict[str, NDArray[np.generic]]]:
-    """Run the model on each sample and yield the wanted tensors, inputs included."""
+    """Run the model on each of the first `limit` samples and yield the wanted tensors."""
     import onnx
     from onnx import helper
 
@@ -229,7 +245,7 @@ def run_tensors(
     )
     names = [entry.name for entry in session.get_outputs() if entry.name in wanted]
     for index, feed in enumerate(feeds):
-        if index == MAX_SAMPLES:
+        if index == limit:
             return
         tensors = {name: np.asarray(feed[name]) for name in sorted(inputs & wanted)}
         # Asked for nothing, it would give every output.

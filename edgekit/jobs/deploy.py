@@ -32,7 +32,7 @@ from edgekit.jobs.deploying.proving import Reference, compiled, examined, measur
 from edgekit.jobs.deploying.request import DeployRequest
 from edgekit.jobs.deploying.stages import Stages
 from edgekit.jobs.export import source_card
-from edgekit.jobs.quantize import cast_feeds
+from edgekit.jobs.quantize import cast_feeds, growing_state, no_int8
 from edgekit.jobs.running.baking import refuse_unbakeable
 from edgekit.jobs.running.certify import Basis, judge_entry
 from edgekit.jobs.running.engines import CachedEngine, refuse_idle_options, usable
@@ -181,8 +181,9 @@ def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> Deplo
     known = prove(stages, request, prepared, model)
     variants, decisions = variants_of(stages, request, prepared, model)
     basis = basis_of(request, prepared, model, known)
+    growing = growing_state(decisions)
     made = [
-        _entry(stages, request, prepared, plan, variants, basis, known)
+        _entry(stages, request, prepared, plan, variants, basis, known, growing)
         for plan in prepared.plans
         if plan.variant in variants
     ]
@@ -302,7 +303,7 @@ def variants_of(
             prepared.notes.extend(found.notes)
         except BadInput as error:
             if any(word.startswith("int8") for word in request.precision):
-                raise
+                raise no_int8(request.source, error) from error
             prepared.notes.append(f"int8 was left out: {error.message}")
             wanted = [name for name in wanted if not name.startswith("int8")]
     bake = parse_bake(request.bake)
@@ -328,6 +329,7 @@ def _entry(
     variants: Mapping[str, Variant],
     basis: Basis,
     known: Reference,
+    growing: Sequence[str],
 ) -> Made:
     """Compile and certify one entry; what fails ends this entry only."""
     engines: dict[str, CachedEngine] = {}
@@ -347,7 +349,14 @@ def _entry(
         raise  # a full disk says nothing about an entry
     except EdgekitError as error:
         return Made(plan, engines, error=str(error))
-    certificate = judge_entry(plan, found, basis, request.limits, unscored=unscored(prepared.data))
+    certificate = judge_entry(
+        plan,
+        found,
+        basis,
+        request.limits,
+        unscored=unscored(prepared.data),
+        growing=growing,
+    )
     return Made(
         plan,
         engines,

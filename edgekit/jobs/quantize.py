@@ -19,7 +19,7 @@ from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
 from edgekit.core.variant import Variant
 from edgekit.export.decisions import Decisions, read_decisions, write_decisions
-from edgekit.export.facts import graph_facts
+from edgekit.export.facts import quantized_shares
 from edgekit.export.fp16 import write_fp16
 from edgekit.export.metadata import write_card
 from edgekit.export.quantize import calibrate, calibrated_graph, write_int8
@@ -29,10 +29,20 @@ from edgekit.jobs.running.certify import named_parity
 from edgekit.jobs.running.child import run_in_child
 from edgekit.jobs.running.feeds import Data, generated_feeds, missing_inputs, open_data, roles
 from edgekit.jobs.running.models import resolve_model
-from edgekit.jobs.running.plain import Runs, run_many, run_plain
+from edgekit.jobs.running.plain import Runs, open_plain, run_many, run_plain
+from edgekit.jobs.running.sequences import calibration_calls
 from edgekit.jobs.running.simulated import narrow_runs
 
-__all__ = ["DIALECTS", "Quantized", "calibrate_graphs", "cast_feeds", "run", "write_variant"]
+__all__ = [
+    "DIALECTS",
+    "Quantized",
+    "calibrate_graphs",
+    "cast_feeds",
+    "growing_state",
+    "no_int8",
+    "run",
+    "write_variant",
+]
 
 DIALECTS = ("u8s8", "s8s8")
 
@@ -125,7 +135,10 @@ def run(
                 )
             assert images is not None, "no data is something missing"
             progress.stage("calibrate")
-            quantized = calibrate_graphs(before, resolved.card, images, work, seed, progress)
+            try:
+                quantized = calibrate_graphs(before, resolved.card, images, work, seed, progress)
+            except BadInput as error:
+                raise no_int8(model, error) from error
             decisions, count = quantized.decisions, quantized.images
             stayed = quantized.notes
         progress.stage(identifier)
@@ -139,9 +152,12 @@ def run(
         parity, verdict, more = _checked(
             before, variant, resolved.card, images, min_parity, progress
         )
-        facts = [graph_facts(Path(path), role) for role, path in variant.graphs.items()]
-        flops = sum(fact.flops for fact in facts)
-        share = sum(fact.quantized_share * fact.flops for fact in facts) / flops if flops else 0.0
+        growing = growing_state(decisions)
+        if growing and verdict == "PASS":
+            verdict = "UNVERIFIED"
+            names = ", ".join(growing)
+            more = [*more, f"The state {names} grew as long as calibration followed it."]
+        share, by_graph = quantized_shares(variant.graphs)
         graphs = deliver_graphs(variant.paths, place)
         kept = dict(decisions)
         for role in decisions.keys() & beside.keys():
@@ -156,7 +172,8 @@ def run(
         parity=parity,
         size_bytes=sum(path.stat().st_size for path in graphs.values()),
         size_bytes_before=sum(Path(path).stat().st_size for path in before.graphs.values()),
-        quantized_share=share if precision == "int8" else None,
+        quantized_share=(share or 0.0) if precision == "int8" else None,
+        quantized_by_graph=by_graph if precision == "int8" else {},
         images=count,
         notes=(*stayed, *notes, *more),
     )
@@ -180,7 +197,7 @@ def calibrate_graphs(
     """
     folder.mkdir(parents=True, exist_ok=True)
     written: dict[str, Path] = {}
-    refusals: list[BadInput] = []
+    refusals: dict[str, BadInput] = {}
     images = 0
     for role, path in variant.graphs.items():
         # NNCF patches what it imports and keeps memory: it gets a process of its own.
@@ -196,15 +213,36 @@ def calibrate_graphs(
                 progress=progress,
             )
         except BadInput as error:
-            refusals.append(error)
+            refusals[role] = error
             continue
         images = max(images, count)
         written[role] = folder / f"{role}.quantization.json"
         write_decisions(decisions, written[role])
     if not written:
-        raise refusals[0]
+        raise next(iter(refusals.values()))
     # Of several graphs, one that cannot be quantized stays in float.
-    return Quantized(written, images, [error.message for error in refusals])
+    notes = [
+        f"The graph {role!r} of int8 is float: {error.message}" for role, error in refusals.items()
+    ]
+    return Quantized(written, images, notes)
+
+
+def no_int8(model: str, refusal: BadInput) -> BadInput:
+    """Return a calibration's refusal with the model as the user named it, not as it lies here."""
+    return BadInput(f"There is no int8 of {model}: {refusal.message}", hint=refusal.hint)
+
+
+def growing_state(decisions: Mapping[str, Path]) -> list[str]:
+    """Name the state that the ranges of decisions do not hold in the long run, by role and input.
+
+    Args:
+        decisions: Role to a quantization.json.
+    """
+    return [
+        name if role == "main" else f"{role}/{name}"
+        for role, path in decisions.items()
+        for name in read_decisions(path).growing
+    ]
 
 
 def cast_feeds(
@@ -311,9 +349,20 @@ def _given(variant: Variant, written: Sequence[Path]) -> dict[str, Path]:
 def _calibrate(
     model: Path, role: str, data: Data, task: str, seed: int, progress: Progress
 ) -> tuple[int, Decisions]:
-    feeds = data.calibration_feeds(role, _CALIBRATION_IMAGES)
-    return len(feeds), calibrate(
-        model, feeds, task=task, record=data.record(), seed=seed, progress=progress
+    cases = data.calibration_feeds(role, _CALIBRATION_IMAGES)
+    graph = data.card.graph(role)
+    feeds, growing = cases, tuple[str, ...]()
+    if graph.state:
+        with open_plain(model) as session:
+            feeds, growing = calibration_calls(session, cases, graph, _CALIBRATION_IMAGES)
+    return len(cases), calibrate(
+        model,
+        feeds,
+        task=task,
+        record=data.record(),
+        seed=seed,
+        progress=progress,
+        growing=growing,
     )
 
 
@@ -334,18 +383,22 @@ def _checked(
     progress.stage("parity")
     simulated: Simulated | None = None
     try:
-        reference = run_plain(before.paths, feeds)
+        reference = run_plain(before.paths, feeds, card)
         if after.precision == "fp16":
             found = narrow_runs(after, card, feeds)
             simulated = Simulated(
                 narrow=named_parity(card, found.wide, found.narrow), nodes=found.nodes
             )
             got: Runs = {
-                role: list(zip(feeds[role], (calls[0] for calls in found.wide[role]), strict=True))
+                role: [
+                    (one, call)
+                    for one, calls in zip(feeds[role], found.wide[role], strict=True)
+                    for call in calls
+                ]
                 for role in feeds
             }
         else:
-            got = run_plain(after.paths, feeds)
+            got = run_plain(after.paths, feeds, card)
     except (BadInput, Unavailable) as error:
         return (), "UNVERIFIED", [f"Parity was not checked: {error}"]
     parity = output_parity(reference, got, card)

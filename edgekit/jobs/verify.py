@@ -237,7 +237,7 @@ def _checks(arrival: _Arrival, entry: _Entry, folders: dict[str, Path]) -> dict[
             )
         parity = worse(parity, simulated.outputs)
     certified = _certificate(bundle, first).checks
-    quantized = certified["placement"].details.get("quantized_share")
+    quantized = certified["placement"].details
     limit = certified["parity"].limit if arrival.min_parity is None else arrival.min_parity
     # The source is not here: how the graph agrees with it stands as it was certified.
     kept = {name: check for name, check in certified.items() if name == "shapes"}
@@ -254,7 +254,8 @@ def _checks(arrival: _Arrival, entry: _Entry, folders: dict[str, Path]) -> dict[
             devices=(entry.target.device,),
             precision=variant.precision,
             compute=first.compute,
-            quantized_share=quantized,
+            quantized_share=quantized.get("quantized_share"),
+            quantized_by_graph=quantized.get("quantized_by_graph", {}),
             simulated=foreign_dialect(first.variant, entry.probe),
             allow_fallback=first.compiled.options.allow_fallback,
         ),

@@ -308,6 +308,26 @@ def place(placement, **options):
     return check_placement(placement, **options)
 
 
+def test_a_float_graph_of_an_int8_model_is_named():
+    """`int8` was certified though one of its two graphs was float."""
+    placement = nodes(("cpu", "int8", 60), ("cpu", "fp32", 40))
+    shares = {"encoder": 0.9, "step": 0.0}
+    found = place(placement, precision="int8", quantized_share=0.6, quantized_by_graph=shares)
+    assert found.verdict == "PASS"
+    assert "'step' is float" in found.reason
+    assert found.details["quantized_by_graph"] == shares
+
+
+def test_parity_of_state_that_outgrows_its_ranges_is_not_verified():
+    for outputs, verdict in (
+        ({"y": SAME}, "UNVERIFIED"),
+        ({"y": msgspec.structs.replace(SAME, sqnr_db=5.0)}, "FAIL"),
+    ):
+        found = check_parity(outputs, "int8", "fp32", growing=["step/h"])
+        assert found.verdict == verdict
+    assert "step/h" in check_parity({"y": SAME}, "int8", "fp32", growing=["step/h"]).reason
+
+
 def test_arithmetic_elsewhere_is_a_fail_unless_allowed_and_names_the_node():
     split = nodes(("CPU", "fp32", 75), ("CUDA", "fp32", 25))
     found = place(split)

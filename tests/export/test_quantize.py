@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
 import msgspec
@@ -167,7 +168,7 @@ def test_the_mean_correction_takes_the_shift_of_rounded_weights_back(tmp_path):
     feeds = [{"x": feed["x"] + 20} for feed in small.samples(SHAPES)]
     weights = {t.name: numpy_helper.to_array(t) for t in graph.graph.initializer}
     rounded = {"c1": np.round(weights["w1"].astype(np.float64), 1)}
-    corrected = mean_corrections(graph, expected(graph, feeds), rounded)
+    corrected = mean_corrections(graph, expected(graph, feeds, {"x": 0.0, "r1": 0.0}), rounded)
     assert set(corrected) == {"c1"}
     inner = np.stack([feed["x"][0, :, 1:-1, 1:-1] for feed in feeds]).mean(axis=(0, 2, 3))
     shift = (rounded["c1"] - weights["w1"]).sum(axis=(2, 3)) @ inner
@@ -199,6 +200,62 @@ def test_a_step_with_state_keeps_its_recurrent_part_in_float(tmp_path):
     assert [small.sqnr_db(a, b) > 20 for a, b in zip(wanted, got, strict=True)] == [True, True]
 
 
+def test_a_network_on_rows_of_values_is_quantized_wholly(tmp_path):
+    """The mean of each row's extremes clipped the input, and its product stayed in float."""
+    rng = np.random.default_rng(3)
+    nodes = [
+        helper.make_node("Gemm", ["x", "w1", "b1"], ["l1"]),
+        helper.make_node("Relu", ["l1"], ["r1"]),
+        helper.make_node("Gemm", ["r1", "w2"], ["y"]),
+    ]
+    tensors = {
+        "w1": rng.normal(size=(64, 32)).astype(np.float32),
+        "b1": rng.normal(size=32).astype(np.float32),
+        "w2": rng.normal(size=(32, 10)).astype(np.float32),
+    }
+    model = small.save(tmp_path / "m.onnx", nodes, {"x": [1, 64]}, {"y": [1, 10]}, tensors)
+    feeds = small.samples({"x": (1, 64)}, 48)
+    decisions = calibrate(model, feeds, task="raw", record={})
+    assert [node.output for node in decisions.nodes] == ["l1", "y"]
+    assert not decisions.kept_float
+    first = decisions.activations[0]
+    assert first.maximum == pytest.approx(max(feed["x"].max() for feed in feeds))
+    assert (first.clipping_share, first.sqnr_db > 40) == (0, True)
+    methods = decisions.calibration.method_sqnr_db
+    assert methods["mean-extremes"] < methods[decisions.calibration.method] - 5
+
+
+def test_a_tensor_that_is_let_go_says_what_is_clipping_and_what_rounding(tmp_path, monkeypatch):
+    """Clipping was called rounding."""
+    from edgekit.export import quantize
+
+    monkeypatch.setattr(quantize, "_alone_sqnr_db", lambda *_: 12.0)
+    model = small.convolutions(tmp_path / "m.onnx")
+    with pytest.raises(BadInput, match=r"12\.0 dB") as caught:
+        calibrate(model, small.samples(SHAPES), task="detection", record={})
+    clipped, rounded = re.findall(r"(\d+) %", caught.value.message)
+    assert int(clipped) + int(rounded) == 100
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_values_that_are_not_finite_leave_their_reader_in_float(tmp_path):
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["m"]),
+        helper.make_node("Log", ["m"], ["log"]),
+        helper.make_node("MatMul", ["log", "w"], ["y"]),
+    ]
+    tensors = {"w": np.eye(4, dtype=np.float32)}
+    model = small.save(tmp_path / "m.onnx", nodes, {"x": [1, 4]}, {"y": [1, 4]}, tensors)
+    feeds = [
+        {"x": np.array([[0, 1, 2, 3]], np.float32)},
+        {"x": np.array([[2, 3, 4, 5]], np.float32)},
+    ]
+    decisions = calibrate(model, feeds, task="raw", record={})
+    assert [(one.output, "no finite range" in one.reason) for one in decisions.kept_float] == [
+        ("y", True)
+    ]
+
+
 def test_the_head_is_found_by_pattern(tmp_path):
     model = onnx.load(str(small.convolutions(tmp_path / "m.onnx")))
     assert head_nodes(model) == ({"y"}, ["c2"])
@@ -218,8 +275,9 @@ def test_the_lint_names_a_concat_of_boxes_and_scores():
 def test_a_model_without_weighted_nodes_is_refused(tmp_path):
     node = helper.make_node("Relu", ["x"], ["y"])
     model = small.save(tmp_path / "m.onnx", [node], {"x": [1, 4]}, {"y": [1, 4]}, {})
-    with pytest.raises(BadInput, match="no convolution or matrix product"):
+    with pytest.raises(BadInput, match="no convolution or matrix product") as caught:
         calibrate(model, small.samples({"x": (1, 4)}), task="raw", record={})
+    assert str(tmp_path) not in str(caught.value)
 
 
 def test_missing_samples_and_inputs_are_refused(tmp_path):

@@ -59,6 +59,12 @@ def show_quantize(document: QuantizeDocument, console: Console) -> None:
     ]
     if document.quantized_share is not None:
         share = f"{100 * document.quantized_share:.0f} % of FLOPs"
+        if len(document.quantized_by_graph) > 1:
+            each = document.quantized_by_graph.items()
+            parts = [
+                f"{role} {100 * part:.0f} %" if part else f"{role} float" for role, part in each
+            ]
+            share += f" ({', '.join(parts)})"
         rows.append(("quantized", f"{share}, calibrated on {document.images} images"))
     rows += [
         *_files(document.graphs),

@@ -43,6 +43,7 @@ class QuantizeDocument(Document, frozen=True, kw_only=True):
     Attributes:
         decisions: Path of quantization.json; None for fp16.
         quantized_share: Share of FLOPs whose node is quantized, 0 to 1; None for fp16.
+        quantized_by_graph: Likewise of each graph, by role; empty for fp16.
         images: Calibration images used.
     """
 
@@ -58,6 +59,7 @@ class QuantizeDocument(Document, frozen=True, kw_only=True):
     quantized_share: float | None
     images: int
     notes: tuple[str, ...] = ()
+    quantized_by_graph: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 class CompileDocument(Document, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ from edgekit.core.parity import TensorParity
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds, Placement, Probe, Session
 from edgekit.core.variant import Entry, Variant
-from edgekit.export.facts import graph_facts
+from edgekit.export.facts import quantized_shares
 from edgekit.jobs.running.aligned import aligned_runs
 from edgekit.jobs.running.child import Child
 from edgekit.jobs.running.details import details_of
@@ -104,6 +104,7 @@ class Findings:
         figures: Against the reference.
         golden_sqnr_db: SQNR of the worst output on the golden inputs, dB.
         quantized_share: Share of the graphs' FLOPs that is quantized; None for a float variant.
+        quantized_by_graph: Likewise of each graph, by role; empty for a float variant.
         details: By class and by image, for whoever wants to look closer; nothing is judged by it.
         images: What is known of the images that `details` names.
     """
@@ -111,6 +112,7 @@ class Findings:
     figures: Figures
     golden_sqnr_db: float
     quantized_share: float | None
+    quantized_by_graph: Mapping[str, float] = field(default_factory=dict)
     details: EntryDetails = field(default_factory=EntryDetails)
     images: tuple[DifferingImage, ...] = ()
 
@@ -201,7 +203,10 @@ def examine_entry(
         answers.evaluation,
         None if scored is None else scored.classes,
     )
-    return Findings(figures, worst, _quantized_share(variant), details, images)
+    share, by_graph = (
+        quantized_shares(variant.graphs) if variant.precision == "int8" else (None, {})
+    )
+    return Findings(figures, worst, share, by_graph, details, images)
 
 
 @dataclass(frozen=True)
@@ -278,7 +283,13 @@ def _in_fp16(
 
 
 def judge_entry(
-    plan: Plan, found: Findings, basis: Basis, limits: Limits, *, unscored: str = ""
+    plan: Plan,
+    found: Findings,
+    basis: Basis,
+    limits: Limits,
+    *,
+    unscored: str = "",
+    growing: Sequence[str] = (),
 ) -> Certificate:
     """Judge what an entry did by the user's budget.
 
@@ -288,6 +299,7 @@ def judge_entry(
         basis: What it is compared with.
         limits: The budget.
         unscored: Why nothing was scored, where that is known.
+        growing: State that the ranges of int8 do not hold in the long run.
     """
     return certify(
         Entry(str(plan.target), plan.variant, plan.compute),
@@ -298,6 +310,8 @@ def judge_entry(
         precision=plan.precision,
         devices=(plan.target.device,),
         quantized_share=found.quantized_share,
+        quantized_by_graph=found.quantized_by_graph,
+        growing=growing if plan.precision == "int8" else (),
         simulated=foreign_dialect(plan.variant, plan.probe),
         unscored=unscored,
     )
@@ -364,11 +378,3 @@ def _score(
         labels=len(card.labels),
         seed=seed,
     )
-
-
-def _quantized_share(variant: Variant) -> float | None:
-    if variant.precision != "int8":
-        return None
-    facts = [graph_facts(Path(path), role) for role, path in variant.graphs.items()]
-    flops = sum(fact.flops for fact in facts)
-    return sum(fact.quantized_share * fact.flops for fact in facts) / flops if flops else None

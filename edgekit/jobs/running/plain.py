@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from edgekit.core.card import GraphCard, ModelCard
 from edgekit.core.runtime import CompileOptions, Feeds, Session
 from edgekit.jobs.running.child import run_in_child
 from edgekit.jobs.running.engines import usable
-from edgekit.jobs.running.sequences import Outputs
+from edgekit.jobs.running.sequences import Outputs, sequence
 from edgekit.runtimes.catalogue import load_runtime, parse_target
 
 __all__ = [
@@ -36,14 +37,24 @@ PLAIN_OPTIONS = CompileOptions(optimize=False)
 Runs = Mapping[str, Sequence[tuple[Feeds, Outputs]]]
 
 
-def run_plain(graphs: Mapping[str, Path], feeds: Mapping[str, Sequence[Feeds]]) -> Runs:
+def run_plain(
+    graphs: Mapping[str, Path],
+    feeds: Mapping[str, Sequence[Feeds]],
+    card: ModelCard | None = None,
+) -> Runs:
     """Run graphs by role in a child process.
+
+    Args:
+        graphs: Role to file.
+        feeds: Cases by role.
+        card: Its state loops from output to input over several calls, each a case; None runs every
+            case once.
 
     Raises:
         Unavailable: ONNX Runtime is not installed.
     """
     usable(PLAIN)
-    return run_in_child(_run, dict(graphs), dict(feeds), what="the unoptimized graphs")
+    return run_in_child(_run, dict(graphs), dict(feeds), card, what="the unoptimized graphs")
 
 
 def plain_is_usable() -> bool:
@@ -98,9 +109,12 @@ def open_graphs(graphs: Mapping[str, Path], folder: Path) -> dict[str, Session]:
     return sessions
 
 
-def _run(graphs: dict[str, Path], feeds: dict[str, Sequence[Feeds]]) -> Runs:
+def _run(
+    graphs: dict[str, Path], feeds: dict[str, Sequence[Feeds]], card: ModelCard | None = None
+) -> Runs:
     answers: dict[str, list[tuple[Feeds, Outputs]]] = {}
     for role, cases in feeds.items():
         with open_plain(graphs[role]) as session:
-            answers[role] = [(case, session.run(case)) for case in cases]
+            graph = card.graph(role) if card is not None else GraphCard()
+            answers[role] = [call for case in cases for call in sequence(session, case, graph)]
     return answers
