@@ -139,6 +139,7 @@ def _axes(own: GraphCard, card: GraphCard) -> dict[str, Axis]:
     """The graph's dynamic axes under the graph's names, with the ranges that the card knows."""
     axes = dynamic_axes(own.inputs)
     ranges = dynamic_axes(card.inputs)
+    axes.update({name: axis for name, axis in ranges.items() if name in axes})
     for name, tensor in own.inputs.items():
         written = card.inputs.get(name)
         if written is None or len(written.shape) != len(tensor.shape):

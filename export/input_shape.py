@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from edgekit.core.card import Axis, ModelCard, TensorCard
 from edgekit.core.errors import BadInput
-from edgekit.core.inputs import generate_feeds
+from edgekit.core.inputs import axis_sizes, generate_feeds
 from edgekit.core.runtime import Array, Feeds
 from edgekit.export.baked_sizes import AGAIN, Sizes, rewrite_sizes, small_tensor
 from edgekit.export.cleanup import GraphRunner
@@ -324,14 +324,7 @@ def _feeds(model: Any) -> dict[str, Array]:
         name: TensorCard(tensor.shape, tensor.dtype, range=(0, 1))
         for name, tensor in graph_card(model).inputs.items()
     }
-    return generate_feeds(tensors, dict.fromkeys(_open(tensors), 1), 0)
-
-
-def _open(tensors: Mapping[str, TensorCard]) -> Iterator[str]:
-    for tensor in tensors.values():
-        for size in tensor.shape:
-            if not isinstance(size, int):
-                yield size.name if isinstance(size, Axis) else size
+    return generate_feeds(tensors, axis_sizes(tensors), 0)
 
 
 def _run_model(model: Any, feeds: Feeds, runner: GraphRunner) -> Mapping[str, Array]:

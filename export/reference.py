@@ -171,7 +171,7 @@ def open_reference(
     ).items():
         if loaded.onnx is None:
             own = card.graph(role)
-            graph = torch_graph(loaded, own, f"{source.text} ({role})")
+            graph = torch_graph(loaded, own, f"{source.text} ({role})", outputs=tuple(own.outputs))
             sessions[role] = TorchSession(graph, own.outputs, threads)
     return sessions
 

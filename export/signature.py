@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from edgekit.core.axes import axis_label, axis_names, is_derived, renamed_label, same_size
 from edgekit.core.card import Axis, TensorCard
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
@@ -60,6 +61,7 @@ def merge_tensors(
         BadInput: A dtype, a rank or a fixed size contradicts the graph, or a range leaves it.
     """
     notes: list[str] = []
+    names = _card_names(own, card)
     merged = {}
     for name, tensor in own.items():
         wanted = card.get(name)
@@ -76,11 +78,41 @@ def merge_tensors(
                 f"but {where} has {len(tensor.shape)}."
             )
         shape = tuple(
-            _merge_axis(mine, theirs, f"axis {index} of {name!r}", where, notes)
+            _merge_axis(_renamed(mine, names), theirs, f"axis {index} of {name!r}", where, notes)
             for index, (mine, theirs) in enumerate(zip(tensor.shape, wanted.shape, strict=True))
         )
         merged[name] = msgspec.structs.replace(wanted, shape=shape)
     return merged, notes
+
+
+def _card_names(
+    own: Mapping[str, TensorCard], card: Mapping[str, TensorCard | None]
+) -> dict[str, str]:
+    """The graph's names of axes to the card's, as far as the card names the same places."""
+    names: dict[str, str] = {}
+    pairs = [
+        (axis_label(mine), axis_label(theirs))
+        for name, tensor in own.items()
+        for mine, theirs in zip(tensor.shape, getattr(card.get(name), "shape", ()), strict=False)
+    ]
+    # What stands alone is named first; then the one name of an expression, "32 * s0" as "32 * h".
+    for derived in (False, True):
+        for mine, theirs in pairs:
+            if not (isinstance(mine, str) and isinstance(theirs, str)):
+                continue
+            one, other = axis_names(mine), axis_names(theirs)
+            if is_derived(mine) == is_derived(theirs) == derived and len(one) == len(other) == 1:
+                names.setdefault(one[0], other[0])
+    return names
+
+
+def _renamed(axis: int | str | Axis, names: Mapping[str, str]) -> int | str | Axis:
+    """An axis that follows from others, under the card's names of those."""
+    label = axis_label(axis)
+    if isinstance(label, int) or not is_derived(label):
+        return axis
+    label = renamed_label(label, names)
+    return msgspec.structs.replace(axis, name=label) if isinstance(axis, Axis) else label
 
 
 def _merge_axis(
@@ -107,13 +139,22 @@ def _merge_axis(
             raise _outside(place, str(card), range_, where)
         notes.append(f"{place} is fixed at {card} in the card; {where} keeps it dynamic.")
         return msgspec.structs.replace(range_, typical=card)
+    label = card if isinstance(card, str) else card.name
+    if is_derived(range_.name) and not same_size(range_.name, label):
+        if is_derived(label):
+            raise BadInput(
+                f"The card says {label!r} for {place}, but {where} has {range_.name!r} there.",
+                hint="Correct the card.",
+            )
+        notes.append(f"{place} is {label!r} in the card; in {where} it is {range_.name!r}.")
+        label = range_.name
     if isinstance(card, str):
         # Nothing but a name: the graph's own range stands.
-        return msgspec.structs.replace(range_, name=card)
+        return msgspec.structs.replace(range_, name=label)
     beyond = range_.max is not None and card.max is not None and card.max > range_.max
     if card.min < range_.min or beyond:
         raise _outside(place, f"{card.min} to {card.max or 'any size'}", range_, where)
-    return msgspec.structs.replace(card, max=card.max or range_.max)
+    return msgspec.structs.replace(card, name=label, max=card.max or range_.max)
 
 
 def _outside(place: str, wanted: str, range_: Axis, where: str) -> BadInput:

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgekit.core.card import Axis
+from edgekit.core.axes import axis_label, axis_names, axis_size, is_derived, renamed_label
 from edgekit.core.errors import BadInput
-from edgekit.core.inputs import axis_sizes, dynamic_axes, generate_feeds
+from edgekit.core.inputs import axis_sizes, dynamic_axes
 from edgekit.core.requires import requires
 from edgekit.core.runtime import Feeds
+from edgekit.core.trials import example_feeds
 from edgekit.export.module_paths import module_paths, put_module_paths
 from edgekit.export.quiet import quiet
 from edgekit.export.torch_graph import TorchGraph
@@ -140,8 +141,8 @@ def _refuse_large(graph: TorchGraph) -> None:
         )
 
 
-def _example(graph: TorchGraph) -> tuple[dict[str, int], Feeds]:
-    """Choose sizes that torch.export cannot mistake for constants or for each other."""
+def _example(graph: TorchGraph) -> Feeds:
+    """Make inputs of sizes that torch.export cannot mistake for constants or for each other."""
     used = {
         size for tensor in graph.inputs.values() for size in tensor.shape if isinstance(size, int)
     }
@@ -154,8 +155,12 @@ def _example(graph: TorchGraph) -> tuple[dict[str, int], Feeds]:
         size = size if axis.max is None else min(size, axis.max)
         used.add(size)
         sizes[name] = size
-    chosen = axis_sizes(graph.inputs, sizes)
-    return chosen, generate_feeds(graph.inputs, chosen, 0)
+    try:
+        chosen = axis_sizes(graph.inputs, sizes)
+    except BadInput:
+        # Sizes that follow from several axes do not fit these; typical ones do.
+        chosen = axis_sizes(graph.inputs)
+    return example_feeds(graph.inputs, graph.real, chosen)
 
 
 def _by_torch_export(graph: TorchGraph, opset: int | None) -> Any:
@@ -164,9 +169,10 @@ def _by_torch_export(graph: TorchGraph, opset: int | None) -> Any:
     _forget_dispatch()
     arguments: dict[str, Any]
     if graph.program is not None:
+        _forget_expressions(graph.program)
         arguments = {"model": graph.program, "args": ()}
     else:
-        args, kwargs = graph.arguments(_example(graph)[1])
+        args, kwargs = graph.arguments(_example(graph))
         shapes = _dynamic_shapes(graph)
         arguments = {
             "model": graph.module,
@@ -193,7 +199,7 @@ def _by_torch_export(graph: TorchGraph, opset: int | None) -> Any:
     for tensor in model.graph.input:
         shape = graph.inputs[tensor.name].shape
         for index, size in enumerate(tensor.type.tensor_type.shape.dim):
-            if isinstance(shape[index], Axis | str) and not size.dim_param:
+            if not isinstance(shape[index], int) and not size.dim_param:
                 raise _NotExportedError(
                     f"it fixes axis {index} of {tensor.name!r} at {size.dim_value}"
                 )
@@ -203,8 +209,10 @@ def _by_torch_export(graph: TorchGraph, opset: int | None) -> Any:
 def _by_torchscript(graph: TorchGraph, opset: int | None) -> Any:
     import torch
 
-    feeds = _example(graph)[1]
-    args, kwargs = graph.arguments(feeds)
+    if graph.program is not None:
+        # The exporter sets the mode and sets it back, which the module of a program refuses.
+        graph.module.train = graph.module.eval = lambda *_: graph.module
+    args, kwargs = graph.arguments(_example(graph))
     return _write(
         lambda path: torch.onnx.export(
             graph.module,
@@ -215,7 +223,7 @@ def _by_torchscript(graph: TorchGraph, opset: int | None) -> Any:
             output_names=list(graph.outputs),
             dynamic_axes={
                 name: {
-                    index: size.name if isinstance(size, Axis) else size
+                    index: axis_label(size)
                     for index, size in enumerate(tensor.shape)
                     if not isinstance(size, int)
                 }
@@ -257,31 +265,67 @@ def _dynamic_shapes(graph: TorchGraph) -> dict[str, dict[int, Any] | None]:
         dims[name] = torch.export.Dim(name, min=axis.min, **limits)
     shapes: dict[str, dict[int, Any] | None] = {}
     for name, tensor in graph.inputs.items():
-        found = {
-            index: dims[size.name if isinstance(size, Axis) else size]
-            for index, size in enumerate(tensor.shape)
-            if not isinstance(size, int)
-        }
+        found = {}
+        for index, size in enumerate(tensor.shape):
+            label = axis_label(size)
+            if isinstance(label, str):
+                found[index] = _dim(label, dims)
         shapes[name] = found or None
+    if any(dim is None for found in shapes.values() for dim in (found or {}).values()):
+        # torch states no more than a multiple and a sum of one axis; it finds the rest by itself.
+        return {
+            name: dict.fromkeys(found, torch.export.Dim.AUTO) if found else None
+            for name, found in shapes.items()
+        }
     return shapes
+
+
+def _dim(label: str, dims: Mapping[str, Any]) -> Any:
+    """Torch's own dimension for an axis; None for one that torch.export cannot state."""
+    if not is_derived(label):
+        return dims[label]
+    try:
+        return axis_size(label, dims)
+    except (NotImplementedError, TypeError):
+        return None
 
 
 def _rename_axes(model: Any, graph: TorchGraph) -> None:
     """Put the card's axis names in the place of torch's symbols ("s77"), everywhere."""
     names: dict[str, str] = {}
     for tensor in model.graph.input:
-        shape = graph.inputs[tensor.name].shape
-        for index, size in enumerate(tensor.type.tensor_type.shape.dim):
-            wanted = shape[index]
-            if size.dim_param and not isinstance(wanted, int):
-                label = wanted.name if isinstance(wanted, Axis) else wanted
-                names.setdefault(size.dim_param, label)
-    for tensor in [*model.graph.input, *model.graph.output, *model.graph.value_info]:
+        dims = tensor.type.tensor_type.shape.dim
+        for size, axis in zip(dims, graph.inputs[tensor.name].shape, strict=True):
+            label = axis_label(axis)
+            if not size.dim_param or isinstance(label, int):
+                continue
+            parts = axis_names(size.dim_param)
+            if not is_derived(size.dim_param):
+                names[size.dim_param] = label
+            elif len(parts) == len(axis_names(label)) == 1:
+                # The axis itself stands nowhere: "32*s39" is "32 * h".
+                names.setdefault(parts[0], axis_names(label)[0])
+            size.dim_param = label
+    for tensor in [*model.graph.output, *model.graph.value_info]:
         for size in tensor.type.tensor_type.shape.dim:
-            if size.dim_param:
+            if is_derived(size.dim_param):
+                size.dim_param = renamed_label(size.dim_param, names)
+            elif size.dim_param:
                 size.dim_param = _SYMBOL.sub(
                     lambda match: names.get(match.group(), match.group()), size.dim_param
                 )
+
+
+def _forget_expressions(program: Any) -> None:
+    """Drop the ranges of expressions ("2*s0") that a loaded program keeps among those of symbols.
+
+    torch.export.load puts them there, and torch.export's own decomposition takes none.
+    """
+    for node in program.graph.nodes:
+        mode = getattr(node.meta.get("val"), "fake_mode", None)
+        ranges = getattr(getattr(mode, "shape_env", None), "var_to_range", {})
+        for key in [key for key in ranges if not key.is_Symbol]:
+            del ranges[key]
 
 
 def _forget_dispatch() -> None:

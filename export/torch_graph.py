@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace as replace_struct
 
+from edgekit.core.axes import axis_names, axis_size, is_derived, normal_label, renamed_label
 from edgekit.core.card import Axis, GraphCard, TensorCard
 from edgekit.core.errors import BadInput
-from edgekit.core.inputs import axis_sizes, generate_feeds
 from edgekit.core.runtime import Array, Feeds
+from edgekit.core.trials import example_feeds
 from edgekit.export.load import Loaded
 from edgekit.export.quiet import quiet
 from edgekit.export.signature import match_names, merge_tensors
 
-__all__ = ["TorchGraph", "torch_graph"]
+__all__ = ["TorchGraph", "named_as", "torch_graph"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class TorchGraph:
         by_keyword: Whether inputs are passed by name rather than by position.
         outputs: Names, in the order of the flattened result.
         notes: What is worth telling about the match of card and network.
+        real: Real inputs of batch one under the network's names; empty where there are none.
     """
 
     where: str
@@ -41,6 +45,7 @@ class TorchGraph:
     by_keyword: bool
     outputs: tuple[str, ...]
     notes: list[str] = field(default_factory=list)
+    real: tuple[Feeds, ...] = ()
 
     def arguments(self, feeds: Feeds) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the call's positional and keyword arguments as torch tensors."""
@@ -61,19 +66,30 @@ class TorchGraph:
         return dict(zip(self.outputs, values, strict=True))
 
 
-def torch_graph(loaded: Loaded, card: GraphCard, where: str) -> TorchGraph:
+def torch_graph(
+    loaded: Loaded,
+    card: GraphCard,
+    where: str,
+    *,
+    real: Sequence[Feeds] = (),
+    outputs: Sequence[str] = (),
+) -> TorchGraph:
     """Bring a loaded network and its card together.
 
     Args:
         loaded: A module or a program.
         card: Inputs (needed for a module) and output names (optional).
         where: The model and role, for messages.
+        real: Real inputs of batch one, of which a module's outputs are found; where there are
+            none, they are generated.
+        outputs: Names of the outputs in the network's order, where an export found them; the
+            module is not run then.
 
     Raises:
         BadInput: Card and network do not fit each other, or the network fails on the card's shape.
     """
     if loaded.program is not None:
-        return _of_program(loaded.program, card, where)
+        return _of_program(loaded.program, card, where, real)
     if not card.inputs:
         raise BadInput(
             f"Nothing says which inputs {where} takes.",
@@ -81,15 +97,27 @@ def torch_graph(loaded: Loaded, card: GraphCard, where: str) -> TorchGraph:
         )
     order, by_keyword = _call_order(loaded.module, tuple(card.inputs), where)
     inputs = {name: card.inputs[name] for name in order}
-    graph = TorchGraph(where, loaded.module, None, inputs, by_keyword, ())
-    feeds = generate_feeds(inputs, axis_sizes(inputs), 0)
-    result = _call(loaded.module, *graph.arguments(feeds), where)
-    return TorchGraph(
-        where, loaded.module, None, inputs, by_keyword, _output_names(result, card, where)
+    named = tuple(named_as(inputs, feed, where) for feed in real)
+    graph = TorchGraph(where, loaded.module, None, inputs, by_keyword, tuple(outputs), [], named)
+    if outputs:
+        return graph
+    result = _call(loaded.module, *graph.arguments(example_feeds(inputs, named)), where)
+    return replace(graph, outputs=_output_names(result, card, where))
+
+
+def named_as(inputs: Mapping[str, object], feed: Feeds, where: str) -> Feeds:
+    """Give real inputs the network's names: they were made before those were known."""
+    if set(feed) == set(inputs):
+        return feed
+    if len(feed) == len(inputs) == 1:
+        return dict(zip(inputs, feed.values(), strict=True))
+    raise BadInput(
+        f"The data gives {', '.join(feed)}, but {where} takes {', '.join(inputs)}.",
+        hint="Name the arrays in the data set as the model's inputs.",
     )
 
 
-def _of_program(program: Any, card: GraphCard, where: str) -> TorchGraph:
+def _of_program(program: Any, card: GraphCard, where: str, real: Sequence[Feeds]) -> TorchGraph:
     import torch.utils._pytree as pytree  # type: ignore[import-not-found,unused-ignore]
 
     own = _program_inputs(program, where)
@@ -103,9 +131,9 @@ def _of_program(program: Any, card: GraphCard, where: str) -> TorchGraph:
     result = pytree.tree_unflatten(list(range(spec.num_leaves)), spec)
     with quiet():
         module = program.module()
-    return TorchGraph(
-        where, module, program, merged, False, _output_names(result, card, where), notes
-    )
+    names = _output_names(result, card, where)
+    named = tuple(named_as(merged, feed, where) for feed in real)
+    return TorchGraph(where, module, program, merged, False, names, notes, named)
 
 
 def _refuse_split_axes(
@@ -140,23 +168,86 @@ def _program_inputs(program: Any, where: str) -> dict[str, TensorCard]:
             f"{where} takes nested inputs.", hint="Export it with one tensor an argument."
         )
     values = {node.name: node.meta.get("val") for node in program.graph.nodes}
-    found: dict[str, TensorCard] = {}
-    labels: dict[str, str] = {}
     for name in names:
-        value = values.get(name)
-        if value is None or not hasattr(value, "shape"):
+        if not hasattr(values.get(name), "shape"):
             raise BadInput(f"The input {name!r} of {where} is no tensor.")
-        shape: list[int | Axis] = []
-        for index, size in enumerate(value.shape):
-            if isinstance(size, int):
-                shape.append(size)
-                continue
-            symbol = str(size)
-            default = "batch" if index == 0 and "batch" not in labels.values() else symbol
-            label = labels.setdefault(symbol, default)
-            shape.append(_axis(label, program.range_constraints.get(size.node.expr)))
-        found[name] = TensorCard(shape=tuple(shape), dtype=str(value.dtype).removeprefix("torch."))
-    return found
+    tensors = {name: values[name] for name in names}
+    labels: dict[str, str] = {}
+    for index, size in [place for value in tensors.values() for place in enumerate(value.shape)]:
+        if not isinstance(size, int) and not is_derived(str(size)):
+            default = "batch" if index == 0 and "batch" not in labels.values() else str(size)
+            labels.setdefault(str(size), default)
+    ranges = {
+        renamed_label(str(symbol), labels): _axis(str(symbol), range_)
+        for symbol, range_ in program.range_constraints.items()
+    }
+    shapes: dict[str, list[int | str]] = {
+        name: [
+            size if isinstance(size, int) else renamed_label(str(size), labels)
+            for size in value.shape
+        ]
+        for name, value in tensors.items()
+    }
+    _put_relations(shapes, ranges, getattr(program, "_guards_code", None) or ())
+    return {
+        name: TensorCard(
+            shape=tuple(
+                size if isinstance(size, int) else _bounded(size, ranges) for size in shapes[name]
+            ),
+            dtype=str(value.dtype).removeprefix("torch."),
+        )
+        for name, value in tensors.items()
+    }
+
+
+# How a guard of a program names the size of an input: "L['x'].size()[1]".
+_SIZE = re.compile(r"L\['(\w+)'\]\.size\(\)\[(\d+)\]")
+
+
+def _put_relations(
+    shapes: dict[str, list[int | str]], ranges: dict[str, Axis], guards: Sequence[str]
+) -> None:
+    """Put what the guards say of one axis in the place of that axis, in all shapes.
+
+    torch.export leaves some relations out of its symbols: an axis that is half of another is a
+    symbol of its own, and a guard says the rest.
+    """
+    for guard in guards:
+        places = [(name, int(index)) for name, index in _SIZE.findall(guard)]
+        if any(name not in shapes or index >= len(shapes[name]) for name, index in places):
+            continue
+        text = _SIZE.sub(lambda match: _inside(shapes[match[1]][int(match[2])]), guard)
+        left, sign, right = text.partition(" == ")
+        sides = [normal_label(side) for side in (left, right)]
+        for one, other in (sides, sides[::-1]):
+            known = is_derived(other) or other.isidentifier()
+            if sign and one.isidentifier() and known and one not in axis_names(other):
+                ranges.setdefault(other, ranges.get(one, Axis(one)))
+                for shape in shapes.values():
+                    shape[:] = [
+                        size if isinstance(size, int) else renamed_label(size, {one: other})
+                        for size in shape
+                    ]
+                break
+
+
+def _inside(label: int | str) -> str:
+    return f"({label})" if isinstance(label, str) and is_derived(label) else str(label)
+
+
+def _bounded(label: str, ranges: Mapping[str, Axis]) -> Axis:
+    """An axis with the range that its symbols have; that of an expression lies between its ends."""
+    if label in ranges:
+        return replace_struct(ranges[label], name=label)
+    parts = {name: ranges.get(name, Axis(name)) for name in axis_names(label)}
+    if not is_derived(label):
+        return parts[label]
+    low = axis_size(label, {name: axis.min for name, axis in parts.items()})
+    tops = {name: axis.max for name, axis in parts.items() if axis.max is not None}
+    high = axis_size(label, tops) if len(tops) == len(parts) else None
+    if high is not None and high < low:
+        low, high = high, low
+    return Axis(label, min=max(1, low), max=high)
 
 
 def _axis(label: str, range_: Any) -> Axis:
@@ -210,7 +301,8 @@ def _call(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any], where: st
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise BadInput(
             f"{where} fails on inputs of shape {', '.join(map(str, shapes))}: {reason[:300]}.",
-            hint="Correct the shapes in the card or with --input.",
+            hint="Correct the shapes in the card or with --input, where an axis may follow from "
+            'another ("past + 1", "32 * h"); or give real inputs with --data.',
         ) from error
 
 

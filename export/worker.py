@@ -10,25 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from edgekit.core.card import GraphCard, ModelCard
 from edgekit.core.errors import BadInput
-from edgekit.core.inputs import generate_feeds, parse_shape, trial_feeds, trial_sizes
+from edgekit.core.inputs import parse_shape
 from edgekit.core.names import closest
 from edgekit.core.runtime import Array, Feeds
 from edgekit.core.source import Source
+from edgekit.core.trials import answer_trials, example_feeds, trials
 from edgekit.export.builtin.catalogue import builtin_card
 from edgekit.export.cleanup import GraphRunner, clean
 from edgekit.export.load import Loaded, load_source
 from edgekit.export.metadata import card_of, graph_card, put_card, with_card
 from edgekit.export.onnx_file import read_onnx, write_onnx
 from edgekit.export.to_onnx import export_graph, name_axes, opset_of
-from edgekit.export.torch_graph import torch_graph
+from edgekit.export.torch_graph import named_as, torch_graph
 
 __all__ = ["ExportOutcome", "ExportRequest", "export_model"]
 
-Trial = tuple[dict[str, Array], dict[str, Array]]
+Trial = tuple[Feeds, dict[str, Array]]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ class ExportOutcome:
         reference: Role to (inputs, outputs of PyTorch eager) for every shape tried; a role that
             was an ONNX file has none.
         notes: Sentences worth telling.
+        unjudged: A sentence for every size at which PyTorch gave no answer to compare with.
         code: Files of Python code, neither edgekit's nor an installed library's, that were loaded
             on the way: the network's definition and what it imports.
     """
@@ -85,6 +86,7 @@ class ExportOutcome:
     card: ModelCard
     reference: dict[str, list[Trial]]
     notes: tuple[str, ...]
+    unjudged: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
 
 
@@ -95,6 +97,7 @@ class _Graph:
     exporter: str
     trials: list[Trial]
     notes: list[str]
+    unjudged: list[str] = field(default_factory=list)
 
 
 def export_model(request: ExportRequest) -> ExportOutcome:
@@ -128,7 +131,7 @@ def export_model(request: ExportRequest) -> ExportOutcome:
         where = request.source.text if role == "main" else f"{request.source.text} ({role})"
         own = _with_shapes(card.graph(role), shapes[role])
         if role in opened:
-            graphs[role] = _from_onnx(opened[role], own, where, request)
+            graphs[role] = _from_onnx(opened[role], own, where, role, request)
         else:
             graphs[role] = _from_torch(network, own, where, role, request)
     card = card.with_graphs({role: graph.card for role, graph in graphs.items()})
@@ -148,6 +151,7 @@ def export_model(request: ExportRequest) -> ExportOutcome:
         card=card,
         reference={role: graph.trials for role, graph in graphs.items() if graph.trials},
         notes=tuple(note for graph in graphs.values() for note in graph.notes),
+        unjudged=tuple(text for graph in graphs.values() for text in graph.unjudged),
         code=_loaded_code(),
     )
 
@@ -171,37 +175,31 @@ def _loaded_code() -> tuple[str, ...]:
 def _from_torch(
     network: Loaded, card: GraphCard, where: str, role: str, request: ExportRequest
 ) -> _Graph:
-    graph = torch_graph(network, card, where)
-    real = [_named_as(graph.inputs, feed, where) for feed in request.feeds.get(role, ())]
-    feeds = trial_feeds(graph.inputs, real, request.seed)
-    outputs = [graph(feed) for feed in feeds]
-    for run in outputs:
-        for name, value in run.items():
-            if not bool(np.isfinite(value).all()) and value.dtype.kind == "f":
-                raise BadInput(
-                    f"{where} itself returns NaN or Inf in {name!r} in PyTorch.",
-                    hint="Check the weights and the range of its inputs in the card.",
-                )
+    graph = torch_graph(network, card, where, real=request.feeds.get(role, ()))
+    wanted = trials(graph.inputs, graph.real, request.seed)
+    answers, failures = answer_trials(graph, wanted)
+    judged = [answer for answer in answers if answer.finite]
+    # Real inputs that were cut may be refused; a size that takes nothing generated is none.
+    if not judged or (not graph.real and len(answers) < len(wanted)):
+        raise failures[0].error
     model, exporter, notes = export_graph(graph, request.opset)
+    feeds, outputs = [one.feeds for one in answers], [one.outputs for one in answers]
     notes = [*graph.notes, *notes, *name_axes(model, feeds, outputs)]
-    model, more = clean(model, _smallest(feeds), request.runner)
+    model, more = clean(model, _smallest([one.feeds for one in judged]), request.runner)
     full, _ = with_card(model, GraphCard(graph.inputs, card.outputs, card.state), where)
-    return _Graph(model, full, exporter, list(zip(feeds, outputs, strict=True)), [*notes, *more])
-
-
-def _named_as(inputs: Mapping[str, object], feed: Feeds, where: str) -> Feeds:
-    """Give real inputs the network's names: they were made before those were known."""
-    if set(feed) == set(inputs):
-        return feed
-    if len(feed) == len(inputs) == 1:
-        return dict(zip(inputs, feed.values(), strict=True))
-    raise BadInput(
-        f"The data gives {', '.join(feed)}, but {where} takes {', '.join(inputs)}.",
-        hint="Name the arrays in the data set as the model's inputs.",
+    return _Graph(
+        model,
+        full,
+        exporter,
+        [(one.feeds, one.outputs) for one in judged],
+        [*notes, *more],
+        [str(failure) for failure in failures],
     )
 
 
-def _from_onnx(model: Any, card: GraphCard, where: str, request: ExportRequest) -> _Graph:
+def _from_onnx(
+    model: Any, card: GraphCard, where: str, role: str, request: ExportRequest
+) -> _Graph:
     opset = opset_of(model)
     if request.opset is not None and request.opset != opset:
         raise BadInput(
@@ -210,8 +208,8 @@ def _from_onnx(model: Any, card: GraphCard, where: str, request: ExportRequest) 
         )
     _name_unnamed_axes(model, where)
     full, notes = with_card(model, card, where)
-    sizes = trial_sizes(full.inputs)[0]
-    feeds = generate_feeds(full.inputs, sizes, request.seed)
+    real = [named_as(full.inputs, feed, where) for feed in request.feeds.get(role, ())]
+    feeds = example_feeds(full.inputs, real, seed=request.seed)
     model, more = clean(model, feeds, request.runner)
     # Inputs that were initializers too (old files) are gone after the clean-up.
     full, _ = with_card(model, GraphCard(full.inputs, card.outputs, card.state), where)

@@ -1,17 +1,29 @@
-"""Inputs made up from a card: shapes for dynamic axes, seeded values, batches of real inputs."""
+"""Inputs made up from a card: shapes for dynamic axes, seeded values, sizes read off inputs."""
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
+import msgspec
 import numpy as np
 
+from edgekit.core.axes import (
+    UNBOUNDED,
+    axis_label,
+    axis_names,
+    axis_size,
+    is_derived,
+    normal_label,
+    solve_axis,
+)
 from edgekit.core.card import Axis, TensorCard
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
-from edgekit.core.runtime import Array, Feeds
+from edgekit.core.runtime import Array
 
 __all__ = [
     "axis_sizes",
@@ -22,32 +34,36 @@ __all__ = [
     "resolve_shape",
     "sizes_from_shapes",
     "sizes_in",
-    "stack_feeds",
-    "trial_feeds",
     "trial_sizes",
 ]
 
 _AXIS_NAME = re.compile(r"[A-Za-z_]\w*")
-_SHAPE_HINT = 'Write it as "batch,3,224,224", a name for an axis that varies; "batch,128:int64".'
+_SHAPE_HINT = (
+    'Write it as "batch,3,224,224", a name for an axis that varies, "past + 1" for one that '
+    'follows from another; "batch,128:int64".'
+)
+# Sizes of one axis that are tried where those of several must fit each other.
+_MOST_SIZES, _MOST_TRIED = 16, 10_000
 
 
 def parse_shape(text: str) -> TensorCard:
     """Parse the shape that a user typed: "batch,3,224,224", or "batch,128:int64".
 
     Args:
-        text: Sizes and names of axes between commas; after a colon the dtype, else float32. An
-            empty shape (a scalar) is the empty text.
+        text: Sizes, names of axes and arithmetic over them between commas; after a colon the
+            dtype, else float32. An empty shape (a scalar) is the empty text.
 
     Raises:
-        BadInput: A size that is neither a positive number nor a name, or an unknown dtype.
+        BadInput: A size that is neither a positive number nor a name nor an expression, or an
+            unknown dtype.
     """
     sizes, _, dtype = text.partition(":")
     shape: list[int | str] = []
     for part in [part.strip() for part in sizes.split(",")] if sizes.strip() else []:
         if part.isascii() and part.isdigit() and int(part) > 0:
             shape.append(int(part))
-        elif part.isascii() and _AXIS_NAME.fullmatch(part):
-            shape.append(part)
+        elif part.isascii() and (_AXIS_NAME.fullmatch(part) or is_derived(part)):
+            shape.append(normal_label(part))
         else:
             raise BadInput(
                 f"{part!r} in the shape {text!r} is neither a positive size nor a name.",
@@ -61,31 +77,63 @@ def parse_shape(text: str) -> TensorCard:
 def dynamic_axes(tensors: Mapping[str, TensorCard]) -> dict[str, Axis]:
     """Return the dynamic axes of some tensors by name, in order of appearance.
 
-    A name used in several places is one axis; a place that states no range takes the other's.
+    A name used in several places is one axis; a place that states no range takes the other's. An
+    axis that follows from others ("past + 1") is none of its own: its range narrows theirs.
 
     Raises:
-        BadInput: One name is given two different ranges.
+        BadInput: One name is given two different ranges, or an axis has no size that fits.
     """
     found: dict[str, Axis] = {}
-    plain: set[str] = set()
+    for name, axis in _places(tensors):
+        if is_derived(axis.name):
+            for part in axis_names(axis.name):
+                found.setdefault(part, Axis(part))
+            continue
+        bare = Axis(axis.name)
+        known = found.setdefault(axis.name, bare)
+        if bare not in (known, axis) and known != axis:
+            raise BadInput(
+                f"The axis {axis.name!r} of {name!r} has another range than the axis of that "
+                "name elsewhere in the card.",
+                hint="Give every axis of one name the same min, typical and max.",
+            )
+        if axis != bare:
+            found[axis.name] = axis
+    for name, axis in _places(tensors):
+        if is_derived(axis.name) and len(axis_names(axis.name)) == 1:
+            (base,) = axis_names(axis.name)
+            found[base] = _narrowed(found[base], axis, name)
+    return found
+
+
+def _places(tensors: Mapping[str, TensorCard]) -> Iterator[tuple[str, Axis]]:
+    """Every dynamic place of every shape: the tensor's name, and what stands there."""
     for name, tensor in tensors.items():
         for size in tensor.shape:
-            if isinstance(size, int):
-                continue
-            if isinstance(size, str):
-                if size not in found:
-                    found[size] = Axis(size)
-                    plain.add(size)
-                continue
-            if size.name in found and size.name not in plain and found[size.name] != size:
-                raise BadInput(
-                    f"The axis {size.name!r} of {name!r} has another range than the axis of that "
-                    "name elsewhere in the card.",
-                    hint="Give every axis of one name the same min, typical and max.",
-                )
-            found[size.name] = size
-            plain.discard(size.name)
-    return found
+            if not isinstance(size, int):
+                yield name, Axis(size) if isinstance(size, str) else size
+
+
+def _narrowed(base: Axis, derived: Axis, where: str) -> Axis:
+    """Return an axis without the sizes that lead an axis which follows from it out of its range."""
+    high = math.inf if derived.max is None else derived.max
+    fitting = solve_axis(derived.name, base.name, {}, base, derived.min, high)
+    if not fitting:
+        raise BadInput(
+            f"No size of the axis {base.name!r} ({base.min} to {base.max or 'any size'}) makes "
+            f"{derived.name!r} of {where!r} {derived.min} to {derived.max or 'any size'}.",
+            hint="Correct the ranges in the card.",
+        )
+    typical = base.typical
+    if typical is None and derived.typical is not None:
+        wanted = derived.typical
+        typical = next(iter(solve_axis(derived.name, base.name, {}, base, wanted, wanted)), typical)
+    return Axis(
+        base.name,
+        min=fitting[0],
+        typical=typical if typical is not None and typical in fitting else None,
+        max=None if base.max is None and fitting[-1] == UNBOUNDED else fitting[-1],
+    )
 
 
 def batch_axis(tensors: Mapping[str, TensorCard]) -> str | None:
@@ -93,9 +141,9 @@ def batch_axis(tensors: Mapping[str, TensorCard]) -> str | None:
     if "batch" in dynamic_axes(tensors):
         return "batch"
     for tensor in tensors.values():
-        if tensor.shape and not isinstance(tensor.shape[0], int):
-            first = tensor.shape[0]
-            return first if isinstance(first, str) else first.name
+        first = axis_label(tensor.shape[0]) if tensor.shape else 1
+        if isinstance(first, str):
+            return axis_names(first)[0]
     return None
 
 
@@ -103,6 +151,8 @@ def axis_sizes(
     tensors: Mapping[str, TensorCard], sizes: Mapping[str, int] | None = None
 ) -> dict[str, int]:
     """Choose a size for every dynamic axis: the one asked for, else the typical one.
+
+    Where an axis that follows from several would leave its range, those not asked for move.
 
     Args:
         tensors: Inputs by name.
@@ -117,11 +167,54 @@ def axis_sizes(
         if name not in axes:
             hint = closest(name, axes) if axes else "All axes of this model are fixed."
             raise BadInput(f"No input has a dynamic axis {name!r}.", hint=hint)
-        axis = axes[name]
-        if size < axis.min or (axis.max is not None and size > axis.max):
-            top = "any size" if axis.max is None else str(axis.max)
-            raise BadInput(f"The axis {name!r} takes {axis.min} to {top}, not {size}.")
-    return {name: asked.get(name, axis.typical or axis.min) for name, axis in axes.items()}
+        _refuse_outside(axes[name], {name: size})
+    chosen = {name: asked.get(name, axis.typical or axis.min) for name, axis in axes.items()}
+    return _fitted(
+        tensors, chosen, {name: axis for name, axis in axes.items() if name not in asked}
+    )
+
+
+def _fitted(
+    tensors: Mapping[str, TensorCard], sizes: dict[str, int], free: Mapping[str, Axis]
+) -> dict[str, int]:
+    """Return these sizes, or near ones of the free axes, at which every axis is in its range.
+
+    Raises:
+        BadInput: There are none.
+    """
+    derived = [axis for _, axis in _places(tensors) if is_derived(axis.name)]
+    parts = {name for axis in derived for name in axis_names(axis.name)} & set(free)
+    names = [name for name in free if name in parts]
+    ranges = [[sizes[name], *_smallest(free[name])] for name in names]
+    for combination in itertools.islice(itertools.product(*ranges), _MOST_TRIED):
+        trial = {**sizes, **dict(zip(names, combination, strict=True))}
+        if all(_inside(axis, trial) for axis in derived):
+            return trial
+    for axis in derived:
+        _refuse_outside(axis, sizes)
+    return sizes
+
+
+def _smallest(axis: Axis) -> range:
+    return range(axis.min, min(axis.max or UNBOUNDED, axis.min + _MOST_SIZES) + 1)
+
+
+def _inside(axis: Axis, sizes: Mapping[str, int]) -> bool:
+    return axis.min <= axis_size(axis.name, sizes) <= (axis.max or UNBOUNDED)
+
+
+def _refuse_outside(axis: Axis, sizes: Mapping[str, int]) -> None:
+    if _inside(axis, sizes):
+        return
+    top = "any size" if axis.max is None else str(axis.max)
+    chosen = ""
+    if is_derived(axis.name):
+        parts = ", ".join(f"{name} = {sizes[name]}" for name in axis_names(axis.name))
+        chosen = f" ({parts})"
+    raise BadInput(
+        f"The axis {axis.name!r} takes {axis.min} to {top}, "
+        f"not {axis_size(axis.name, sizes)}{chosen}."
+    )
 
 
 def sizes_from_shapes(
@@ -132,7 +225,7 @@ def sizes_from_shapes(
     Raises:
         BadInput: Unknown input, a shape that does not fit it, or one axis given two sizes.
     """
-    sizes: dict[str, int] = {}
+    typed: dict[str, tuple[int, ...]] = {}
     for name, text in shapes.items():
         if name not in tensors:
             raise BadInput(f"The model has no input {name!r}.", hint=closest(name, tensors))
@@ -143,47 +236,73 @@ def sizes_from_shapes(
         for axis, size in zip(own, wanted, strict=True):
             if not isinstance(size, int):
                 raise BadInput(f"{size!r} in the shape {text!r} of {name!r} must be a number here.")
-            label = axis if isinstance(axis, int | str) else axis.name
-            if isinstance(label, int):
-                if size != label:
-                    raise BadInput(
-                        f"{name!r} is {label} wide where the shape {text!r} says {size}."
-                    )
-            elif sizes.setdefault(label, size) != size:
-                raise BadInput(f"The axis {label!r} is given both {sizes[label]} and {size}.")
-    return axis_sizes(tensors, sizes)
+            if isinstance(axis, int) and size != axis:
+                raise BadInput(f"{name!r} is {axis} wide where the shape {text!r} says {size}.")
+        typed[name] = tuple(size for size in wanted if isinstance(size, int))
+    return axis_sizes(tensors, sizes_in(tensors, typed))
+
+
+def sizes_in(
+    tensors: Mapping[str, TensorCard], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, int]:
+    """Read the sizes of dynamic axes off the shapes of some inputs.
+
+    Args:
+        tensors: Inputs by name.
+        shapes: Of some of them.
+
+    Returns:
+        Without the axes that these shapes do not settle.
+
+    Raises:
+        BadInput: One axis has two sizes, or a shape another number of axes than its input.
+    """
+    for name, shape in shapes.items():
+        if len(shape) != len(tensors[name].shape):
+            raise BadInput(
+                f"The input {name!r} has {len(tensors[name].shape)} axes, and {list(shape)} "
+                f"{len(shape)}."
+            )
+    places = [
+        (axis_label(axis), size)
+        for name, shape in shapes.items()
+        for axis, size in zip(tensors[name].shape, shape, strict=True)
+    ]
+    open_ = [(label, size) for label, size in places if isinstance(label, str)]
+    # What is a name settles what is made of names.
+    open_.sort(key=lambda place: is_derived(place[0]))
+    sizes: dict[str, int] = {}
+    for label, size in open_:
+        unknown = [name for name in axis_names(label) if name not in sizes]
+        if len(unknown) == 1:
+            fitting = solve_axis(label, unknown[0], sizes, Axis(unknown[0]), size, size)
+            if is_derived(label) and not fitting:
+                raise BadInput(f"The axis {label!r} is never {size} wide.")
+            sizes[unknown[0]] = fitting[0] if fitting else size
+        elif not unknown and axis_size(label, sizes) != size:
+            made = axis_size(label, sizes)
+            raise BadInput(f"The axis {label!r} is given both {made} and {size}.")
+    return sizes
 
 
 def resolve_shape(tensor: TensorCard, sizes: Mapping[str, int], name: str = "") -> tuple[int, ...]:
     """Return a tensor's shape with the dynamic axes' sizes put in.
 
     Raises:
-        BadInput: `sizes` lacks an axis.
+        BadInput: `sizes` lacks an axis, or an axis that follows from others would have no size.
     """
     shape = []
-    for size in tensor.shape:
-        label = size.name if isinstance(size, Axis) else size
+    for axis in tensor.shape:
+        label = axis_label(axis)
         if isinstance(label, str):
-            if label not in sizes:
-                raise BadInput(f"The axis {label!r} of the input {name!r} has no size.")
-            label = sizes[label]
+            for part in axis_names(label):
+                if part not in sizes:
+                    raise BadInput(f"The axis {part!r} of the input {name!r} has no size.")
+            if is_derived(label):
+                _refuse_outside(Axis(label), sizes)
+            label = axis_size(label, sizes)
         shape.append(label)
     return tuple(shape)
-
-
-def sizes_in(tensors: Mapping[str, TensorCard], feeds: Feeds) -> dict[str, int]:
-    """Read the sizes of the dynamic axes off some inputs.
-
-    Args:
-        tensors: Inputs by name.
-        feeds: Arrays that fit them.
-    """
-    sizes: dict[str, int] = {}
-    for name, tensor in tensors.items():
-        for size, length in zip(tensor.shape, feeds[name].shape, strict=True):
-            if not isinstance(size, int):
-                sizes.setdefault(size.name if isinstance(size, Axis) else size, length)
-    return sizes
 
 
 def generate_feeds(
@@ -208,44 +327,30 @@ def generate_feeds(
     }
 
 
-def stack_feeds(tensors: Mapping[str, TensorCard], feeds: Sequence[Feeds], size: int) -> Feeds:
-    """Make one batch of `size` out of feeds of batch one, in turn.
-
-    Inputs without the batch axis keep the first feed's value.
-
-    Args:
-        tensors: Inputs by name.
-        feeds: At least one, each of batch one.
-        size: Size of the batch.
-    """
-    batch = batch_axis(tensors)
-    chosen = [feeds[index % len(feeds)] for index in range(size)]
-    stacked = {}
-    for name, tensor in tensors.items():
-        labels = [axis.name if isinstance(axis, Axis) else axis for axis in tensor.shape]
-        if batch is not None and batch in labels:
-            parts = [feed[name] for feed in chosen]
-            stacked[name] = np.concatenate(parts, axis=labels.index(batch))
-        else:
-            stacked[name] = feeds[0][name]
-    return stacked
-
-
-def trial_sizes(tensors: Mapping[str, TensorCard]) -> tuple[dict[str, int], ...]:
+def trial_sizes(
+    tensors: Mapping[str, TensorCard], typical: Mapping[str, int] | None = None
+) -> tuple[dict[str, int], ...]:
     """Choose up to three sizes for every dynamic axis, to run a graph at.
 
     The batch axis takes its three smallest sizes, another axis its smallest, its typical and a
     larger one, within its range. Axes take turns, so that two never grow together only.
+
+    Args:
+        tensors: Inputs by name.
+        typical: Axis name to the size that stands in for the card's typical one.
     """
-    axes = dynamic_axes(tensors)
+    axes = {
+        name: _around(axis, (typical or {}).get(name))
+        for name, axis in dynamic_axes(tensors).items()
+    }
     batch = batch_axis(tensors)
     choices = {}
     for index, (name, axis) in enumerate(axes.items()):
-        typical = axis.typical or axis.min
+        usual = axis.typical or axis.min
         wanted = (
             (axis.min, axis.min + 1, axis.min + 2)
             if name == batch
-            else (axis.min, typical if typical > axis.min else axis.min + 1, 2 * typical + 1)
+            else (axis.min, usual if usual > axis.min else axis.min + 1, 2 * usual + 1)
         )
         top = max(wanted) if axis.max is None else axis.max
         sizes = [min(size, top) for size in wanted]
@@ -253,37 +358,17 @@ def trial_sizes(tensors: Mapping[str, TensorCard]) -> tuple[dict[str, int], ...]
         choices[name] = sizes[turn:] + sizes[:turn]
     trials: list[dict[str, int]] = []
     for index in range(3):
-        trial = {name: sizes[index] for name, sizes in choices.items()}
+        trial = _fitted(tensors, {name: sizes[index] for name, sizes in choices.items()}, axes)
         if trial not in trials:
             trials.append(trial)
     return tuple(trials)
 
 
-def trial_feeds(
-    tensors: Mapping[str, TensorCard], real: Sequence[Feeds], seed: int
-) -> list[dict[str, Array]]:
-    """Make the inputs that a graph is checked on: every size of `trial_sizes`.
-
-    Args:
-        tensors: Inputs by name.
-        real: Real inputs of batch one; may be empty. Where only the batch varies they fill every
-            trial; where other axes vary too they are run as they are, before generated ones.
-        seed: Of what is generated.
-    """
-    trials = trial_sizes(tensors)
-    batch = batch_axis(tensors)
-    if not real:
-        return [generate_feeds(tensors, sizes, seed + index) for index, sizes in enumerate(trials)]
-    if set(dynamic_axes(tensors)) <= {batch}:
-        stacked = []
-        for index, sizes in enumerate(trials):
-            # Each trial starts at another real input, so that a batch of one is not the only
-            # picture that all of them show.
-            turned = [*real[index % len(real) :], *real[: index % len(real)]]
-            stacked.append(dict(stack_feeds(tensors, turned, sizes[batch] if batch else 1)))
-        return stacked
-    generated = [generate_feeds(tensors, sizes, seed + index) for index, sizes in enumerate(trials)]
-    return [dict(real[0]), *generated]
+def _around(axis: Axis, typical: int | None) -> Axis:
+    """An axis with another typical size, where it takes that."""
+    if typical is None or not axis.min <= typical <= (axis.max or typical):
+        return axis
+    return msgspec.structs.replace(axis, typical=typical)
 
 
 def _generate(name: str, tensor: TensorCard, shape: tuple[int, ...], seed: int) -> Array:

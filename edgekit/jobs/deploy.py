@@ -187,7 +187,7 @@ def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> Deplo
         for plan in prepared.plans
         if plan.variant in variants
     ]
-    feeds = {role: several[0] for role, several in known.truths.feeds.items()}
+    feeds = {role: several[0] for role, several in parity_feeds(request, prepared, model).items()}
     opened = {str(one.plan): one.engines for one in made if not one.error}
     figures, measured_in, measured_at = measured(
         stages, prepared.source, opened, model.final_card, feeds, request

@@ -23,6 +23,7 @@ from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
 from edgekit.core.source import Source
 from edgekit.export.builtin.catalogue import builtin_card
+from edgekit.export.stability import rounding_noise
 from edgekit.export.ultralytics_source import at_size, ultralytics_source_card
 from edgekit.export.worker import ExportOutcome, ExportRequest, export_model
 from edgekit.jobs.delivery import deliver_graphs, read_for
@@ -31,7 +32,7 @@ from edgekit.jobs.running.baking import bake_main, baked_parity, refuse_unbakeab
 from edgekit.jobs.running.child import run_in_child
 from edgekit.jobs.running.feeds import Data, generated_feeds, open_data
 from edgekit.jobs.running.models import choose_card, with_options
-from edgekit.jobs.running.plain import Runs, plain_is_usable, run_file, run_plain
+from edgekit.jobs.running.plain import Runs, answer_plain, plain_is_usable, run_file, run_plain
 from edgekit.jobs.running.sequences import compare
 from edgekit.tasks.baked import BAKES, baked_card, parse_bake
 from edgekit.tasks.cards import find_card
@@ -101,7 +102,7 @@ def run(
             found,
             Path(name),
             inputs=inputs,
-            feeds=images.feeds(_IMAGES) if images is not None else {},
+            feeds=images.real_feeds(_IMAGES) if images is not None else {},
             opset=opset,
             trust_code=trust_code,
             trust_pickle=trust_pickle,
@@ -153,7 +154,7 @@ def _bake(
     if exported.verdict == "UNVERIFIED":
         return baked, exported
     inside = baked_card(card, what)
-    feeds = Data(images.dataset, inside).feeds(_IMAGES) if images is not None else {}
+    feeds = Data(images.dataset, inside).real_feeds(_IMAGES) if images is not None else {}
     some: dict[str, list[Feeds]] = feeds or generated_feeds(inside, seed)
     figures = baked_parity(
         *(graphs["main"], baked, card, what, some["main"]),
@@ -285,11 +286,9 @@ def export_graphs(
         originals = original_graphs(source)
         if originals:
             # What is a graph already: what was cleaned must equal what was given.
-            some: Mapping[str, Sequence[Feeds]] = feeds or generated_feeds(outcome.card, seed)
-            reference = {
-                **reference,
-                **run_plain(originals, {role: some[role] for role in originals}),
-            }
+            pictures = outcome.card.preprocess is not None and not feeds
+            real = generated_feeds(outcome.card, seed) if pictures else feeds
+            reference = {**reference, **answer_plain(originals, outcome.card, real, seed)}
         got = run_plain(
             outcome.graphs,
             {role: [case[0] for case in cases] for role, cases in reference.items()},
@@ -298,33 +297,52 @@ def export_graphs(
         shapes = check_shapes({}, (), limit=limit, generated=not feeds, unjudged=[error.message])
         notes.append(f"Parity was not checked: {error.message}")
         return Exported(outcome, (), shapes, shapes.verdict, tuple(notes))
-    shapes = _shapes(reference, got, outcome.card, limit=limit, generated=not feeds)
+    parity = output_parity(reference, got, outcome.card)
+    noise: Mapping[str, Sequence[Mapping[str, float]]] = {}
+    if outcome.reference and _verdict(parity, min_parity) == "FAIL":
+        noise = run_in_child(
+            rounding_noise,
+            source,
+            outcome.card,
+            outcome.reference,
+            what=f"PyTorch's own rounding in {source.name}",
+            trust_code=trust_code,
+            trust_pickle=trust_pickle,
+        )
+    cases = _shape_cases(reference, got, outcome.card, noise)
+    shapes = check_shapes(
+        {f"{one.role}/{one.output}": one.sqnr_db for one in parity},
+        cases,
+        limit=limit,
+        generated=not feeds,
+        unjudged=outcome.unjudged,
+    )
     if shapes.reason:
         notes.append(shapes.reason)
-    parity = output_parity(reference, got, outcome.card)
     return Exported(outcome, parity, shapes, shapes.verdict, tuple(notes))
 
 
-def _shapes(reference: Runs, got: Runs, card: ModelCard, *, limit: float, generated: bool) -> Check:
-    """Judge the graphs beside their source, and find the size at which they differ."""
-    cases = [
-        ShapeCase(
-            role,
-            sizes_in(card.graph(role).inputs, one[0]),
-            {
-                name: figure
-                for (_, name), figure in _figures({role: [one]}, {role: [other]}, card).items()
-            },
-        )
-        for role, several in reference.items()
-        for one, other in zip(several, got[role], strict=True)
-    ]
-    return check_shapes(
-        {f"{role}/{name}": one for (role, name), one in _figures(reference, got, card).items()},
-        cases,
-        limit=limit,
-        generated=generated,
-    )
+def _shape_cases(
+    reference: Runs,
+    got: Runs,
+    card: ModelCard,
+    noise: Mapping[str, Sequence[Mapping[str, float]]],
+) -> list[ShapeCase]:
+    """Compare case by case, to find the size at which graph and source differ."""
+    cases = []
+    for role, several in reference.items():
+        tensors = card.graph(role).inputs
+        for index, (one, other) in enumerate(zip(several, got[role], strict=True)):
+            figures = _figures({role: [one]}, {role: [other]}, card)
+            cases.append(
+                ShapeCase(
+                    role,
+                    sizes_in(tensors, {name: one[0][name].shape for name in tensors}),
+                    {name: figure.sqnr_db for (_, name), figure in figures.items()},
+                    noise[role][index] if role in noise else {},
+                )
+            )
+    return cases
 
 
 def output_parity(reference: Runs, got: Runs, card: ModelCard) -> tuple[OutputParity, ...]:

@@ -17,8 +17,6 @@ from edgekit.core.inputs import (
     parse_shape,
     resolve_shape,
     sizes_from_shapes,
-    stack_feeds,
-    trial_feeds,
     trial_sizes,
 )
 
@@ -156,32 +154,79 @@ def test_sizes_are_read_off_the_shapes_a_user_typed():
             sizes_from_shapes(cards, shapes)
 
 
-def test_real_inputs_fill_the_batches_in_turn():
-    cards = {"x": TensorCard(shape=("batch", 2)), "k": TensorCard(shape=(1,))}
-    real = [
-        {"x": np.full((1, 2), value, np.float32), "k": np.ones(1, np.float32)} for value in (1, 2)
-    ]
-    assert stack_feeds(cards, real, 3)["x"][:, 0].tolist() == [1, 2, 1]
-    trials = trial_feeds(cards, real, 0)
-    assert [feed["x"].shape[0] for feed in trials] == [1, 2, 3]
-    assert trials[0]["x"][0, 0] != trials[1]["x"][0, 0]
-    assert all(feed["k"].shape == (1,) for feed in trials)
-
-
-def test_with_another_dynamic_axis_real_inputs_come_first_and_generated_ones_follow():
-    cards = {"x": TensorCard(shape=("batch", "time"))}
-    real = [{"x": np.full((1, 7), 9, np.float32)}]
-    trials = trial_feeds(cards, real, 0)
-    assert trials[0]["x"].tolist() == [[9] * 7]
-    assert len({feed["x"].shape for feed in trials}) == 4
-
-
-def test_without_a_batch_axis_real_inputs_run_as_they_are():
-    cards = {"x": TensorCard(shape=(1, 2))}
-    real = [{"x": np.zeros((1, 2), np.float32)}, {"x": np.ones((1, 2), np.float32)}]
-    assert [feed["x"].tolist() for feed in trial_feeds(cards, real, 0)] == [[[0, 0]]]
-
-
 def test_a_dynamic_axis_without_a_size_is_named():
     with pytest.raises(BadInput, match=r"'height'.*'x'"):
         generate_feeds({"x": IMAGE}, {"batch": 1}, 0)
+
+
+def test_an_axis_that_follows_from_another_is_none_of_its_own():
+    cards = {
+        "past": TensorCard(shape=("batch", Axis("past", max=16), 4)),
+        "mask": TensorCard(shape=("batch", "past + 1")),
+    }
+    assert list(dynamic_axes(cards)) == ["batch", "past"]
+    feeds = generate_feeds(cards, axis_sizes(cards, {"past": 7}), 0)
+    assert feeds["mask"].shape == (1, 8)
+    for trial in trial_sizes(cards):
+        assert resolve_shape(cards["mask"], trial)[1] == trial["past"] + 1
+    assert sizes_from_shapes(cards, {"mask": "2,9"}) == {"batch": 2, "past": 8}
+    with pytest.raises(BadInput, match=r"past \+ 1.*both 8 and 9"):
+        sizes_from_shapes(cards, {"past": "1,7,4", "mask": "1,9"})
+    with pytest.raises(BadInput, match="never 1 wide"):
+        sizes_from_shapes(cards, {"mask": "1,1"})
+
+
+@pytest.mark.parametrize(
+    ("label", "limits", "expected"),
+    [
+        ("32 * h", (64, 256), Axis("h", min=2, max=8)),
+        ("n // 2", (3, 5), Axis("n", min=6, max=11)),
+        ("10 - n", (1, None), Axis("n", min=1, max=9)),
+        ("n - 1", (1, None), Axis("n", min=2)),
+        ("2 * n + 1", (5, 5), Axis("n", min=2, max=2)),
+    ],
+)
+def test_the_range_of_what_follows_narrows_what_it_follows_from(label, limits, expected):
+    cards = {"x": TensorCard(shape=(1, Axis(label, min=limits[0], max=limits[1])))}
+    (found,) = dynamic_axes(cards).values()
+    assert found == expected
+    for trial in trial_sizes(cards):
+        size = resolve_shape(cards["x"], trial)[1]
+        assert limits[0] <= size <= (limits[1] or size)
+
+
+def test_a_typical_size_that_follows_is_kept():
+    cards = {"x": TensorCard(shape=(1, Axis("32 * h", min=64, typical=128, max=256)))}
+    assert resolve_shape(cards["x"], axis_sizes(cards)) == (1, 128)
+
+
+def test_sizes_of_two_axes_are_found_at_which_their_difference_is_in_its_range():
+    cards = {
+        "all": TensorCard(shape=(1, Axis("total", max=9))),
+        "old": TensorCard(shape=(1, Axis("past", max=9))),
+        "new": TensorCard(shape=(1, Axis("total - past", min=3))),
+    }
+    for trial in [axis_sizes(cards), *trial_sizes(cards)]:
+        assert trial["total"] - trial["past"] >= 3
+    with pytest.raises(BadInput, match="total - past"):
+        axis_sizes(cards, {"total": 3, "past": 3})
+
+
+def test_no_size_at_all_is_said():
+    cards = {"x": TensorCard(shape=(1, Axis("32 * h", min=33, max=63)))}
+    with pytest.raises(BadInput, match="32 \\* h"):
+        dynamic_axes(cards)
+
+
+@pytest.mark.parametrize("text", ["past + 1", "n//2", "2*(n+m)", "a - b"])
+def test_arithmetic_is_taken_in_a_shape(text):
+    (size,) = parse_shape(text).shape
+    assert size.replace(" ", "") == text.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    "text", ["n + 0", "n / 2", "n ** 2", "-n", "f(n)", "n.m", "n[0]", "n if n else 1", "n + 1.5"]
+)
+def test_what_is_no_arithmetic_over_axes_is_refused(text):
+    with pytest.raises(BadInput, match="neither a positive size nor a name"):
+        parse_shape(text)

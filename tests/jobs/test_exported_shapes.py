@@ -6,10 +6,12 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from conftest import MODELS, load_module
+from torch import nn
 
 from edgekit import api
 from edgekit.cli.main import run as command
@@ -69,3 +71,67 @@ def test_an_onnx_file_is_compared_with_itself_as_it_was_given(digits_onnx, tmp_p
     )
     (entry,) = document.entries
     assert entry.checks["shapes"].verdict == "PASS"
+
+
+class Attending(nn.Module):
+    """Ids and a mask of what to hide, (N, tokens), to (N, tokens, 8); NaN where all is hidden."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.words, self.head = nn.Embedding(100, 8), nn.Linear(8, 8)
+
+    def forward(self, ids, hidden):
+        x = self.words(ids)
+        scores = (x @ x.transpose(1, 2)).masked_fill(hidden[:, None], -torch.inf)
+        return self.head(scores.softmax(-1) @ x)
+
+
+class Jumping(nn.Module):
+    """The sign of what rounding alone decides: two orders of one product."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        first, second = torch.randn(16, 32), torch.randn(32, 64)
+        self.register_buffer("first", first)
+        self.register_buffer("second", second)
+        self.register_buffer("both", first @ second)
+
+    def forward(self, x):
+        return torch.sign(x @ self.first @ self.second - x @ self.both)
+
+
+def program(network, arguments, dynamic, path) -> str:
+    torch.export.save(torch.export.export(network.eval(), arguments, dynamic_shapes=dynamic), path)
+    return str(path)
+
+
+def test_a_right_graph_passes_on_the_data_and_is_not_failed_on_what_was_made_up(tmp_path):
+    """Ids of 0 and 1 and a mask that hid everything were judged beside the data: -300 dB, FAIL."""
+    batch, tokens = torch.export.Dim("batch", max=16), torch.export.Dim("tokens", min=2, max=64)
+    arguments = torch.randint(0, 100, (2, 12)), torch.zeros(2, 12, dtype=torch.bool)
+    dynamic = ({0: batch, 1: tokens}, {0: batch, 1: tokens})
+    source = program(Attending(), arguments, dynamic, tmp_path / "net.pt2")
+    random = np.random.default_rng(0)
+    ids = random.integers(2, 100, (8, 12))
+    np.savez(tmp_path / "data.npz", ids=ids, hidden=np.zeros((8, 12), bool))
+    document = api.export(source, tmp_path / "m.onnx", data=tmp_path / "data.npz")
+    assert document.verdict == "PASS"
+    assert len({case["ids"][1] for case in document.shapes["main"]}) == 3
+    assert api.export(source, tmp_path / "n.onnx").verdict != "FAIL"
+
+
+def test_what_rounding_alone_decides_is_no_fault_of_the_graph(tmp_path):
+    dynamic = ({0: torch.export.Dim("batch", max=16)},)
+    source = program(Jumping(), (torch.randn(2, 16),), dynamic, tmp_path / "jumping.pt2")
+    document = api.export(source, tmp_path / "m.onnx")
+    assert document.verdict == "UNVERIFIED"
+    assert any("rounding" in note for note in document.notes)
+
+
+def test_a_fault_on_generated_inputs_says_that_they_were_generated(wrong, tmp_path):
+    weights, _, arch, _ = wrong
+    document = api.export(weights, tmp_path / "m.onnx", arch=arch, trust_code=True)
+    assert document.verdict == "FAIL"
+    assert any("generated" in note and "batch=3" in note for note in document.notes)

@@ -95,7 +95,7 @@ def exported(
     """
     source = request.parsed
     rewritten = fit if fit is not None and not fit.exported else None
-    feeds = data.feeds(_EXPORT_IMAGES) if data is not None else {}
+    feeds = data.real_feeds(_EXPORT_IMAGES) if data is not None else {}
     parts = {
         **source_parts(source),
         "card": digest(card),

@@ -36,7 +36,14 @@ from edgekit.jobs.deploying.request import DeployRequest
 from edgekit.jobs.deploying.stages import Missing, Stages
 from edgekit.jobs.diverging.diverge import first_divergence
 from edgekit.jobs.export import original_graphs
-from edgekit.jobs.running.certify import Basis, Findings, Truths, examine_entry, reference_truths
+from edgekit.jobs.running.certify import (
+    Basis,
+    Findings,
+    Truths,
+    examine_entry,
+    finite_cases,
+    reference_truths,
+)
 from edgekit.jobs.running.engines import (
     CachedEngine,
     compile_graphs,
@@ -152,6 +159,9 @@ def reference(
     stored = stages.fetch("reference", source.name, parts, make)
     result = read_packed(stored.folder / _RESULT)
     name = result.pop("name")
+    golden, result["golden"] = finite_cases(golden, result["golden"])
+    if result["outputs"] and (data is None or not Data(data.dataset, model.final_card).feeds(1)):
+        feeds, result["outputs"] = finite_cases(feeds, result["outputs"])
     truths = Truths(samples=samples, feeds=feeds, golden_feeds=golden, **result)
     return Reference(name, truths, stored.record.key)
 

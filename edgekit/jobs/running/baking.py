@@ -7,10 +7,10 @@ from pathlib import Path
 
 from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
-from edgekit.core.inputs import trial_feeds
 from edgekit.core.parity import TensorParity
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
+from edgekit.core.trials import trials
 from edgekit.export.bake import bake_graph
 from edgekit.jobs.running.aligned import aligned_runs
 from edgekit.jobs.running.child import run_in_child
@@ -96,7 +96,8 @@ def baked_parity(
     Raises:
         Unavailable: ONNX Runtime is not installed.
     """
-    cases = trial_feeds(baked_card(card, what).inputs, feeds, seed)
+    wanted = trials(baked_card(card, what).inputs, feeds, seed)
+    cases = [trial.draws[0]() for trial in wanted]
     got = [outputs for _, outputs in run_plain({"main": baked}, {"main": cases})["main"]]
     expected: list[Outputs] = run_in_child(
         _reference, plain, card, what, cases, what="the plain graph", progress=progress

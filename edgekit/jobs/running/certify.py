@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from edgekit.benchmarks.agreement import agreement
 from edgekit.benchmarks.certificate import Figures, Simulated, certify, computed_in
@@ -41,6 +42,7 @@ __all__ = [
     "Findings",
     "Truths",
     "examine_entry",
+    "finite_cases",
     "foreign_dialect",
     "judge_entry",
     "named_parity",
@@ -163,6 +165,33 @@ def reference_truths(
         scored = _score(card, evaluation, None, seed)
         metric = None if scored is None else scored.metric
     return Truths(samples, evaluation, feeds, outputs, golden_feeds, golden, metric)
+
+
+def finite_cases(
+    feeds: Feeding, answers: Mapping[str, Sequence[list[Outputs]]]
+) -> tuple[dict[str, list[Feeds]], dict[str, list[list[Outputs]]]]:
+    """Leave out generated inputs to which the reference itself answers NaN or Inf.
+
+    A mask that happens to hide everything says nothing of an engine. Where every answer of a graph
+    is like that, all of them stay.
+
+    Args:
+        feeds: Inputs by role.
+        answers: The reference's, alike.
+    """
+    kept_feeds: dict[str, list[Feeds]] = {}
+    kept: dict[str, list[list[Outputs]]] = {}
+    for role, several in answers.items():
+        pairs = list(zip(feeds[role], several, strict=True))
+        finite = [pair for pair in pairs if all(_is_finite(call) for call in pair[1])] or pairs
+        kept_feeds[role] = [one for one, _ in finite]
+        kept[role] = [calls for _, calls in finite]
+    return kept_feeds, kept
+
+
+def _is_finite(outputs: Outputs) -> bool:
+    arrays = [array for array in outputs.values() if array.dtype.kind == "f"]
+    return all(bool(np.isfinite(array).all()) for array in arrays)
 
 
 def examine_entry(

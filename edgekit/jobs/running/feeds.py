@@ -63,6 +63,19 @@ class Data:
         found = {role: self._made(scoring, role, limit) for role in roles(self.card)}
         return {role: several for role, several in found.items() if several}
 
+    def real_feeds(self, limit: int) -> dict[str, list[Feeds]]:
+        """Return the first inputs of whatever the data holds, those that score before others.
+
+        Args:
+            limit: Of each role at most.
+        """
+        scoring = self.feeds(limit)
+        found = {
+            role: scoring.get(role) or self._made(self.dataset.calibration(), role, limit)
+            for role in roles(self.card)
+        }
+        return {role: several for role, several in found.items() if several}
+
     def calibration_feeds(self, role: str, limit: int) -> list[Feeds]:
         """Return inputs to calibrate one graph on, each of the graph's own batch.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from edgekit.core.card import GraphCard, ModelCard
 from edgekit.core.runtime import CompileOptions, Feeds, Session
+from edgekit.core.trials import answer_trials, trials
 from edgekit.jobs.running.child import run_in_child
 from edgekit.jobs.running.engines import usable
 from edgekit.jobs.running.sequences import Outputs, sequence
@@ -22,6 +23,7 @@ __all__ = [
     "PLAIN",
     "PLAIN_OPTIONS",
     "Runs",
+    "answer_plain",
     "open_graphs",
     "open_plain",
     "plain_is_usable",
@@ -55,6 +57,30 @@ def run_plain(
     """
     usable(PLAIN)
     return run_in_child(_run, dict(graphs), dict(feeds), card, what="the unoptimized graphs")
+
+
+def answer_plain(
+    graphs: Mapping[str, Path], card: ModelCard, real: Mapping[str, Sequence[Feeds]], seed: int
+) -> Runs:
+    """Run graphs by role in a child process at several sizes of their dynamic axes.
+
+    A graph says nothing of the sizes that it takes, and often takes few of those that it names: at
+    a size that it refuses it has no answer.
+
+    Args:
+        graphs: Role to file.
+        card: With the tensors of every graph.
+        real: Real inputs of batch one, by role; where there are none, they are generated.
+        seed: Of what is generated.
+
+    Raises:
+        Unavailable: ONNX Runtime is not installed.
+        BadInput: A graph has no answer at any size.
+    """
+    usable(PLAIN)
+    return run_in_child(
+        _answer, dict(graphs), card, dict(real), seed, what="the graphs as they were given"
+    )
 
 
 def plain_is_usable() -> bool:
@@ -107,6 +133,20 @@ def open_graphs(graphs: Mapping[str, Path], folder: Path) -> dict[str, Session]:
         place.mkdir(parents=True)
         sessions[role] = runtime.open(runtime.compile(graph, target, PLAIN_OPTIONS, place), place)
     return sessions
+
+
+def _answer(
+    graphs: dict[str, Path], card: ModelCard, real: dict[str, Sequence[Feeds]], seed: int
+) -> Runs:
+    answers: dict[str, list[tuple[Feeds, Outputs]]] = {}
+    for role, path in graphs.items():
+        with open_plain(path) as session:
+            wanted = trials(card.graph(role).inputs, real.get(role, ()), seed)
+            given, failures = answer_trials(session.run, wanted)
+        if not given:
+            raise failures[0].error
+        answers[role] = [(one.feeds, one.outputs) for one in given]
+    return answers
 
 
 def _run(
