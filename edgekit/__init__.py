@@ -12,9 +12,9 @@ The command line and `edgekit.api` make bundles; a program uses them through `ed
 from __future__ import annotations
 
 import importlib
-from os import PathLike
 from typing import TYPE_CHECKING
 
+from edgekit.core.calls import ModelText, at_the_door
 from edgekit.core.version import __version__
 
 if TYPE_CHECKING:
@@ -70,8 +70,9 @@ _HOMES = {
 }
 
 
+@at_the_door
 def load(
-    model: str | PathLike[str],
+    model: ModelText,
     *,
     target: str | None = None,
     compute: str | None = None,
@@ -122,7 +123,7 @@ def load(
         trust_engine=trust_engine,
     )
     for sentence in predictor.warnings:
-        warnings.warn(sentence, UserWarning, stacklevel=2)
+        warnings.warn(sentence, UserWarning, stacklevel=3)
     return predictor
 
 

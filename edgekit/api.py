@@ -1,16 +1,20 @@
 """The public Python calls, one per command of the command line.
 
 Each call returns the document that the command prints with `--json` (see edgekit.core.documents),
-takes a Progress to report to, and raises errors of edgekit.core.errors. Heavy libraries are
-imported by the job that needs them, so importing this module is cheap.
+takes a Progress to report to, and raises errors of edgekit.core.errors. A path or a model may be
+`str` or `os.PathLike`, and one thing stands for a sequence of one; an argument of another kind is a
+BadInput that names it. Here are the signatures: what a call does is done by the job that it is
+handed to, which imports its heavy libraries itself, so importing this module is cheap.
 """
+
+# mypy: disable-error-code="empty-body"
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Literal
 
+from edgekit.core.calls import ModelText, PathText, handed_to
 from edgekit.core.certificate import Limits
 from edgekit.core.documents import (
     BenchDocument,
@@ -36,7 +40,7 @@ from edgekit.core.documents import (
     ResultsDocument,
     VerifyDocument,
 )
-from edgekit.core.progress import Progress, Silent
+from edgekit.core.progress import Progress
 
 __all__ = [
     "bench",
@@ -68,6 +72,7 @@ __all__ = [
 ]
 
 
+@handed_to("edgekit.jobs.doctor:run")
 def doctor(*, deep: bool = False, progress: Progress | None = None) -> DoctorDocument:
     """Say what works on this machine, what does not, why, and the fix.
 
@@ -75,14 +80,13 @@ def doctor(*, deep: bool = False, progress: Progress | None = None) -> DoctorDoc
         deep: Also open every engine in a child process and run a known answer through it.
         progress: Receives what is being done.
     """
-    from edgekit.jobs import doctor as job
-
-    return job.run(deep=deep, progress=progress or Silent())
+    ...
 
 
+@handed_to("edgekit.jobs.data:run")
 def data(
     name: str,
-    output: Path,
+    output: PathText,
     *,
     count: int | None = None,
     seed: int | None = None,
@@ -101,22 +105,21 @@ def data(
         BadInput: Unknown name, a count or seed that the data set cannot meet, or the folder exists
             and `force` is not given.
     """
-    from edgekit.jobs import data as job
-
-    return job.run(name, output, count=count, seed=seed, force=force)
+    ...
 
 
+@handed_to("edgekit.jobs.export:run")
 def export(
-    source: str,
-    output: Path,
+    source: ModelText,
+    output: PathText,
     *,
     arch: str | None = None,
-    card: Path | None = None,
+    card: PathText | None = None,
     options: Mapping[str, str] | None = None,
     inputs: Mapping[str, str] | None = None,
-    data: Path | None = None,
+    data: PathText | None = None,
     opset: int | None = None,
-    bake: Sequence[str] = (),
+    bake: str | Sequence[str] = (),
     trust_code: bool = False,
     trust_pickle: bool = False,
     min_parity: float | None = None,
@@ -148,37 +151,20 @@ def export(
         BadInput: See the message.
         MissingLibrary: torch or onnx is not installed.
     """
-    from edgekit.jobs import export as job
-
-    return job.run(
-        source,
-        output,
-        arch=arch,
-        card=card,
-        options=options,
-        inputs=inputs,
-        data=data,
-        opset=opset,
-        bake=bake,
-        trust_code=trust_code,
-        trust_pickle=trust_pickle,
-        min_parity=min_parity,
-        seed=seed,
-        force=force,
-        progress=progress or Silent(),
-    )
+    ...
 
 
+@handed_to("edgekit.jobs.quantize:run", decisions="written")
 def quantize(
-    model: str,
-    output: Path | None = None,
+    model: ModelText,
+    output: PathText | None = None,
     *,
-    data: Path | None = None,
-    calibration: Path | None = None,
-    decisions: Sequence[Path] = (),
+    data: PathText | None = None,
+    calibration: PathText | None = None,
+    decisions: PathText | Sequence[PathText] = (),
     precision: str = "int8",
     dialect: str = "u8s8",
-    card: Path | None = None,
+    card: PathText | None = None,
     options: Mapping[str, str] | None = None,
     min_parity: float | None = None,
     seed: int = 0,
@@ -203,28 +189,13 @@ def quantize(
         force: Replace an existing file.
         progress: Receives what is being done.
     """
-    from edgekit.jobs import quantize as job
-
-    return job.run(
-        model,
-        output,
-        data=data,
-        calibration=calibration,
-        written=decisions,
-        precision=precision,
-        dialect=dialect,
-        card=card,
-        options=options,
-        min_parity=min_parity,
-        seed=seed,
-        force=force,
-        progress=progress or Silent(),
-    )
+    ...
 
 
+@handed_to("edgekit.jobs.compile:run")
 def compile(  # noqa: A001  (the command's own name)
-    model: str,
-    output: Path | None = None,
+    model: ModelText,
+    output: PathText | None = None,
     *,
     target: str | None = None,
     compute: str = "fp32",
@@ -246,7 +217,7 @@ def compile(  # noqa: A001  (the command's own name)
         model: An ONNX file, a folder of graphs, a bundle, or BUNDLE@VARIANT; or a plan file of
             TensorRT (.engine, .plan), which is taken as it is.
         output: A folder to put the engines into, with their card; None leaves them in the cache.
-        target: "openvino:cpu".
+        target: "openvino:cpu", or a device, "cpu"; None chooses, see docs/targets.md.
         compute: Float precision the engine may compute in.
         threads: Threads of a CPU engine; None means all physical cores.
         allow_fallback: Whether nodes may run on another device.
@@ -262,36 +233,19 @@ def compile(  # noqa: A001  (the command's own name)
         force: Compile again although it is cached, and replace `output`.
         progress: Receives what is being done.
     """
-    from edgekit.jobs import compile as job
-
-    return job.run(
-        model,
-        output,
-        target=target,
-        compute=compute,
-        threads=threads,
-        allow_fallback=allow_fallback,
-        sm=sm,
-        shapes=shapes,
-        workspace=workspace,
-        portable=portable,
-        mend_qdq=mend_qdq,
-        trust_engine=trust_engine,
-        provider_options=provider_options,
-        force=force,
-        progress=progress or Silent(),
-    )
+    ...
 
 
+@handed_to("edgekit.jobs.evaluate:run")
 def evaluate(
-    model: str,
+    model: ModelText,
     *,
-    data: Path,
+    data: PathText,
     target: str | None = None,
     compute: str | None = None,
-    card: Path | None = None,
+    card: PathText | None = None,
     options: Mapping[str, str] | None = None,
-    calibration: Path | None = None,
+    calibration: PathText | None = None,
     threads: int | None = None,
     trust_code: bool = False,
     trust_engine: bool = False,
@@ -306,7 +260,7 @@ def evaluate(
         model: An ONNX file, a bundle, BUNDLE@VARIANT, or a folder of engines.
         data: Labelled data. Where it names no roles, an int8 variant is scored on the part that
             `quantize` would not calibrate on with the same seed; a float variant on all of it.
-        target: "openvino:cpu".
+        target: "openvino:cpu", or a device, "cpu"; None chooses, see docs/targets.md.
         compute: Float precision the engine may compute in; None means fp32, or that which engines
             in a folder were compiled for.
         card: Card file that overrides every other.
@@ -326,33 +280,17 @@ def evaluate(
             target or from another machine.
         Unavailable: The target is not here.
     """
-    from edgekit.jobs import evaluate as job
-
-    return job.run(
-        model,
-        data=data,
-        target=target,
-        compute=compute,
-        card=card,
-        options=options,
-        calibration=calibration,
-        threads=threads,
-        trust_code=trust_code,
-        trust_engine=trust_engine,
-        allow_fallback=allow_fallback,
-        provider_options=provider_options,
-        seed=seed,
-        progress=progress or Silent(),
-    )
+    ...
 
 
+@handed_to("edgekit.jobs.bench:run")
 def bench(
-    model: str,
+    model: ModelText,
     *,
-    targets: Sequence[str] = (),
-    compute: Sequence[str] = (),
+    targets: str | Sequence[str] | None = None,
+    compute: str | Sequence[str] = (),
     scenario: str = "single-stream",
-    boundary: Sequence[str] = (),
+    boundary: str | Sequence[str] = (),
     sweep: Mapping[str, Sequence[int]] | None = None,
     batch: int = 1,
     shapes: Mapping[str, str] | None = None,
@@ -360,14 +298,14 @@ def bench(
     streams: int | None = None,
     concurrency: int | None = None,
     rate: int | None = None,
-    data: Path | None = None,
+    data: PathText | None = None,
     time: float = 10.0,
     timeout: float | None = None,
     allow_fallback: bool = False,
     provider_options: Mapping[str, str] | None = None,
     trust_code: bool = False,
     trust_engine: bool = False,
-    output: Path | None = None,
+    output: PathText | None = None,
     resume: bool = False,
     force: bool = False,
     store: bool = True,
@@ -378,7 +316,7 @@ def bench(
 
     Args:
         model: An ONNX file, a folder of graphs, a bundle, BUNDLE@VARIANT, or a folder of engines.
-        targets: One or several targets.
+        targets: One or several, or "all"; None chooses one, see docs/targets.md.
         compute: Float precisions; empty means fp32, or what engines in a folder were compiled for.
         scenario: "single-stream", "offline" (the engine's own queue kept full), or "paced" (frames
             at a camera's rate through the live pipeline, of which the newest is answered).
@@ -414,43 +352,16 @@ def bench(
         Unavailable: An engine or a device is not here.
         KeyboardInterrupt: After Ctrl-C, when what was measured is written.
     """
-    from edgekit.jobs import bench as job
-
-    return job.run(
-        model,
-        targets=targets,
-        compute=compute,
-        scenario=scenario,
-        boundary=boundary,
-        sweep=sweep or {},
-        batch=batch,
-        shapes=shapes,
-        threads=threads,
-        streams=streams,
-        concurrency=concurrency,
-        rate=rate,
-        data=data,
-        time=time,
-        timeout=timeout,
-        allow_fallback=allow_fallback,
-        provider_options=provider_options,
-        trust_code=trust_code,
-        trust_engine=trust_engine,
-        output=output,
-        resume=resume,
-        force=force,
-        store=store,
-        seed=seed,
-        progress=progress or Silent(),
-    )
+    ...
 
 
+@handed_to("edgekit.jobs.against:run")
 def bench_against(
-    model: str,
-    against: str,
+    model: ModelText,
+    against: ModelText,
     *,
-    targets: Sequence[str] = (),
-    compute: Sequence[str] = (),
+    targets: str | Sequence[str] | None = None,
+    compute: str | Sequence[str] = (),
     against_target: str | None = None,
     against_compute: str | None = None,
     scenario: str = "single-stream",
@@ -464,7 +375,7 @@ def bench_against(
     allow_fallback: bool = False,
     provider_options: Mapping[str, str] | None = None,
     trust_engine: bool = False,
-    output: Path | None = None,
+    output: PathText | None = None,
     force: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
@@ -478,7 +389,8 @@ def bench_against(
         model: What is judged: an ONNX file, a folder of graphs, a bundle, BUNDLE@VARIANT, or a
             folder of engines.
         against: The base that it is held against, in the same form.
-        targets: One or several; each gives an entry.
+        targets: One or several, or "all"; each gives an entry. None chooses one, see
+            docs/targets.md.
         compute: Float precisions; each gives an entry. Empty means fp32, or what engines in a
             folder were compiled for.
         against_target: Where the base runs; None means where the model does.
@@ -501,36 +413,13 @@ def bench_against(
         seed: Of generated inputs.
         progress: Receives what is being done.
     """
-    from edgekit.jobs import against as job
-
-    return job.run(
-        model,
-        against,
-        targets=targets,
-        compute=compute,
-        against_target=against_target,
-        against_compute=against_compute,
-        scenario=scenario,
-        batch=batch,
-        shapes=shapes,
-        threads=threads,
-        time=time,
-        timeout=timeout,
-        margin=margin,
-        confidence=confidence,
-        allow_fallback=allow_fallback,
-        provider_options=provider_options,
-        trust_engine=trust_engine,
-        output=output,
-        force=force,
-        seed=seed,
-        progress=progress or Silent(),
-    )
+    ...
 
 
+@handed_to("edgekit.jobs.compare:run")
 def compare(
-    base: str,
-    new: str,
+    base: ModelText,
+    new: ModelText,
     *,
     drift: float | None = None,
     margin: float = 0.03,
@@ -553,42 +442,34 @@ def compare(
         BadInput: A result cannot be read, or the two are not alike: another machine, boundary or
             scenario; the message names what differs.
     """
-    from edgekit.jobs import compare as job
-
-    return job.run(
-        base,
-        new,
-        drift=drift,
-        margin=margin,
-        confidence=confidence,
-        progress=progress or Silent(),
-    )
+    ...
 
 
+@handed_to("edgekit.jobs.dryrun:deploy_or_plan")
 def deploy(
-    source: str,
-    output: Path,
+    source: ModelText,
+    output: PathText,
     *,
-    targets: Sequence[str] = (),
-    data: Path | None = None,
-    calibration: Path | None = None,
-    precision: Sequence[str] = (),
-    compute: Sequence[str] = (),
+    targets: str | Sequence[str] | None = None,
+    data: PathText | None = None,
+    calibration: PathText | None = None,
+    precision: str | Sequence[str] = (),
+    compute: str | Sequence[str] = (),
     limits: Limits | None = None,
     arch: str | None = None,
-    card: Path | None = None,
+    card: PathText | None = None,
     options: Mapping[str, str] | None = None,
     inputs: Mapping[str, str] | None = None,
     opset: int | None = None,
-    bake: Sequence[str] = (),
+    bake: str | Sequence[str] = (),
     stream: tuple[int, int] | None = None,
     threads: int | None = None,
     provider_options: Mapping[str, str] | None = None,
     time: float = 10.0,
     remeasure: bool = False,
-    golden: Path | None = None,
+    golden: PathText | None = None,
     report_images: bool = False,
-    sign: Path | None = None,
+    sign: PathText | None = None,
     trust_code: bool = False,
     trust_pickle: bool = False,
     seed: int = 0,
@@ -604,7 +485,7 @@ def deploy(
     Args:
         source: See edgekit.core.source.Source.
         output: The bundle's folder.
-        targets: One or several targets.
+        targets: One or several, or "all"; None takes all of the GPU, else of the CPU.
         data: Labelled data; without it the verdict is UNVERIFIED.
         calibration: A folder used for calibration alone; None splits `data`.
         precision: "fp32", "fp16", "int8"; empty means all that the target runs. int8 is in the
@@ -638,51 +519,16 @@ def deploy(
     Returns:
         The bundle's document; with `dry_run` the plan's.
     """
-    from edgekit.jobs import deploy as job
-    from edgekit.jobs.deploying.request import DeployRequest
-
-    request = DeployRequest(
-        source=source,
-        output=output,
-        targets=targets,
-        data=data,
-        calibration=calibration,
-        precision=precision,
-        compute=compute,
-        limits=limits or Limits(),
-        arch=arch,
-        card=card,
-        options=options or {},
-        inputs=inputs or {},
-        opset=opset,
-        bake=bake,
-        stream=stream,
-        threads=threads,
-        provider_options=provider_options or {},
-        time=time,
-        remeasure=remeasure,
-        golden=golden,
-        report_images=report_images,
-        sign=sign,
-        trust_code=trust_code,
-        trust_pickle=trust_pickle,
-        seed=seed,
-        force=force,
-    )
-    if dry_run:
-        from edgekit.jobs import dryrun
-
-        return dryrun.run(request, progress or Silent())
-    return job.run(request, progress or Silent())
+    ...
 
 
+@handed_to("edgekit.jobs.cache:list_cache")
 def cache_list() -> CacheDocument:
     """Say what is in the cache: every finished stage, its size, when it was made and last used."""
-    from edgekit.jobs import cache as job
-
-    return job.list_cache()
+    ...
 
 
+@handed_to("edgekit.jobs.cache:prune", older_than="older_than_days")
 def cache_prune(
     *,
     limit: str | None = None,
@@ -704,16 +550,10 @@ def cache_prune(
     Raises:
         BadInput: `limit` is no size.
     """
-    from edgekit.jobs import cache as job
-
-    return job.prune(
-        limit=limit,
-        older_than_days=older_than,
-        everything=everything,
-        progress=progress or Silent(),
-    )
+    ...
 
 
+@handed_to("edgekit.jobs.stored:list_results")
 def results_list(*, model: str | None = None, limit: int | None = None) -> ResultsDocument:
     """Say what was measured and stored, newest first.
 
@@ -721,12 +561,11 @@ def results_list(*, model: str | None = None, limit: int | None = None) -> Resul
         model: Only results whose model's name holds this.
         limit: At most so many.
     """
-    from edgekit.jobs import stored as job
-
-    return job.list_results(model=model, limit=limit)
+    ...
 
 
-def results_show(result: str, *, progress: Progress | None = None) -> BenchDocument:
+@handed_to("edgekit.jobs.stored:show_result")
+def results_show(result: ModelText, *, progress: Progress | None = None) -> BenchDocument:
     """Return a stored result.
 
     Args:
@@ -736,28 +575,26 @@ def results_show(result: str, *, progress: Progress | None = None) -> BenchDocum
     Raises:
         BadInput: There is none, or it cannot be read.
     """
-    from edgekit.jobs import stored as job
-
-    return job.show_result(result, progress or Silent())
+    ...
 
 
-def results_environment(result: str, other: str | None = None) -> EnvironmentDocument:
+@handed_to("edgekit.jobs.stored:environment_of")
+def results_environment(result: ModelText, other: ModelText | None = None) -> EnvironmentDocument:
     """Return the machine behind a result, and how another one's differs.
 
     Args:
         result: As for `results_show`.
         other: Another one.
     """
-    from edgekit.jobs import stored as job
-
-    return job.environment_of(result, other)
+    ...
 
 
+@handed_to("edgekit.jobs.stored:export_results", format="form")
 def results_export(
-    results: Sequence[str],
+    results: ModelText | Sequence[ModelText],
     *,
     format: str = "csv",  # noqa: A002  (the option's name)
-    output: Path | None = None,
+    output: PathText | None = None,
     force: bool = False,
 ) -> ExportedDocument:
     """Write results in another form.
@@ -768,13 +605,12 @@ def results_export(
         output: The file; None writes none.
         force: Replace it.
     """
-    from edgekit.jobs import stored as job
-
-    return job.export_results(results, form=format, output=output, force=force)
+    ...
 
 
+@handed_to("edgekit.jobs.stored:import_results", format="form")
 def results_import(
-    paths: Sequence[Path],
+    paths: PathText | Sequence[PathText],
     *,
     format: str | None = None,  # noqa: A002  (the option's name)
     model: str | None = None,
@@ -791,13 +627,10 @@ def results_import(
         target: Where it ran, likewise.
         progress: Told what is skipped.
     """
-    from edgekit.jobs import stored as job
-
-    return job.import_results(
-        paths, form=format, model=model, target=target, progress=progress or Silent()
-    )
+    ...
 
 
+@handed_to("edgekit.jobs.stored:prune_results", older_than="older_than_days")
 def results_prune(
     *,
     older_than: float | None = None,
@@ -813,21 +646,18 @@ def results_prune(
         invalid: Those without a valid entry.
         dry_run: Only say which.
     """
-    from edgekit.jobs import stored as job
-
-    return job.prune_results(
-        older_than_days=older_than, keep=keep, invalid=invalid, dry_run=dry_run
-    )
+    ...
 
 
+@handed_to("edgekit.jobs.verify:run")
 def verify(
-    bundle: Path,
+    bundle: PathText,
     *,
-    targets: Sequence[str] = (),
+    targets: str | Sequence[str] | None = None,
     threads: int | None = None,
     trust_engine: bool = False,
     min_parity: float | None = None,
-    require_signature: Path | None = None,
+    require_signature: PathText | None = None,
     progress: Progress | None = None,
 ) -> VerifyDocument:
     """Check a bundle on arrival: checksums, golden outputs, placement, repeatability.
@@ -836,7 +666,7 @@ def verify(
 
     Args:
         bundle: The bundle's folder.
-        targets: Only these; empty means every target of the bundle that is usable here.
+        targets: Only these; None means every target of the bundle that is usable here.
         threads: Threads of a CPU engine; None means as certified.
         trust_engine: Open the bundle's own engines where they fit this machine, instead of
             compiling its graphs here.
@@ -851,23 +681,14 @@ def verify(
         Unavailable: A target that was named is not usable here.
         MissingLibrary: A signature is required and cryptography is not installed.
     """
-    from edgekit.jobs import verify as job
-
-    return job.run(
-        bundle,
-        targets=targets,
-        threads=threads,
-        trust_engine=trust_engine,
-        min_parity=min_parity,
-        require_signature=require_signature,
-        progress=progress or Silent(),
-    )
+    ...
 
 
+@handed_to("edgekit.jobs.predict:run")
 def predict(
-    model: str,
-    images: Sequence[Path],
-    output: Path | None = None,
+    model: ModelText,
+    images: PathText | Sequence[PathText],
+    output: PathText | None = None,
     *,
     target: str | None = None,
     compute: str | None = None,
@@ -906,26 +727,12 @@ def predict(
         CheckFailed: Every entry that would do failed its certificate.
         Unavailable: The target, or every target of the bundle, is not here.
     """
-    from edgekit.jobs import predict as job
-
-    return job.run(
-        model,
-        images,
-        output,
-        target=target,
-        compute=compute,
-        confidence=confidence,
-        threads=threads,
-        batch=batch,
-        trust_code=trust_code,
-        trust_engine=trust_engine,
-        force=force,
-        progress=progress or Silent(),
-    )
+    ...
 
 
+@handed_to("edgekit.jobs.demo:show", options="card_options")
 def demo(
-    model: str = "edgekit:shapes",
+    model: ModelText = "edgekit:shapes",
     *,
     source: str | None = None,
     size: tuple[int, int] | None = None,
@@ -935,17 +742,17 @@ def demo(
     host: str = "127.0.0.1",
     port: int = 8765,
     every_frame: bool = False,
-    save: Path | None = None,
-    detections: str | Path | None = None,
-    stats: Path | None = None,
+    save: PathText | None = None,
+    detections: ModelText | None = None,
+    stats: PathText | None = None,
     confidence: float | None = None,
-    classes: Sequence[str] | None = None,
+    classes: str | Sequence[str] | None = None,
     track: bool = False,
     fit: Literal["stream", "model"] | None = None,
     target: str | None = None,
     compute: str | None = None,
     threads: int | None = None,
-    card: Path | None = None,
+    card: PathText | None = None,
     options: Mapping[str, str] | None = None,
     arch: str | None = None,
     time: float | None = None,
@@ -1003,46 +810,13 @@ def demo(
         Unavailable: The camera or the target is not here.
         MissingLibrary: What the source or an output needs is not installed.
     """
-    from edgekit.demo.request import Request
-    from edgekit.jobs import demo as job
-    from edgekit.pipeline.frame import Wanted
-
-    request = Request(
-        source=source,
-        wanted=Wanted(size=size, rate=rate, pixel_format=pixel_format),
-        display=display,
-        host=host,
-        port=port,
-        every_frame=every_frame,
-        save=save,
-        detections=None if detections is None else str(detections),
-        track=track,
-        seconds=time,
-        force=force,
-    )
-    return job.run(
-        model,
-        request,
-        stats=stats,
-        confidence=confidence,
-        classes=classes,
-        fit=fit,
-        target=target,
-        compute=compute,
-        threads=threads,
-        card=card,
-        card_options=options,
-        arch=arch,
-        trust_code=trust_code,
-        trust_pickle=trust_pickle,
-        trust_engine=trust_engine,
-        progress=progress or Silent(),
-    )
+    ...
 
 
+@handed_to("edgekit.jobs.pack:run")
 def pack(
-    bundle: str | Path,
-    output: Path,
+    bundle: ModelText,
+    output: PathText,
     *,
     target: str,
     compute: str | None = None,
@@ -1069,20 +843,11 @@ def pack(
         BadInput: A damaged bundle, nothing in it for that target, or `output` exists.
         CheckFailed: Everything that would do failed its certificate, and no variant is named.
     """
-    from edgekit.jobs import pack as job
-
-    return job.run(
-        str(bundle),
-        output,
-        target=target,
-        compute=compute,
-        layout=layout,
-        force=force,
-        progress=progress or Silent(),
-    )
+    ...
 
 
-def inspect(model: str, *, top: int = 5) -> InspectDocument:
+@handed_to("edgekit.jobs.inspect:run")
+def inspect(model: ModelText, *, top: int = 5) -> InspectDocument:
     """Read card and graph facts off an ONNX file, a folder of graphs, a bundle or engines.
 
     FLOPs and bytes are those of the smallest size of every dynamic axis; see docs/inspect.md for
@@ -1096,12 +861,11 @@ def inspect(model: str, *, top: int = 5) -> InspectDocument:
     Raises:
         BadInput: No such model, or one that is damaged.
     """
-    from edgekit.jobs import inspect as job
-
-    return job.run(model, top=top)
+    ...
 
 
-def inspect_diff(before: str, after: str, *, top: int = 5) -> DiffDocument:
+@handed_to("edgekit.jobs.diff:run")
+def inspect_diff(before: ModelText, after: ModelText, *, top: int = 5) -> DiffDocument:
     """Compare two graphs, two variants or two bundles (`edgekit inspect --diff BEFORE AFTER`).
 
     Args:
@@ -1112,16 +876,15 @@ def inspect_diff(before: str, after: str, *, top: int = 5) -> DiffDocument:
     Raises:
         BadInput: No such model, one that is damaged, or a bundle against a graph.
     """
-    from edgekit.jobs import diff as job
-
-    return job.run(before, after, top=top)
+    ...
 
 
+@handed_to("edgekit.jobs.report:run")
 def report(
-    sources: Sequence[Path],
-    output: Path,
+    sources: PathText | Sequence[PathText],
+    output: PathText,
     *,
-    data: Path | None = None,
+    data: PathText | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> ReportDocument:
@@ -1141,18 +904,17 @@ def report(
             bundle.
         MissingLibrary: A library of the extra "report" is not installed.
     """
-    from edgekit.jobs import report as job
-
-    return job.run(sources, output, data=data, force=force, progress=progress or Silent())
+    ...
 
 
+@handed_to("edgekit.jobs.debug:run_parity")
 def debug_parity(
-    model: str,
+    model: ModelText,
     *,
     target: str | None = None,
     compute: str = "fp32",
-    against: str | None = None,
-    data: Path | None = None,
+    against: ModelText | None = None,
+    data: PathText | None = None,
     threads: int | None = None,
     provider_options: Mapping[str, str] | None = None,
     min_parity: float | None = None,
@@ -1166,7 +928,7 @@ def debug_parity(
 
     Args:
         model: BUNDLE@VARIANT, a bundle, an ONNX file, or a folder of graphs.
-        target: "openvino:cpu".
+        target: "openvino:cpu", or a device, "cpu"; None chooses, see docs/targets.md.
         compute: Float precision the engine may compute in.
         against: What it is compared with; None takes the bundle's fp32 variant, else the model
             itself as it is written, which shows what the engine makes of it.
@@ -1182,17 +944,4 @@ def debug_parity(
         ChildDied: An engine crashed.
         Unavailable: The target or ONNX Runtime is not here.
     """
-    from edgekit.jobs import debug as job
-
-    return job.run_parity(
-        model,
-        target=target,
-        compute=compute,
-        against=against,
-        data=data,
-        threads=threads,
-        provider_options=provider_options,
-        min_parity=min_parity,
-        seed=seed,
-        progress=progress or Silent(),
-    )
+    ...

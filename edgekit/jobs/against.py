@@ -44,7 +44,7 @@ def run(
     model: str,
     against: str,
     *,
-    targets: Sequence[str],
+    targets: Sequence[str] | None,
     compute: Sequence[str],
     against_target: str | None,
     against_compute: str | None,

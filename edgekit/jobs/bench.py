@@ -34,11 +34,11 @@ _TIMES, _SECONDS = 10.0, 120.0
 def run(
     model: str,
     *,
-    targets: Sequence[str],
+    targets: Sequence[str] | None,
     compute: Sequence[str],
     scenario: str,
     boundary: Sequence[str],
-    sweep: Mapping[str, Sequence[int]],
+    sweep: Mapping[str, Sequence[int]] | None,
     batch: int,
     shapes: Mapping[str, str] | None,
     threads: int | None,
@@ -60,6 +60,7 @@ def run(
     progress: Progress,
 ) -> BenchDocument:
     """See edgekit.api.bench."""
+    sweep = sweep or {}
     if time <= 0:
         raise BadInput(f"--time must be above 0, got {time:g}.")
     if resume and output is None:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -25,19 +25,54 @@ from edgekit.demo.request import Request
 from edgekit.demo.sources import can_wait, demo_source, usual_source
 from edgekit.jobs.delivery import read_for
 from edgekit.jobs.live.model import LiveModel, live_model
-from edgekit.pipeline.frame import Frame
+from edgekit.pipeline.frame import Frame, Wanted
 from edgekit.pipeline.grabber import Grabber
 from edgekit.pipeline.slot import NewestSlot, ShortQueue
 from edgekit.pipeline.source import FrameSource
 from edgekit.pipeline.states import SourceEvent, StateLog
 
-__all__ = ["Fit", "run"]
+__all__ = ["Fit", "run", "show"]
 
 Fit = Literal["stream", "model"]
 # Frames of --every-frame that wait for the model; each may be 25 MB.
 _QUEUE = 2
 # The model is compiled for the size of the frames, so without the first one there is nothing to do.
 _FIRST_OPEN_S = 30.0
+
+
+def show(
+    model: str,
+    *,
+    source: str | None,
+    size: tuple[int, int] | None,
+    rate: float | None,
+    pixel_format: str | None,
+    display: Literal["window", "web", "none"] | None,
+    host: str,
+    port: int,
+    every_frame: bool,
+    save: Path | None,
+    detections: str | None,
+    track: bool,
+    time: float | None,
+    force: bool,
+    **rest: Any,
+) -> DemoDocument:
+    """See edgekit.api.demo."""
+    request = Request(
+        source=source,
+        wanted=Wanted(size=size, rate=rate, pixel_format=pixel_format),
+        display=display,
+        host=host,
+        port=port,
+        every_frame=every_frame,
+        save=save,
+        detections=detections,
+        track=track,
+        seconds=time,
+        force=force,
+    )
+    return run(model, request, **rest)
 
 
 def run(

@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from edgekit.core.documents import PlanDocument, PlannedStage
+from edgekit.core.documents import DeployDocument, PlanDocument, PlannedStage
 from edgekit.core.progress import Progress
 from edgekit.core.source import Source
 from edgekit.core.stage import StageRecord
@@ -23,6 +23,7 @@ from edgekit.jobs.deploy import (
     prove,
     variants_of,
 )
+from edgekit.jobs.deploy import run as deploy
 from edgekit.jobs.deploying.course import WARM_UP_SECONDS, last_time
 from edgekit.jobs.deploying.making import exported
 from edgekit.jobs.deploying.proving import compiled, examined, measured
@@ -31,7 +32,7 @@ from edgekit.jobs.deploying.stages import Missing, Stages
 from edgekit.jobs.running.fitting import stream_record
 from edgekit.jobs.serving.places import deploy_targets
 
-__all__ = ["run"]
+__all__ = ["deploy_or_plan", "run"]
 
 T = TypeVar("T")
 
@@ -49,8 +50,23 @@ _GUESSES = {
 _SHARES = {"fp32": 1.0, "fp16": 0.5, "int8": 0.26}
 
 
+def deploy_or_plan(
+    *, dry_run: bool, progress: Progress, **options: Any
+) -> DeployDocument | PlanDocument:
+    """See edgekit.api.deploy.
+
+    Args:
+        dry_run: Only say what would be done.
+        progress: Receives what is being done.
+        options: Of DeployRequest; None means its default.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    request = DeployRequest(**given)
+    return run(request, progress) if dry_run else deploy(request, progress)
+
+
 def run(request: DeployRequest, progress: Progress) -> PlanDocument:
-    """See edgekit.api.plan."""
+    """Say what a deployment would do; writes nothing."""
     request = replace(request, targets=deploy_targets(request.targets, progress))
     prepared = prepare(request)
     stages = Stages(progress, dry=True)

@@ -86,7 +86,7 @@ class _Entry:
 def run(
     bundle: Path,
     *,
-    targets: Sequence[str],
+    targets: Sequence[str] | None,
     threads: int | None,
     trust_engine: bool,
     min_parity: float | None,
@@ -109,7 +109,7 @@ def run(
     else:
         arrival = _Arrival(bundle, manifest, threads, trust_engine, min_parity, progress)
         # A device's name is content with what is here of it.
-        strict = bool(targets) and len(wanted) == len(targets)
+        strict = len(wanted) == len(targets or ())
         for entry in _entries(arrival, wanted, skipped, strict=strict):
             progress.stage(str(entry))
             entries.append(_verified(arrival, entry))
@@ -138,9 +138,9 @@ def _certified(bundle: Path, manifest: Manifest) -> Environment:
         ) from error
 
 
-def _wanted(manifest: Manifest, targets: Sequence[str]) -> list[str]:
+def _wanted(manifest: Manifest, targets: Sequence[str] | None) -> list[str]:
     known = list(dict.fromkeys(engine.target for engine in manifest.engines))
-    wanted = list(dict.fromkeys(one for text in targets for one in among(text, known)))
+    wanted = list(dict.fromkeys(one for text in targets or () for one in among(text, known)))
     for target in wanted:
         if target not in known:
             raise BadInput(f"The bundle holds nothing for {target}.", closest(target, known))

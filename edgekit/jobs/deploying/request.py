@@ -28,7 +28,7 @@ class DeployRequest:
 
     source: str
     output: Path
-    targets: Sequence[str]
+    targets: Sequence[str] = ()
     data: Path | None = None
     calibration: Path | None = None
     precision: Sequence[str] = ()

@@ -73,7 +73,7 @@ def refuse_all(target: str | None) -> None:
         )
 
 
-def places_of(targets: Sequence[str], model: str, progress: Progress) -> list[Place]:
+def places_of(targets: Sequence[str] | None, model: str, progress: Progress) -> list[Place]:
     """Choose where a model runs, for a call that takes several targets.
 
     Args:
