@@ -18,7 +18,7 @@ from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress
 from edgekit.core.sizes import parse_size
 from edgekit.jobs.caching.lease import keys_in_use
-from edgekit.jobs.caching.store import RECORD, cache_root, records
+from edgekit.jobs.caching.store import RECORD, cache_root, records, unfinished
 
 __all__ = ["keep_within_limit", "list_cache", "prune"]
 
@@ -159,8 +159,8 @@ def _remove(found: _Found) -> bool:
 
 def _remove_left_over() -> None:
     """Remove what a killed process was making."""
-    for folder in cache_root().glob("stages/*/.*"):
-        lock = FileLock(cache_root() / "locks" / f"{folder.name[1:].partition('.')[0]}.lock")
+    for folder, key in unfinished():
+        lock = FileLock(cache_root() / "locks" / f"{key}.lock")
         try:
             lock.acquire(timeout=0)
         except (Timeout, OSError):

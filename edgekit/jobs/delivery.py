@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ __all__ = ["deliver_graphs", "read_for"]
 
 
 def read_for(*texts: str | Path | None) -> list[Path]:
-    """Return the files and folders that are read for a MODEL, SOURCE, --arch or data, as typed.
+    """Return the files and folders that are read for a model, a source, code or data, as typed.
 
     What does not exist is left out. A card that is found beside a model is among them.
     """
@@ -24,7 +25,8 @@ def read_for(*texts: str | Path | None) -> list[Path]:
         bundle, _, _ = text.rpartition("@")  # of BUNDLE@VARIANT
         _, _, file = text.partition(":")  # of SCHEME:FILE
         code, _, _ = text.rpartition(":")  # of FILE:FACTORY
-        for path in map(Path, filter(None, (text, bundle, file, code))):
+        pipeline = re.findall(r"""location=["']?([^\s"']+)""", text)  # of GStreamer
+        for path in map(Path, filter(None, (text, bundle, file, code, *pipeline))):
             if os.path.exists(path):  # noqa: PTH110 - a name too long for a path is none
                 found[path] = None
                 card = find_card(path)

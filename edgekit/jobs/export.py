@@ -82,10 +82,12 @@ def run(
 ) -> ExportDocument:
     """See edgekit.api.export."""
     parsed = Source.parse(source, arch)
+    # How many graphs there will be, only the network says where the user makes it.
+    there = os.path.isdir(output)  # noqa: PTH112 - not for a name that is too long
+    several = len(original_graphs(parsed)) > 1 or (there and not parsed.single)
     place = Destination(
         output,
-        # Which it is to be, only the network says where it may have several graphs.
-        FOLDER if os.path.isdir(output) and not parsed.single else GRAPH,  # noqa: PTH112
+        FOLDER if several else GRAPH,
         force=force,
         inputs=read_for(source, arch, card, data),
     )

@@ -139,7 +139,14 @@ def test_an_empty_data_folder(output, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     result = edgekit(
-        "deploy", "edgekit:digits", "--data", empty, "--target", "ort:cpu", "-o", output
+        "deploy",
+        "edgekit:digits",
+        "--data",
+        empty,
+        "--target",
+        "ort:cpu",
+        "-o",
+        output.with_suffix(".bundle"),
     )
     refused(result, 2, str(empty), "empty")
 

@@ -126,6 +126,16 @@ def test_what_is_damaged_or_left_over_goes_unasked(root):
     assert kept.exists()
 
 
+def test_folders_of_others_stay_where_the_cache_is_a_folder_in_use(root):
+    store("one")
+    for name in ("train/model", "train/.hidden", ".git/objects"):
+        (root / "stages" / name).mkdir(parents=True)
+        (root / "stages" / name / "mine").write_text("mine")
+    assert subjects(api.cache_prune(everything=True).removed) == ["one"]
+    for name in ("train/model", "train/.hidden", ".git/objects"):
+        assert (root / "stages" / name / "mine").read_text() == "mine"
+
+
 def test_the_limit_holds_by_itself(monkeypatch):
     old = store("old", age_days=2)
     new = store("new", age_days=1)

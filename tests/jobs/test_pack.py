@@ -435,6 +435,11 @@ def test_a_raw_model_takes_arrays_from_a_file(digits_onnx, tmp_path):
     assert ended.returncode == 0, ended.stderr
     with np.load(tmp_path / "three.outputs.npz") as outputs:
         assert outputs["logits"].shape == (3, 10)
+    # A second run replaces nothing, whosever it is.
+    (tmp_path / "three.outputs.npz").write_text("mine")
+    assert run_script(folder, tmp_path / "three.npz", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "three.outputs.npz").read_text() == "mine"
+    assert (tmp_path / "three-2.outputs.npz").is_file()
 
 
 def _without_state(folder: Path):

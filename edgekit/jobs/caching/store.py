@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -43,10 +44,12 @@ __all__ = [
     "lookup",
     "records",
     "stage_folder",
+    "unfinished",
 ]
 
 RECORD = "stage.json"
 _WAIT_SECONDS = 0.05
+_KEY = re.compile(r"[0-9a-f]{64}")
 # Parts whose values are words and not sums.
 _TOLD = ("runtime", "device", "target")
 _HINT = "Free some space with `edgekit cache prune`, or set EDGEKIT_CACHE to another folder."
@@ -189,8 +192,17 @@ def records(stage: str | None = None) -> Iterator[tuple[Path, StageRecord | None
     """Yield every folder of the cache with its record; None where it has none that can be read."""
     place = cache_root() / "stages"
     for folder in sorted(place.glob(f"{stage or '*'}/*")):
-        if folder.is_dir() and not folder.name.startswith("."):
+        # A folder that is no stage is somebody's, where EDGEKIT_CACHE names a folder in use.
+        if folder.is_dir() and _KEY.fullmatch(folder.name):
             yield folder, _read(folder)
+
+
+def unfinished() -> Iterator[tuple[Path, str]]:
+    """Yield every folder that a process is making or that a killed one left, with its key."""
+    for folder in cache_root().glob("stages/*/.*"):
+        key = folder.name[1:].partition(".")[0]
+        if folder.is_dir() and _KEY.fullmatch(key):
+            yield folder, key
 
 
 @contextmanager

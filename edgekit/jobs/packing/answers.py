@@ -31,7 +31,6 @@ class Answers:
     Attributes:
         usage: What IMAGE prints, for the script's first lines; empty where it takes none.
         functions: Lines of the script's functions.
-        imports: Further imports, of Python's own library.
         own_imports: Further imports, of what lies beside the script.
         constants: Lines at the top of the script.
         show: The name of what prints an answer; None where there is none.
@@ -39,7 +38,6 @@ class Answers:
 
     usage: tuple[str, ...] = ()
     functions: list[str]
-    imports: tuple[str, ...] = ()
     own_imports: tuple[str, ...] = ()
     constants: list[str]
     show: str = "show"
@@ -140,7 +138,7 @@ def _segmentation(card: ModelCard, output: str) -> Answers:
     show = [
         "def show(run, path):",
         "    mask = predict(run, guard.read_image(path))",
-        '    name = os.path.splitext(os.path.basename(path))[0] + ".mask.png"',
+        '    name = guard.new_name(path, ".mask.png")',
         "    if not cv2.imwrite(name, mask):",
         '        guard.stop(2, f"{name} cannot be written.")',
         "    for index, count in zip(*np.unique(mask, return_counts=True)):",
@@ -152,7 +150,6 @@ def _segmentation(card: ModelCard, output: str) -> Answers:
             "whose levels are class indices",
         ),
         functions=_joined(into.function, nearest, lines, show),
-        imports=("import os",),
         constants=[*_labels(card), *into.constants],
     )
 
@@ -270,7 +267,7 @@ def _arrays(roles: list[str]) -> Answers:
         "def show(run, path):",
         "    with np.load(path, allow_pickle=False) as inputs:",
         "        outputs = run(dict(inputs))",
-        '    name = os.path.splitext(os.path.basename(path))[0] + ".outputs.npz"',
+        '    name = guard.new_name(path, ".outputs.npz")',
         "    np.savez(name, **outputs)",
         "    for output, array in outputs.items():",
         '        print(f"{name}  {output}  {array.dtype} {array.shape}")',
@@ -279,7 +276,6 @@ def _arrays(roles: list[str]) -> Answers:
         usage=("the inputs by name; writes ARRAYS.outputs.npz here",),
         functions=show,
         constants=[],
-        imports=("import os",),
     )
 
 

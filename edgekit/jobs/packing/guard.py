@@ -13,6 +13,7 @@ GUARD = '''\
 import hashlib
 import importlib.util
 import json
+import os
 import platform
 import sys
 from pathlib import Path
@@ -150,6 +151,15 @@ def read_image(path):
     if image is None:
         stop(2, f"{path} is not an image that OpenCV can read.")
     return image
+
+
+def new_name(path, suffix):
+    """Return a name in the current folder, made of the input's, that nothing has yet."""
+    name, count = Path(path).stem + suffix, 1
+    while os.path.lexists(name):
+        count += 1
+        name = f"{Path(path).stem}-{count}{suffix}"
+    return name
 
 
 def main(usage, load, show):

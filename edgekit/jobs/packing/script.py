@@ -24,7 +24,7 @@ def script(chosen: Chosen, engine: Scripted, answers: Answers) -> str:
     images = chosen.card.preprocess is not None
     failed = f" ({', '.join(chosen.failed)})" if chosen.failed else ""
     # "import …" before "from …", as everywhere.
-    standard = sorted({*answers.imports, *engine.imports}, key=lambda one: (one[0] != "i", one))
+    standard = sorted(engine.imports, key=lambda one: (one[0] != "i", one))
     title = f"{_plain(chosen.name)}: {chosen}. Certificate: {chosen.entry.verdict}{failed}."
     lines = [
         f'"""{title}',
