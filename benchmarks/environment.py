@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import os
 import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ import psutil
 
 from edgekit.benchmarks.sensors import clock_mhz, read_number, read_text, temperature_c
 from edgekit.benchmarks.watch import throttle_count
+from edgekit.core.cores import allowed_cpus, control_group, cpu_limit, usable_cores
 from edgekit.core.documents import Environment
 
 __all__ = [
@@ -79,19 +79,18 @@ def environment(
     """Describe this machine; takes well under 0.2 s and opens no device.
 
     Args:
-        threads: Threads of a CPU engine; None means all physical cores.
+        threads: Threads of a CPU engine; None means all cores that this process may use.
         libraries: Distributions whose version is part of the identity.
         root: Where proc, sys, etc and var lie; for tests.
     """
     cpuinfo = _fields(root / "proc/cpuinfo")
-    physical = psutil.cpu_count(logical=False)
     identity: dict[str, Any] = {
         "cpu": _cpu_model(cpuinfo, root),
         "architecture": platform.machine(),
         "instruction_set": instruction_set(root),
-        "cores_physical": physical,
+        "cores_physical": psutil.cpu_count(logical=False),
         "cores_logical": psutil.cpu_count(),
-        "threads": physical if threads is None else threads,
+        "threads": usable_cores(root) if threads is None else threads,
         "governor": read_text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "power_mode": _power_mode(root),
         "os": _system(root),
@@ -143,6 +142,7 @@ def _unlike(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
 def _observed(root: Path) -> dict[str, Any]:
     times = psutil.cpu_times()
     memory = psutil.virtual_memory()
+    allowed = allowed_cpus()
     return {
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "load_average": [round(value, 2) for value in psutil.getloadavg()],
@@ -154,9 +154,9 @@ def _observed(root: Path) -> dict[str, Any]:
         "throttle_count": throttle_count(root),
         "virtual": _virtual(root),
         "container": _container(root),
-        "cpu_limit": _cpu_limit(root),
+        "cpu_limit": cpu_limit(root),
         "memory_limit_bytes": _memory_limit(root),
-        "cpus_allowed": _cpus_allowed(),
+        "cpus_allowed": None if allowed is None else len(allowed),
     }
 
 
@@ -216,37 +216,12 @@ def _container(root: Path) -> str | None:
     return next((name for name in names if name in control), None)
 
 
-def _cgroup(root: Path) -> Path:
-    """Folder of this process's cgroup (version 2); the root of the tree where it is not seen."""
-    tree = root / "sys/fs/cgroup"
-    for line in (read_text(root / "proc/self/cgroup") or "").splitlines():
-        if line.startswith("0::"):
-            own = tree / line[3:].lstrip("/")
-            if own.is_dir():
-                return own
-    return tree
-
-
-def _cpu_limit(root: Path) -> float | None:
-    """CPUs that the control group grants; None where it sets no limit."""
-    quota = (read_text(_cgroup(root) / "cpu.max") or "").split()
-    if len(quota) == 2 and quota[0] != "max":
-        return int(quota[0]) / int(quota[1])
-    limit = read_number(root / "sys/fs/cgroup/cpu/cpu.cfs_quota_us")
-    period = read_number(root / "sys/fs/cgroup/cpu/cpu.cfs_period_us")
-    return limit / period if limit and period and limit > 0 else None
-
-
 def _memory_limit(root: Path) -> int | None:
-    limit = read_number(_cgroup(root) / "memory.max")
+    limit = read_number(control_group(root) / "memory.max")
     if limit is None:
         limit = read_number(root / "sys/fs/cgroup/memory/memory.limit_in_bytes")
     # Version 1 says "no limit" with a number close to 2^63.
     return int(limit) if limit is not None and limit < 1 << 60 else None
-
-
-def _cpus_allowed() -> int | None:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 
 
 def _fields(path: Path) -> dict[str, str]:

@@ -850,8 +850,8 @@ def pack(
 def inspect(model: ModelText, *, top: int = 5) -> InspectDocument:
     """Read card and graph facts off an ONNX file, a folder of graphs, a bundle or engines.
 
-    FLOPs and bytes are those of the smallest size of every dynamic axis; see docs/inspect.md for
-    the rules.
+    FLOPs and bytes are those of the smallest batch, and of the typical size of other dynamic axes;
+    see docs/inspect.md for the rules.
 
     Args:
         model: An ONNX file, a folder of graphs, a bundle, BUNDLE@VARIANT, a folder of engines, or a

@@ -8,7 +8,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from edgekit.core.card import Axis, GraphCard, TensorCard
+from edgekit.core.axes import axis_label
+from edgekit.core.card import Axis, GraphCard, ModelCard, TensorCard
 from edgekit.core.documents import AxisFacts, GraphFacts, NodeWork, OperatorWork
 from edgekit.core.files import sha256_file
 from edgekit.core.inputs import batch_axis, dynamic_axes, resolve_shape
@@ -59,7 +60,7 @@ def quantized_shares(graphs: Mapping[str, str]) -> tuple[float | None, dict[str,
 
 
 def facts_of(
-    model: Any, path: Path, role: str = "main", *, card: GraphCard | None = None
+    model: Any, path: Path, role: str = "main", *, card: ModelCard | None = None
 ) -> GraphFacts:
     """Read the facts of a model that is loaded already.
 
@@ -67,7 +68,8 @@ def facts_of(
         model: onnx.ModelProto, checked.
         path: Where it lies, for its size and checksum.
         role: The graph's role in its model.
-        card: What is known of its axes; None takes the card inside the file.
+        card: What is known of its axes and of the images it takes; None takes the card inside the
+            file.
 
     Raises:
         BadInput: An embedded card that is malformed.
@@ -75,12 +77,13 @@ def facts_of(
     # The graph knows only the names of its axes; their ranges are the card's.
     own = graph_card(model, str(path))
     if card is None:
-        embedded = card_of(model, str(path))
-        card = embedded.graph(role) if embedded else GraphCard()
-    axes = _axes(own, card)
+        card = card_of(model, str(path)) or ModelCard()
+    axes = _axes(own, card.graph(role))
     batch = batch_axis(own.inputs)
+    pictures = _picture_sizes(own, card)
+    usual = {name: axis.typical or pictures.get(name) for name, axis in axes.items()}
     counted = {
-        name: axis.min if name == batch else axis.typical or axis.min for name, axis in axes.items()
+        name: axis.min if name == batch else usual[name] or axis.min for name, axis in axes.items()
     }
     sizes = {name: resolve_shape(tensor, counted, name) for name, tensor in own.inputs.items()}
     tensors = graph_tensors(model, sizes)
@@ -114,7 +117,13 @@ def facts_of(
         quantized_share=share,
         precision="int8" if share > 0 else "fp16" if half * 2 > weight_bytes else "fp32",
         axes={
-            name: AxisFacts(min=axis.min, typical=axis.typical, max=axis.max, counted=counted[name])
+            name: AxisFacts(
+                min=axis.min,
+                typical=axis.typical,
+                max=axis.max,
+                counted=counted[name],
+                stated=name == batch or usual[name] is not None or axis.min > 1,
+            )
             for name, axis in axes.items()
         },
         domains={
@@ -149,6 +158,25 @@ def _axes(own: GraphCard, card: GraphCard) -> dict[str, Axis]:
             if isinstance(label, str) and called in ranges:
                 axes[label] = ranges[called]
     return axes
+
+
+def _picture_sizes(own: GraphCard, card: ModelCard) -> dict[str, int]:
+    """Height and width by the name of their axis, where the card lays pictures into one input."""
+    if card.preprocess is None:
+        return {}
+    images = [(name, tensor) for name, tensor in own.inputs.items() if len(tensor.shape) == 4]
+    if len(images) != 1:
+        return {}
+    name, tensor = images[0]
+    written = card.inputs.get(name)
+    layout = (written.layout if written is not None else None) or "NCHW"
+    rows, columns = card.preprocess.size
+    places = zip(layout, map(axis_label, tensor.shape), strict=True)
+    return {
+        label: {"H": rows, "W": columns}[letter]
+        for letter, label in places
+        if isinstance(label, str) and letter in "HW"
+    }
 
 
 def _shares(work: Sequence[NodeWork], total: int) -> dict[str, float]:

@@ -1,14 +1,10 @@
-"""What this machine's processor is called, what it can do, and how many cores we may use."""
+"""What this machine's processor is called, and what it can do."""
 
 from __future__ import annotations
 
 import functools
-import math
-import os
 import platform
 from pathlib import Path
-
-import psutil
 
 __all__ = [
     "DECISIVE_EXTENSIONS",
@@ -16,11 +12,9 @@ __all__ = [
     "cpu_flags",
     "cpu_name",
     "instruction_set",
-    "physical_cores",
 ]
 
 _CPUINFO = Path("/proc/cpuinfo")
-_CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 # The extensions that decide which kernels an engine picks, and so what it computes, bit by bit.
 DECISIVE_EXTENSIONS = (
@@ -79,17 +73,3 @@ def instruction_set() -> str:
 def cpu_device() -> str:
     """Name and instruction set, "NAME | avx2 avx512f …", as recorded with an engine."""
     return f"{cpu_name()} | {instruction_set()}"
-
-
-def physical_cores() -> int:
-    """Physical cores this process may use: bounded by its affinity and its container's quota."""
-    cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        cores = min(cores, len(os.sched_getaffinity(0)))
-    try:
-        quota, period = _CGROUP_QUOTA.read_text().split()
-        if quota != "max":
-            cores = min(cores, math.ceil(int(quota) / int(period)))
-    except (OSError, ValueError):
-        pass
-    return max(1, cores)

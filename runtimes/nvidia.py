@@ -18,7 +18,7 @@ from edgekit.runtimes.system_files import read_text
 from edgekit.runtimes.vendor_tools import Answer, Run, ask
 from edgekit.runtimes.words import ENGINES_UNTRIED
 
-__all__ = ["Gpu", "driver_version", "gpus", "nvidia"]
+__all__ = ["Gpu", "driver_version", "gpus", "no_gpu", "nvidia"]
 
 _FIELDS = (
     "index",
@@ -95,6 +95,23 @@ def nvidia(
         note=ENGINES_UNTRIED if found or driver else "",
     )
     return None if facts == NvidiaFacts() else facts
+
+
+def no_gpu(root: Path = Path("/")) -> bool:
+    """Whether this machine certainly has no NVIDIA GPU, so that nothing is advised for one.
+
+    Reads the PCI bus, the kernel module's files and the device tree, and runs nothing. False on a
+    system that has none of these to read.
+
+    Args:
+        root: Where proc, sys and dev lie; for tests.
+    """
+    if not (root / "proc").is_dir():
+        return False
+    # A container may show device files alone. WSL shows its GPU as /dev/dxg, which is anyone's.
+    devices = (*(root / "dev").glob("nvidia*"), root / "dev/dxg", root / "proc/driver/nvidia")
+    there = any(path.exists() for path in devices)
+    return not (there or _on_bus(root) or tegra_chip(root))
 
 
 def driver_version(root: Path = Path("/")) -> str:

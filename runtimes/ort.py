@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.core.cores import usable_cores
 from edgekit.core.errors import BadInput, CheckFailed, EdgekitError, Unavailable
 from edgekit.core.files import atomic_path
 from edgekit.core.requires import requires
@@ -27,11 +28,12 @@ from edgekit.core.runtime import (
 )
 from edgekit.core.target import Target
 from edgekit.runtimes.catalogue import parse_target
-from edgekit.runtimes.cpu import cpu_device, cpu_name, physical_cores
+from edgekit.runtimes.cpu import cpu_device, cpu_name
 from edgekit.runtimes.engines import checked_engine, finish, read_tensors
 from edgekit.runtimes.feeds import check_feeds, closed, placeholder_feeds
 from edgekit.runtimes.graph import copy_graph, read_graph
 from edgekit.runtimes.installed import files_present, installed
+from edgekit.runtimes.nvidia import no_gpu
 from edgekit.runtimes.ort_offered import ask, register
 from edgekit.runtimes.ort_profile import COMPILED, count_compiled, profiled_nodes
 from edgekit.runtimes.ort_providers import FLAVOURS, missing, offered_as, provider, short_name
@@ -394,6 +396,12 @@ def _library(target: Target) -> Any:
 
 def _why_not(target: Target, found: Mapping[str, str]) -> tuple[str, str]:
     """Reason and fix where a target cannot be used; two empty strings where it can."""
+    if target.device == "cuda" and not _nvidia_gpus() and not _JETSON.exists() and no_gpu():
+        # Before any advice on what to install for one.
+        return (
+            "This machine has no NVIDIA GPU.",
+            "Run it on a machine with an NVIDIA GPU and its driver.",
+        )
     if not found:
         return "onnxruntime is not installed.", "pip install 'edgekit[cpu]'"
     named = ", ".join(f"{name} {version}" for name, version in found.items())
@@ -524,7 +532,7 @@ def _own_options(provider: str, target: Target, options: CompileOptions) -> dict
 
 
 def _threads(options: CompileOptions) -> int:
-    return options.threads or physical_cores()
+    return options.threads or usable_cores()
 
 
 def _streams(options: CompileOptions) -> int:

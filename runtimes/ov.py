@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.core.cores import usable_cores
 from edgekit.core.errors import BadInput, Unavailable
 from edgekit.core.files import atomic_path
 from edgekit.core.requires import requires
@@ -29,7 +30,7 @@ from edgekit.core.target import Target
 from edgekit.core.telemetry import without_telemetry
 from edgekit.runtimes import flops
 from edgekit.runtimes.catalogue import parse_target
-from edgekit.runtimes.cpu import cpu_device, cpu_flags, physical_cores
+from edgekit.runtimes.cpu import cpu_device, cpu_flags
 from edgekit.runtimes.engines import checked_engine, finish, read_tensors
 from edgekit.runtimes.feeds import check_feeds, closed
 from edgekit.runtimes.graph import read_graph
@@ -381,7 +382,7 @@ def _settings(target: Target, options: CompileOptions) -> dict[str, Any]:
         "EXECUTION_MODE_HINT": "PERFORMANCE",
     }
     if target.device == "cpu":
-        settings["INFERENCE_NUM_THREADS"] = options.threads or physical_cores()
+        settings["INFERENCE_NUM_THREADS"] = options.threads or usable_cores()
     # Under "throughput" the number of streams is OpenVINO's to choose, unless it is asked for.
     if target.device != "npu" and (options.hint == "latency" or options.streams is not None):
         settings["NUM_STREAMS"] = options.streams or 1

@@ -41,8 +41,9 @@ def problems(
         sites: Folders that Python imports from; None means this Python's.
     """
     needs = engine_needs(sites)
+    seen = nvidia is not None and bool(nvidia.gpus or nvidia.driver or nvidia.on_bus)
     return [
-        *installation_problems(),
+        *installation_problems(gpu=seen or jetson is not None),
         *torch_pair_problem(sites),
         *nvidia_problems(nvidia, needs, on_jetson=jetson is not None),
         *jetson_problems(jetson, nvidia, needs),
@@ -50,8 +51,13 @@ def problems(
     ]
 
 
-def installation_problems() -> list[str]:
-    """What is wrong with the installed packages, whatever the machine is."""
+def installation_problems(*, gpu: bool = True) -> list[str]:
+    """What is wrong with the installed packages.
+
+    Args:
+        gpu: Whether the machine has an NVIDIA GPU, or may have one; without it no package for it is
+            advised.
+    """
     found = []
     # All of these install into the one folder "onnxruntime", the last one over the others.
     flavours = installed(FLAVOURS)
@@ -60,7 +66,9 @@ def installation_problems() -> list[str]:
             one: version for one, version in installed([name]).items() if older_than(version, since)
         }
     if len(flavours) > 1:
-        keep = "onnxruntime-gpu" if "onnxruntime-gpu" in flavours else next(iter(flavours))
+        for_gpu = gpu and "onnxruntime-gpu" in flavours
+        names = [name for name in flavours if name != "onnxruntime-gpu"]
+        keep = "onnxruntime-gpu" if for_gpu else names[0]
         found.append(
             f"{' and '.join(flavours)} are installed together and overwrite each other's files. "
             f"Run: pip uninstall -y {' '.join(flavours)} && pip install {keep}"

@@ -27,7 +27,7 @@ from edgekit.runtimes.engines import finish, read_tensors, write_tensors
 from edgekit.runtimes.graph import read_graph
 from edgekit.runtimes.installed import older_than
 from edgekit.runtimes.jetson import jetson
-from edgekit.runtimes.nvidia import gpus
+from edgekit.runtimes.nvidia import gpus, no_gpu
 from edgekit.runtimes.trt_adopted import engine_tensors
 from edgekit.runtimes.trt_build import Built, build_plan
 from edgekit.runtimes.trt_engine import (
@@ -58,7 +58,10 @@ class TensorRt:
         """What this machine offers, from metadata, nvidia-smi and device files; never raises."""
         version = ENGINES[target.runtime].version()
         gpu, why_not = None, _library_missing(target, version)
-        if not why_not[0]:
+        if no_gpu() and why_not[0]:
+            # Before any advice on what to install for one.
+            why_not = _no_gpu(target)
+        elif not why_not[0]:
             # Where the library is missing nobody asks nvidia-smi, which may take seconds.
             gpu = _gpu(target)
             why_not = _why_not(target, version, gpu)
@@ -293,13 +296,7 @@ def _why_not(target: Target, version: str, gpu: Gpu | None) -> tuple[str, str]:
                 f"There is no GPU {target.index or 0}: this machine has {count}.",
                 f"Choose one of {', '.join(str(one.index) for one in _gpus())}.",
             )
-        return (
-            "This machine has no NVIDIA GPU (or its driver does not answer).",
-            f"Run it on a machine with one; engines of {title} are built without one with "
-            "edgekit compile --sm."
-            if target.runtime == "tensorrt-rtx"
-            else "Run it on a machine with one.",
-        )
+        return _no_gpu(target)
     row = tensorrt_row(target.runtime, version)
     if row is not None and gpu.sm is not None and not row.takes(gpu.sm):
         capability = f"compute capability {dotted(gpu.sm)} of {gpu.name}"
@@ -308,6 +305,18 @@ def _why_not(target: Target, version: str, gpu: Gpu | None) -> tuple[str, str]:
             "Use tensorrt:cuda." if target.runtime == "tensorrt-rtx" else "Use onnxruntime:cuda.",
         )
     return "", ""
+
+
+def _no_gpu(target: Target) -> tuple[str, str]:
+    """Reason and fix where no GPU is found."""
+    title = ENGINES[target.runtime].title
+    return (
+        "This machine has no NVIDIA GPU (or its driver does not answer).",
+        f"Run it on a machine with one; engines of {title} are built without one with "
+        "edgekit compile --sm."
+        if target.runtime == "tensorrt-rtx"
+        else "Run it on a machine with one.",
+    )
 
 
 def _require(probe: Probe, target: Target) -> Probe:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from edgekit.core.card import GraphCard, ModelCard, card_from_dict, card_to_dict
+from edgekit.core.card import ModelCard, card_from_dict, card_to_dict
 from edgekit.core.documents import GraphFacts, InspectDocument
 from edgekit.core.errors import BadInput
 from edgekit.core.manifest import Manifest
@@ -52,7 +52,7 @@ def run(model: str, *, top: int) -> InspectDocument:
         # BUNDLE@VARIANT, or the sentence that says why not.
         resolved = resolve_model(model, sealed=False)
         facts = [
-            _facts(Path(file), role, resolved.card.graph(role))
+            _facts(Path(file), role, resolved.card)
             for role, file in resolved.variant.graphs.items()
         ]
         return _document(model, resolved.card, facts, top)
@@ -67,9 +67,7 @@ def run(model: str, *, top: int) -> InspectDocument:
             for role, file in files.items()
         }
     )
-    facts = [
-        facts_of(models[role], file, role, card=card.graph(role)) for role, file in files.items()
-    ]
+    facts = [facts_of(models[role], file, role, card=card) for role, file in files.items()]
     return _document(model, card, facts, top)
 
 
@@ -92,7 +90,7 @@ def _inspected_bundle(model: str, bundle: Path, top: int) -> InspectDocument:
                 raise BadInput(
                     f"{name} is missing from the bundle.", hint=f"See: edgekit verify {bundle}"
                 )
-            found = _facts(bundle / name, role, card.graph(role))
+            found = _facts(bundle / name, role, card)
             facts.append(msgspec.structs.replace(found, file=name, variant=variant.id))
     return msgspec.structs.replace(
         _document(model, card, facts, top), card=manifest.card, bundle=_summary(manifest)
@@ -124,7 +122,7 @@ def _inspected_plan(model: str, path: Path, top: int) -> InspectDocument:
     )
 
 
-def _facts(path: Path, role: str, card: GraphCard) -> GraphFacts:
+def _facts(path: Path, role: str, card: ModelCard) -> GraphFacts:
     return facts_of(read_onnx(path), path, role, card=card)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from edgekit.core.card import Axis, ModelCard, TensorCard
+from edgekit.core.card import Axis, ModelCard, Postprocess, Preprocess, TensorCard
 from edgekit.core.errors import BadInput
 from edgekit.export.facts import graph_facts
 from edgekit.export.metadata import write_card
@@ -95,6 +95,66 @@ def test_another_axis_than_the_batch_counts_at_its_typical_size(tmp_path):
     facts = graph_facts(path)
     assert facts.flops == 5 * 2 * 3 * 7
     assert {name: axis.counted for name, axis in facts.axes.items()} == {"batch": 1, "rows": 5}
+
+
+@pytest.mark.parametrize(
+    ("layout", "shape"),
+    [("NCHW", ["batch", 3, "height", "width"]), ("NHWC", ["batch", "height", "width", 3])],
+)
+def test_height_and_width_are_those_of_the_cards_images(tmp_path, layout, shape):
+    # Red where a dynamic axis without a range counts as 1: an Ultralytics file with dynamic=True
+    # had 2.7 MFLOP instead of 6,500.
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y"])]
+    if layout == "NHWC":
+        nodes = [
+            helper.make_node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]),
+            helper.make_node("Conv", ["t", "w"], ["y"]),
+        ]
+    path = tmp_path / "g.onnx"
+    unknown = save(path, nodes, {"x": shape}, ["y"], {"w": ones(4, 3, 1, 1)})
+    assert (unknown.axes["height"].counted, unknown.axes["height"].stated) == (1, False)
+    assert unknown.axes["batch"].stated
+    tensor = TensorCard(shape=tuple(shape), layout=layout)
+    preprocess = Preprocess(resize="stretch", size=(6, 10))
+    card = ModelCard(
+        task="classification",
+        labels=("a", "b"),
+        inputs={"x": tensor},
+        preprocess=preprocess,
+        postprocess=Postprocess(decode="softmax"),
+    )
+    write_card(path, card)
+    facts = graph_facts(path)
+    counted = {name: (axis.counted, axis.stated) for name, axis in facts.axes.items()}
+    assert counted == {"batch": (1, True), "height": (6, True), "width": (10, True)}
+    assert facts.flops == 2 * 4 * 6 * 10 * 3
+
+
+def test_the_size_in_the_metadata_of_ultralytics_counts(tmp_path):
+    path = tmp_path / "g.onnx"
+    nodes = [
+        helper.make_node("Conv", ["images", "w"], ["c"], strides=[8, 8]),
+        helper.make_node("Reshape", ["c", "shape"], ["y"]),
+    ]
+    weights = {"w": ones(6, 3, 8, 8), "shape": np.array([0, 6, -1])}
+    save(path, nodes, {"images": ["batch", 3, "height", "width"]}, ["y"], weights)
+    model = onnx.load(path)
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", FLOAT, ["batch", 6, "n"]))
+    for key, value in {
+        "author": "Ultralytics",
+        "description": "Ultralytics YOLOv8n model",
+        "version": "8.3.0",
+        "stride": "32",
+        "task": "detect",
+        "batch": "1",
+        "imgsz": "[48, 64]",
+        "names": "{0: 'a', 1: 'b'}",
+    }.items():
+        model.metadata_props.add(key=key, value=value)
+    onnx.save(model, path)
+    axes = graph_facts(path).axes
+    assert (axes["height"].counted, axes["width"].counted) == (48, 64)
+    assert axes["height"].stated
 
 
 def test_the_quantized_share_counts_what_stands_between_dequantizers(tmp_path):

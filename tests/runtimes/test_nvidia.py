@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgekit.runtimes import vendor_tools
-from edgekit.runtimes.nvidia import driver_version, gpus, nvidia
+from edgekit.runtimes.nvidia import driver_version, gpus, no_gpu, nvidia
 from edgekit.runtimes.vendor_tools import Answer, ask
 from edgekit.runtimes.words import ENGINES_UNTRIED
 
@@ -19,6 +19,34 @@ MIB = 1 << 20
 
 def facts(root, run):
     return nvidia(root, run, sites=(), environ={})
+
+
+@pytest.mark.parametrize(
+    ("files", "without"),
+    [
+        ({"proc/cpuinfo": ""}, True),
+        ({"proc/cpuinfo": "", "sys/bus/pci/devices/0/vendor": "0x8086"}, True),
+        (
+            {
+                "proc/cpuinfo": "",
+                "sys/bus/pci/devices/0/vendor": "0x10de",
+                "sys/bus/pci/devices/0/class": "0x030200",
+            },
+            False,
+        ),
+        ({"proc/driver/nvidia/version": "NVRM"}, False),
+        ({"proc/device-tree/compatible": "nvidia,p3768\0nvidia,tegra234\0"}, False),
+        ({"proc/cpuinfo": "", "dev/dxg": ""}, False),
+        ({"proc/cpuinfo": "", "dev/nvidia3": ""}, False),
+        ({}, False),
+    ],
+)
+def test_a_machine_has_no_gpu_only_where_the_kernel_says_so(tmp_path, files, without):
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert no_gpu(tmp_path) is without
 
 
 def test_a_desktop_with_one_card(tmp_path):

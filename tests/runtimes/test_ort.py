@@ -123,9 +123,23 @@ def test_onnxruntime_gpu_without_a_gpu_says_so(
 def test_both_flavours_together_rule_cuda_out(monkeypatch: pytest.MonkeyPatch) -> None:
     both = {"onnxruntime": "1.31.1", "onnxruntime-gpu": "1.31.1"}
     monkeypatch.setattr(ort, "installed", lambda _: both)
+    monkeypatch.setattr(ort, "no_gpu", lambda: False)
     probe = RUNTIME.probe(Target("onnxruntime", "cuda"))
     assert not probe.usable
     assert "pip uninstall -y onnxruntime onnxruntime-gpu" in probe.fix
+
+
+@pytest.mark.parametrize("found", [{}, {"onnxruntime": "1.31.1"}])
+def test_without_an_nvidia_gpu_no_package_for_one_is_advised(
+    monkeypatch: pytest.MonkeyPatch, found: dict[str, str]
+) -> None:
+    monkeypatch.setattr(ort, "installed", lambda _: found)
+    monkeypatch.setattr(ort, "no_gpu", lambda: True)
+    monkeypatch.setattr(ort, "_nvidia_gpus", list)
+    monkeypatch.setattr(ort, "_JETSON", Path("/nowhere"))
+    probe = RUNTIME.probe(Target("onnxruntime", "cuda"))
+    assert "no NVIDIA GPU" in probe.reason
+    assert "pip" not in probe.fix
 
 
 def test_a_provider_that_this_build_has_not_is_unavailable(tmp_path: Path) -> None:

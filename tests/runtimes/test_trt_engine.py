@@ -192,6 +192,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     module = SimpleNamespace(Runtime=Runtime, ILogger=Logger, __version__="10.3.0.30")
     monkeypatch.setattr(trt, "_gpus", lambda: state.gpus)
+    monkeypatch.setattr(trt, "no_gpu", lambda: not state.gpus)
     monkeypatch.setattr(NvidiaEngine, "version", lambda self: state.version)
     monkeypatch.setattr(NvidiaEngine, "present", lambda self: bool(state.version))
     monkeypatch.setattr(
@@ -275,6 +276,15 @@ def test_without_the_library_the_command_is_told(machine: SimpleNamespace, tmp_p
     assert "pip install tensorrt" in made.fix
     assert made.device == ""
     assert RUNTIME.probe_build(RTX, (86,)).reason == "TensorRT for RTX is not installed."
+
+
+def test_without_a_gpu_no_package_is_advised(machine: SimpleNamespace) -> None:
+    # Red where a missing library is told first: pip install tensorrt on a machine of Intel's.
+    machine.version, machine.gpus = "", ()
+    for target in (TRT, RTX):
+        made = probe(machine, target)
+        assert "no NVIDIA GPU" in made.reason
+        assert "pip install" not in made.fix
 
 
 def test_without_the_library_nobody_asks_for_a_gpu(

@@ -242,7 +242,8 @@ def _ir(limit: RuntimeLimit) -> str:
 def _axis(axis: AxisFacts) -> str:
     top = "any size" if axis.max is None else str(axis.max)
     typical = f", typically {axis.typical}" if axis.typical is not None else ""
-    return f"{axis.min} to {top}{typical}; counted at {axis.counted}"
+    why = "" if axis.stated else ", as nothing says its size: give a card with a typical one"
+    return f"{axis.min} to {top}{typical}; counted at {axis.counted}{why}"
 
 
 def _chain(operators: Sequence[str]) -> str:

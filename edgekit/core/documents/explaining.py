@@ -28,13 +28,16 @@ class AxisFacts(msgspec.Struct, frozen=True, kw_only=True):
         typical: The size that engines optimise for; None means `min`.
         max: Largest size; None means not bounded.
         counted: The size that FLOPs and bytes are counted at: the smallest batch, the typical size
-            of any other axis.
+            of any other axis, or that of the card's images.
+        stated: Whether something says that size; without it `counted` is the smallest there is, and
+            the figures are those of no real input.
     """
 
     min: int
     typical: int | None = None
     max: int | None = None
     counted: int = 1
+    stated: bool = True
 
 
 class NodeWork(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import psutil
-
 from edgekit.benchmarks.certificate import parity_limit
+from edgekit.core.cores import usable_cores
 from edgekit.core.errors import BadInput, CheckFailed, EdgekitError
 from edgekit.core.parity import ParityMeter
 from edgekit.core.progress import Progress
@@ -145,7 +144,7 @@ def fastest(
 
 def _streams(threads: int | None) -> int:
     """Streams of an engine for every frame of a file: one a thread, up to four."""
-    return min(_MOST_STREAMS, threads or psutil.cpu_count(logical=False) or 1)
+    return min(_MOST_STREAMS, threads or usable_cores())
 
 
 def _candidates(model: Model, target: str | None, compute: str | None) -> list[_Candidate]:

@@ -9,6 +9,7 @@ import msgspec
 
 from edgekit.core.card import ModelCard, card_from_dict
 from edgekit.core.certificate import Certificate
+from edgekit.core.cores import usable_cores
 from edgekit.core.documents import DeployEntry
 from edgekit.core.errors import BadInput
 from edgekit.core.manifest import Engine
@@ -18,7 +19,6 @@ from edgekit.jobs.bundles.bundle import damage, entry_name
 from edgekit.jobs.running.models import split_variant
 from edgekit.jobs.serving.certified import Certified, Wanted, entry_text
 from edgekit.runtimes.catalogue import among
-from edgekit.runtimes.cpu import physical_cores
 from edgekit.runtimes.engines import Tensors, read_tensors
 
 __all__ = ["Chosen", "choose_entry"]
@@ -69,7 +69,7 @@ class Chosen:
         """Threads that the entry was certified with."""
         measured = self.environment.get("threads")
         return self._compiled.options.threads or (
-            measured if isinstance(measured, int) else physical_cores()
+            measured if isinstance(measured, int) else usable_cores()
         )
 
     @property
