@@ -146,7 +146,7 @@ def _unfit(
     kinds = FloatTypes.of(model).kinds
     nodes = {node.name: node for node in model.graph.node}
     reasons = {
-        "whether fp16 does is not known of the operator": [
+        "what fp16 makes of the operator is not known": [
             node
             for node in nodes.values()
             if not is_known(node)
@@ -157,10 +157,10 @@ def _unfit(
     if run is not None:
         unfit = find_unfit(model, feeds, run)
         reasons |= {
-            "on the inputs tried fp16 has not their range, or loses their digits": [
+            "fp16 does not hold the range or the digits of the values tried": [
                 nodes[name] for name in unfit.range
             ],
-            "on the inputs tried, adding up in fp16 spoils the result": [
+            "adding up in fp16 spoils the result of the values tried": [
                 nodes[name] for name in unfit.accumulation
             ],
         }
