@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -189,6 +192,41 @@ def mounted(tool) -> Iterator[Callable[..., Path]]:
 def small_disk(mounted, tmp_path) -> Callable[[str], Path]:
     """A function of a size, as "64k": an empty disk of that size in the test's folder."""
     return lambda size: mounted(tmp_path / "disk", "-t", "tmpfs", "-o", f"size={size}", "tmpfs")
+
+
+@pytest.fixture
+def tcp_server():
+    """A server that sends some bytes to who connects, and then nothing; gives its port."""
+    servers = []
+
+    def serve(answer=b"", *, close=False):
+        listening = socket.create_server(("127.0.0.1", 0))
+        kept = []
+
+        def run():
+            with contextlib.suppress(OSError):
+                while True:
+                    client, _ = listening.accept()
+                    kept.append(client)
+                    client.settimeout(10)
+                    if answer:
+                        client.recv(65536)
+                        client.sendall(answer)
+                    if close:
+                        client.shutdown(socket.SHUT_RDWR)
+                        client.close()
+
+        Thread(target=run, daemon=True).start()
+        servers.append((listening, kept))
+        return listening.getsockname()[1]
+
+    yield serve
+    for listening, kept in servers:
+        with contextlib.suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        for client in kept:
+            client.close()
 
 
 @pytest.fixture(scope="session")

@@ -5,21 +5,23 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from edgekit.core.documents import DemoDocument
+from edgekit.core.documents import DemoDocument, DemoEvent
+from edgekit.core.errors import Unavailable
 from edgekit.demo.controls import Controls
 from edgekit.demo.counts import Counts
 from edgekit.demo.outputs import Outputs
 from edgekit.demo.presenting import Presenter
 from edgekit.pipeline.grabber import Grabber
 from edgekit.pipeline.runner import Runner
+from edgekit.pipeline.states import SourceEvent
 from edgekit.pipeline.workers import Workers
 
-__all__ = ["Live"]
+__all__ = ["Live", "no_frame"]
 
 # How often somebody without a window looks whether it is over, seconds.
 _LOOK = 0.05
@@ -78,6 +80,8 @@ class Live:
                 self._stop()
         document = self.counts.final(interrupted=interrupted)
         error = self.presenter.error or (None if document.frames else self.grabber.failure)
+        if error is None and not document.captured and self.seconds and time.monotonic() >= limit:
+            error = no_frame(document.source.name, self.seconds, document.events)
         if error is not None:
             raise error
         return document
@@ -89,6 +93,15 @@ class Live:
         finally:
             self.presenter.close()
             self.outputs.close()
+
+
+def no_frame(name: str, seconds: float, events: Sequence[SourceEvent | DemoEvent]) -> Unavailable:
+    """Say that a source gave no frame in so many seconds, and what is known of it."""
+    reasons = [event.reason for event in events if event.reason]
+    return Unavailable(
+        f"{name} gave no frame within {seconds:g} s.",
+        hint=reasons[-1] if reasons else "Is it switched on, and is the address right?",
+    )
 
 
 @contextmanager

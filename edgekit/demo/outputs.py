@@ -31,7 +31,7 @@ class Outputs:
         progress: Told where the page is, and why there is no window.
 
     Raises:
-        BadInput: A file of another kind, or one that exists.
+        BadInput: A file of another kind, or one that exists; a port that is in use.
         Unwritable: A folder that cannot be written.
         MissingLibrary: What an output needs is not installed.
     """
@@ -41,6 +41,11 @@ class Outputs:
         self._counts = counts
         self._progress = progress
         self._display = self._chosen()
+        if self._display == "web":
+            # The page needs the model's classes; whether it can be served is known now.
+            from edgekit.demo.web.page import listen
+
+            listen(request.host, request.port).close()
         self.front: Front | None = None
         self._outputs: list[Output] = []
         self._recording: Recording | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,21 +12,21 @@ from typing import Any, Literal
 import msgspec
 
 from edgekit.benchmarks.environment import environment
+from edgekit.core.card import ModelCard
 from edgekit.core.destination import JSON, Destination
 from edgekit.core.documents import DemoDocument
-from edgekit.core.errors import Unavailable
 from edgekit.core.files import pretty_json
 from edgekit.core.progress import Progress
 from edgekit.demo.controls import Controls
 from edgekit.demo.counts import Counts, Running, Tally
-from edgekit.demo.live import Live
+from edgekit.demo.live import Live, no_frame
 from edgekit.demo.outputs import Outputs
 from edgekit.demo.presenting import Presenter, Track
 from edgekit.demo.request import Request
 from edgekit.demo.sources import can_wait, demo_source, usual_source
 from edgekit.jobs.delivery import read_for
-from edgekit.jobs.live.model import LiveModel, live_model
-from edgekit.pipeline.frame import Frame, Wanted
+from edgekit.jobs.live.model import Asked, LiveModel, open_live, refuse_unfit
+from edgekit.pipeline.frame import Frame, Granted, Wanted
 from edgekit.pipeline.grabber import Grabber
 from edgekit.pipeline.slot import NewestSlot, ShortQueue
 from edgekit.pipeline.source import FrameSource
@@ -38,6 +39,8 @@ Fit = Literal["stream", "model"]
 _QUEUE = 2
 # The model is compiled for the size of the frames, so without the first one there is nothing to do.
 _FIRST_OPEN_S = 30.0
+# A source that takes longer is waited for only once nothing else can be refused.
+_SOON_S = 1.0
 
 
 def show(
@@ -103,6 +106,14 @@ def run(
             stats, JSON, force=request.force, option="--stats", inputs=[*read, *others]
         )
     request = dataclasses.replace(request, inputs=read)
+
+    def set_up(shown: ModelCard) -> Controls:
+        rules = shown.postprocess
+        own = 0.25 if rules is None else rules.confidence
+        return Controls(shown.labels, confidence=confidence, classes=classes, own=own)
+
+    # A threshold that no model has needs none.
+    Controls((), confidence=confidence)
     with ExitStack() as stack:
         text = request.source or usual_source()
 
@@ -121,30 +132,29 @@ def run(
         grabber = Grabber(source, tally, states, renew=made)
         stack.callback(grabber.stop)
         grabber.start()
-        granted = grabber.wait_open(_FIRST_OPEN_S)
-        if granted is None:
-            raise _unreachable(source.name, states)
-        opened = live_model(
-            model,
-            stream=(granted.width, granted.height),
+        track = _tracker(request)
+        asked = Asked(
+            model=model,
+            stream=None,
             fit=fit,
             target=target,
             compute=compute,
             threads=threads,
             card=card,
-            card_options=card_options,
+            card_options=dict(card_options or {}),
             arch=arch,
             trust_code=trust_code,
             trust_pickle=trust_pickle,
             trust_engine=trust_engine,
             every_frame=request.every_frame,
-            progress=progress,
+            check=set_up,
         )
+        granted = _granted(grabber, source.name, asked, request.seconds, states)
+        size = granted.width, granted.height
+        opened = open_live(dataclasses.replace(asked, stream=size), progress)
         stack.callback(opened.close)
         progress.stage("demo")
-        rules = opened.card.postprocess
-        own = 0.25 if rules is None else rules.confidence
-        controls = Controls(opened.card.labels, confidence=confidence, classes=classes, own=own)
+        controls = set_up(opened.card)
         counts.describe(_running(model, opened, source.name, controls, grabber))
         for sentence in opened.warnings:
             counts.note(sentence)
@@ -154,7 +164,7 @@ def run(
             outputs.open(controls),
             counts,
             every_frame=request.every_frame,
-            track=_tracker(request),
+            track=track,
         )
         runner = opened.runner(
             tally,
@@ -188,12 +198,23 @@ def _running(
     )
 
 
-def _unreachable(name: str, states: StateLog) -> Unavailable:
-    reasons = [event.reason for event in states.events if event.reason]
-    return Unavailable(
-        f"{name} gave no frame within {_FIRST_OPEN_S:g} s.",
-        hint=reasons[-1] if reasons else "Is it switched on, and is the address right?",
-    )
+def _granted(
+    grabber: Grabber, name: str, asked: Asked, seconds: float | None, states: StateLog
+) -> Granted:
+    """Wait until the source is open, no longer than the demo is to last; what else is wrong first.
+
+    Raises:
+        EdgekitError: Of the model, or the source did not open.
+    """
+    began = time.monotonic()
+    limit = min(_FIRST_OPEN_S, seconds or _FIRST_OPEN_S)
+    granted = grabber.wait_open(min(_SOON_S, limit))
+    if granted is None:
+        refuse_unfit(asked)
+        granted = grabber.wait_open(max(0.0, limit - (time.monotonic() - began)))
+    if granted is None:
+        raise no_frame(name, limit, states.events)
+    return granted
 
 
 def _tell(event: SourceEvent, progress: Progress) -> None:

@@ -48,6 +48,7 @@ from edgekit.jobs.running.feeds import (
 from edgekit.jobs.running.fitting import StreamFit, stream_fit, stream_record
 from edgekit.jobs.serving.places import deploy_targets
 from edgekit.tasks.baked import parse_bake
+from edgekit.tasks.misfit import refuse_misfit
 from edgekit.tasks.registry import task_for
 from edgekit.tasks.stream_shape import card_at
 
@@ -178,6 +179,13 @@ def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> Deplo
         stages, request, prepared.card, prepared.data, prepared.fit, prepared.card_folder
     )
     notes += model.notes
+    if prepared.data is not None:
+        refuse_misfit(
+            model.card,
+            prepared.source.text,
+            folder=prepared.card_folder,
+            trust_code=request.trust_code,
+        )
     known = prove(stages, request, prepared, model)
     variants, decisions = variants_of(stages, request, prepared, model)
     basis = basis_of(request, prepared, model, known)

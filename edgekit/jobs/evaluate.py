@@ -17,6 +17,7 @@ from edgekit.jobs.running.models import resolve_model
 from edgekit.jobs.running.ready import asked_of, engines_of
 from edgekit.jobs.running.worker import Evaluation, Worker
 from edgekit.jobs.serving.places import place_of
+from edgekit.tasks.misfit import refuse_misfit
 from edgekit.tasks.samples import Sample
 
 __all__ = ["run"]
@@ -59,6 +60,7 @@ def run(
         allow_fallback=allow_fallback,
         provider_options=own,
     )
+    refuse_misfit(resolved.card, model, folder=resolved.folder, trust_code=trust_code)
     engines = engines_of(resolved, where, probe, how, trust_engine=trust_engine, progress=progress)
     progress.stage("evaluate")
     with Child(

@@ -127,7 +127,8 @@ class Instances:
         """
         if self.prototypes is not None:
             return None
-        given = self.rows[kept].reshape(len(kept), -1, self.dimensions)
+        count = self.rows.shape[1] // self.dimensions
+        given = self.rows[kept].reshape(len(kept), count, self.dimensions)
         points = np.ones((*given.shape[:2], 3), np.float32)
         points[..., 0] = (given[..., 0] - fit.left) / fit.scale_x
         points[..., 1] = (given[..., 1] - fit.top) / fit.scale_y

@@ -264,7 +264,7 @@ def test_a_signal_ends_it_with_its_summary(started, tmp_path, number, status):
         ({"source": "synthetic", "classes": ["heaart"]}, "no class 'heaart'"),
         ({"source": "synthetic", "confidence": 1.5}, "between 0 and 1"),
         ({"source": "synthetic", "size": (10, 10)}, "at least 160x120"),
-        ({"source": "synthetic", "save": Path("film.avi")}, r"ends in \.mp4 or \.mkv"),
+        ({"source": "synthetic", "save": Path("film.avi")}, r"\.mp4 or \.mkv"),
         ({"source": "synthetic", "target": "openvino:gpu"}, "gpu"),
     ],
 )
@@ -280,11 +280,57 @@ def test_a_file_that_is_no_video_is_one_sentence(shapes_onnx, tmp_path):
         _demo(shapes_onnx, source=str(path))
 
 
-def test_labels_of_the_wrong_length_are_one_sentence_before_anything_is_compiled(shapes_onnx):
-    notes = Notes()
-    with pytest.raises(BadInput, match=r"shapes\.onnx names 2 classes.*answers 20"):
-        _demo(shapes_onnx, source="synthetic", options={"labels": "[a, b]"}, progress=notes)
-    assert not any("engine of" in each for each in notes.sentences)
+@pytest.fixture
+def nothing_made(monkeypatch):
+    """Fails where anything is compiled."""
+
+    def made(*_, **__):
+        raise AssertionError("something was compiled")
+
+    monkeypatch.setattr("edgekit.jobs.running.engines.compile_graph", made)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"options": {"labels": "[a, b]"}}, r"shapes\.onnx.*names 2 classes.*answers 20"),
+        ({"options": {"decode": "end2end"}}, r"shapes\.onnx: The head 'end2end'"),
+        ({"options": {"decode": "yolov9"}}, "no detection head"),
+        ({"classes": ["heaart"]}, "no class 'heaart'"),
+        ({"confidence": 1.5}, "between 0 and 1"),
+        ({"target": "openvino:gpu"}, "gpu"),
+        ({"target": "openvino:cpu", "compute": "fp8"}, "fp8"),
+    ],
+)
+@pytest.mark.parametrize("source", ["synthetic", "dead"])
+def test_what_does_not_fit_the_model_is_said_before_anything_is_made_or_waited_for(
+    shapes_onnx, nothing_made, monkeypatch, tcp_server, options, sentence, source
+):
+    # A source that says nothing for an hour: what the model refuses is said first.
+    monkeypatch.setattr("edgekit.jobs.demo._FIRST_OPEN_S", 3600)
+    given = source if source == "synthetic" else f"tcp://127.0.0.1:{tcp_server()}"
+    # Of this test alone, so that no engine of another is found.
+    more = {"fit": "model", "threads": 1}
+    with pytest.raises((BadInput, Unavailable), match=sentence):
+        _demo(shapes_onnx, source=given, **{**more, **options})
+
+
+def test_a_port_in_use_is_said_before_anything_is_made(shapes_onnx, nothing_made):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(BadInput, match=f"Port {port} .* in use"):
+            _demo(shapes_onnx, source="synthetic", display="web", port=port, fit="model")
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtsp", "tcp"])
+def test_a_source_that_says_nothing_is_given_up_when_the_time_is_over(
+    shapes_onnx, monkeypatch, tcp_server, scheme
+):
+    # An hour is what it may take without --time.
+    monkeypatch.setattr("edgekit.jobs.demo._FIRST_OPEN_S", 3600)
+    source = f"{scheme}://127.0.0.1:{tcp_server()}/x"
+    with pytest.raises(Unavailable, match=r"gave no frame within 1\.5 s"):
+        _demo(shapes_onnx, source=source, time=1.5)
 
 
 def test_a_camera_that_nobody_reaches_is_given_up(shapes_onnx, monkeypatch):
@@ -300,7 +346,7 @@ def test_a_camera_that_nobody_reaches_is_given_up(shapes_onnx, monkeypatch):
 
 def test_files_that_exist_are_kept(shapes_onnx, tmp_path):
     for option in ("save", "detections", "stats"):
-        path = tmp_path / ("film.mp4" if option == "save" else "file.json")
+        path = tmp_path / {"save": "film.mp4", "detections": "a.jsonl", "stats": "a.json"}[option]
         path.write_text("mine")
         with pytest.raises(BadInput, match="--force"):
             _demo(shapes_onnx, source="synthetic", time=1.0, **{option: path})

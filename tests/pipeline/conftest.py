@@ -290,41 +290,6 @@ def relay():
         one.close()
 
 
-@pytest.fixture
-def tcp_server():
-    """A server that sends some bytes to who connects, and then nothing; gives its port."""
-    servers = []
-
-    def serve(answer=b"", *, close=False):
-        listening = socket.create_server(("127.0.0.1", 0))
-        kept = []
-
-        def run():
-            with contextlib.suppress(OSError):
-                while True:
-                    client, _ = listening.accept()
-                    kept.append(client)
-                    client.settimeout(10)
-                    if answer:
-                        client.recv(65536)
-                        client.sendall(answer)
-                    if close:
-                        client.shutdown(socket.SHUT_RDWR)
-                        client.close()
-
-        Thread(target=run, daemon=True).start()
-        servers.append((listening, kept))
-        return listening.getsockname()[1]
-
-    yield serve
-    for listening, kept in servers:
-        with contextlib.suppress(OSError):
-            listening.shutdown(socket.SHUT_RDWR)
-        listening.close()
-        for client in kept:
-            client.close()
-
-
 class Binding:
     def __init__(self, session, feeds):
         self._session = session

@@ -22,7 +22,7 @@ from edgekit.demo.web.picture import Pictures, bare_picture
 from edgekit.demo.web.server import Server
 from edgekit.tasks.task import Image
 
-__all__ = ["WebPage"]
+__all__ = ["WebPage", "listen"]
 
 # Two of them and the rest of close() make less than a second.
 _SHUTDOWN_S = 0.2
@@ -80,10 +80,7 @@ class WebPage:
             BadInput: The port is in use or not allowed, or the address is none of this machine.
             MissingLibrary: aiohttp or prometheus-client is not installed.
         """
-        with requires("aiohttp", extra="demo", why="to serve the page"):
-            import aiohttp.web  # noqa: F401
-        load_metrics()
-        listening = _bound(self._host, self._port)
+        listening = listen(self._host, self._port)
         self._port = listening.getsockname()[1]
         self._loop = asyncio.new_event_loop()
         self._pictures = Pictures(self._loop, self._meter, self._picture_of)
@@ -195,8 +192,16 @@ class WebPage:
         return f"http://{name}:{self._port}/{query}"
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    """Return a listening socket."""
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket for the page, once all that serves it is here.
+
+    Raises:
+        BadInput: The port is in use or not allowed, or the address is none of this machine.
+        MissingLibrary: aiohttp or prometheus-client is not installed.
+    """
+    with requires("aiohttp", extra="demo", why="to serve the page"):
+        import aiohttp.web  # noqa: F401
+    load_metrics()
     if not 0 <= port <= 65535:
         raise BadInput(f"A port lies between 0 and 65535, not {port}.", hint="Give --port.")
     try:

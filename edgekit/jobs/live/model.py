@@ -34,12 +34,21 @@ from edgekit.pipeline.slot import Handover
 from edgekit.pipeline.workers import Workers
 from edgekit.runtimes.catalogue import load_runtime, parse_target
 from edgekit.tasks import cards
-from edgekit.tasks.detectors import refuse_wrong_labels
+from edgekit.tasks.misfit import refuse_misfit
 from edgekit.tasks.preprocess import image_input
 from edgekit.tasks.registry import task_for
 from edgekit.tasks.task import Task
 
-__all__ = ["Asked", "Fit", "LiveModel", "LiveRecord", "live_model", "own_card", "refuse_not_shown"]
+__all__ = [
+    "Asked",
+    "Fit",
+    "LiveModel",
+    "LiveRecord",
+    "live_model",
+    "open_live",
+    "own_card",
+    "refuse_unfit",
+]
 
 Fit = Literal["stream", "model"]
 
@@ -59,6 +68,7 @@ class Asked:
         model: As typed: an ONNX file, a bundle, BUNDLE@VARIANT, a folder of engines, or a source.
         stream: (width, height) of the frames, pixels; None where it is not known.
         every_frame: Whether frames a second count, and not the age of the newest.
+        check: Told of the card as soon as it is known, before anything is made; it may refuse it.
         fit: Which network input: the stream's own shape or the model's; None means the stream's
             where the model was not certified at its own.
     """
@@ -76,6 +86,22 @@ class Asked:
     trust_pickle: bool
     trust_engine: bool
     every_frame: bool = False
+    check: Callable[[ModelCard], object] = lambda _: None
+
+    def refuse(self, card: ModelCard, folder: Path) -> None:
+        """Refuse what nothing has to be made for.
+
+        Args:
+            card: Of the graph that would run.
+            folder: Where a decoder that it names lies.
+
+        Raises:
+            BadInput: Its answers cannot be drawn onto a picture, its head cannot read the graph, or
+                what was asked for does not fit it.
+        """
+        _refuse_not_shown(card, self.model)
+        refuse_misfit(card, self.model, folder=folder, trust_code=self.trust_code)
+        self.check(card)
 
 
 class LiveRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -230,8 +256,6 @@ def live_model(
         CheckFailed: Every entry of a bundle failed its certificate, or no engine passed.
         Unavailable: The target is not here.
     """
-    if fit == "stream" and stream is None:
-        raise BadInput("The size of the stream is not known, so no model can be fitted to it.")
     asked = Asked(
         model=os.fspath(model),
         stream=stream,
@@ -247,9 +271,29 @@ def live_model(
         trust_engine=trust_engine,
         every_frame=every_frame,
     )
+    return open_live(asked, progress)
+
+
+def refuse_unfit(asked: Asked) -> None:
+    """Refuse what can be refused without making anything, where that takes a moment only.
+
+    Raises:
+        EdgekitError: As `open_live` would.
+    """
+    # Imported only where there is something to say: it brings in onnx.
+    from edgekit.jobs.live.preparing import refuse
+
+    refuse(asked)
+
+
+def open_live(asked: Asked, progress: Progress) -> LiveModel:
+    """Find or make what was asked for, and open it; see live_model."""
+    if asked.fit == "stream" and asked.stream is None:
+        raise BadInput("The size of the stream is not known, so no model can be fitted to it.")
     record = _found(asked, progress)
     shown = card_from_dict(record.card, asked.model)
-    task = task_for(shown, folder=Path(record.folder), trust_code=trust_code)
+    asked.check(shown)
+    task = task_for(shown, folder=Path(record.folder), trust_code=asked.trust_code)
     if record.chosen:
         progress.note(record.chosen)
     place = Path(record.place) if record.place else stage_folder("engine", record.engine)
@@ -351,19 +395,17 @@ def own_card(model: str) -> BadInput:
     )
 
 
-def refuse_not_shown(card: ModelCard, model: str) -> None:
-    """Refuse a model whose answers cannot be drawn onto a picture, or not with its labels.
+def _refuse_not_shown(card: ModelCard, model: str) -> None:
+    """Refuse a model whose answers cannot be drawn onto a picture.
 
     Args:
         card: Of the graph that would run.
         model: As typed, for the message.
 
     Raises:
-        BadInput: Its task takes or gives no picture, it has no card, or one with other labels.
+        BadInput: Its task takes or gives no picture, or it has no card.
     """
     if card.task not in _NOT_SHOWN and card.preprocess is not None:
-        if card.task == "detection":
-            refuse_wrong_labels(card, model)
         return
     what = f"is of the task {card.task!r}"
     if card.task == "raw":

@@ -23,17 +23,18 @@ from edgekit.jobs.deploying.request import DeployRequest
 from edgekit.jobs.deploying.stages import Stages
 from edgekit.jobs.export import source_card
 from edgekit.jobs.live.fastest import fastest
-from edgekit.jobs.live.model import Asked, LiveRecord, own_card, refuse_not_shown
+from edgekit.jobs.live.model import Asked, LiveRecord, own_card
 from edgekit.jobs.running.engines import CachedEngine, compile_graphs
+from edgekit.jobs.running.entries import plan_entries
 from edgekit.jobs.running.fitting import StreamFit, fit_graph, stream_fit
 from edgekit.jobs.running.models import Model, resolve_model, split_variant, with_options
 from edgekit.jobs.running.ready import own_target
 from edgekit.jobs.serving.choose import Choice, choose, engine_folders
+from edgekit.jobs.serving.places import every_place
 from edgekit.tasks.decoders import decoder_file
-from edgekit.tasks.registry import task_for
 from edgekit.tasks.stream_shape import DEFAULT_STRIDE, card_at, shape_text, stream_shape
 
-__all__ = ["prepared"]
+__all__ = ["prepared", "refuse"]
 
 _CARD = "card.json"
 
@@ -61,12 +62,12 @@ def prepared(asked: Asked, progress: Progress) -> LiveRecord:
     Raises:
         EdgekitError: See live_model.
     """
-    place, _ = split_variant(asked.model)
-    if is_bundle(place) or own_target(asked.model) is not None:
+    if _is_certified(asked.model):
         return _certified(asked, progress)
+    _refuse_place(asked)
     ready = _model(asked, progress)
     model = ready.model
-    task_for(model.card, folder=model.folder, trust_code=asked.trust_code)
+    asked.refuse(model.card, model.folder)
     found = fastest(
         model,
         target=asked.target,
@@ -88,19 +89,71 @@ def prepared(asked: Asked, progress: Progress) -> LiveRecord:
     )
 
 
-def _certified(asked: Asked, progress: Progress) -> LiveRecord:
-    """A bundle's entry or a folder of engines, at the shape that they have."""
+def refuse(asked: Asked) -> None:
+    """Refuse what nothing has to be made for; see edgekit.jobs.live.model.refuse_unfit."""
+    if _is_certified(asked.model):
+        _chosen(asked)
+        return
+    _refuse_place(asked)
+    if _is_graph(asked.model):
+        _resolved(asked)
+        return
+    source = Source.parse(asked.model, asked.arch)
+    # That one only PyTorch can open, which is work.
+    if source.kind != "ultralytics":
+        _source_card(source, asked)
+
+
+def _is_certified(text: str) -> bool:
+    return is_bundle(split_variant(text)[0]) or own_target(text) is not None
+
+
+def _is_graph(text: str) -> bool:
+    return Path(text).is_dir() or Path(text).suffix.lower() == ".onnx"
+
+
+def _refuse_place(asked: Asked) -> None:
+    if asked.target is not None:
+        plan_entries(
+            every_place(asked.target), ["fp32"], [] if asked.compute is None else [asked.compute]
+        )
+
+
+def _chosen(asked: Asked) -> Choice:
     if asked.card is not None:
         raise own_card(asked.model)
     choice = choose(asked.model, target=asked.target, compute=asked.compute, threads=asked.threads)
     card = with_options(choice.model.card, asked.card_options)
-    refuse_not_shown(card, asked.model)
+    asked.refuse(card, choice.model.folder)
     _refuse_several(choice.model)
-    choice = replace(choice, model=replace(choice.model, card=card))
+    return replace(choice, model=replace(choice.model, card=card))
+
+
+def _resolved(asked: Asked) -> Model:
+    model = resolve_model(asked.model, card=asked.card, options=asked.card_options)
+    _refuse_several(model)
+    asked.refuse(model.card, model.folder)
+    return model
+
+
+def _source_card(source: Source, asked: Asked) -> tuple[ModelCard, Path]:
+    card, folder = source_card(
+        source,
+        asked.card,
+        asked.card_options,
+        trust_code=asked.trust_code,
+        trust_pickle=asked.trust_pickle,
+    )
+    asked.refuse(card, folder)
+    return card, folder
+
+
+def _certified(asked: Asked, progress: Progress) -> LiveRecord:
+    """A bundle's entry or a folder of engines, at the shape that they have."""
+    choice = _chosen(asked)
     model = choice.model
     if asked.fit == "stream" and asked.stream is not None:
         return _refitted(asked, choice, progress)
-    task_for(model.card, folder=model.folder, trust_code=asked.trust_code)
     (place,) = engine_folders(choice, trust_engine=asked.trust_engine, progress=progress).values()
     kept = place.parent.name == "engine" and place.parent.parent.name == "stages"
     return LiveRecord(
@@ -152,21 +205,10 @@ def _refitted(asked: Asked, choice: Choice, progress: Progress) -> LiveRecord:
 
 def _model(asked: Asked, progress: Progress) -> _Ready:
     """A plain graph or a source, at the stream's shape where that can be had."""
-    path = Path(asked.model)
-    if path.is_dir() or path.suffix.lower() == ".onnx":
-        model = resolve_model(asked.model, card=asked.card, options=asked.card_options)
-        _refuse_several(model)
-        refuse_not_shown(model.card, asked.model)
-        return _graph_ready(model, asked, progress)
+    if _is_graph(asked.model):
+        return _graph_ready(_resolved(asked), asked, progress)
     source = Source.parse(asked.model, asked.arch)
-    card, folder = source_card(
-        source,
-        asked.card,
-        asked.card_options,
-        trust_code=asked.trust_code,
-        trust_pickle=asked.trust_pickle,
-    )
-    refuse_not_shown(card, asked.model)
+    card, folder = _source_card(source, asked)
     found, warnings = _wanted(source, card, asked)
     try:
         made = _exported(source, card, folder, found, asked, progress)

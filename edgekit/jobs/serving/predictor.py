@@ -20,6 +20,7 @@ from edgekit.core.runtime import Array, Feeds, Session, TensorInfo
 from edgekit.jobs.running.engines import open_engines
 from edgekit.jobs.serving.choose import choose, engine_folders
 from edgekit.tasks.image_like import Colour, ImageLike, as_image
+from edgekit.tasks.misfit import refuse_misfit
 from edgekit.tasks.predictions import Prediction, RawPrediction, Timings, labelled
 from edgekit.tasks.preprocess import image_input
 from edgekit.tasks.registry import task_for
@@ -291,7 +292,9 @@ def open_predictor(
         os.fspath(model), target=target, compute=compute, threads=threads, progress=progress
     )
     # Faults of the card and a decoder without consent show before anything is compiled.
-    task_for(choice.model.card, folder=choice.model.folder, trust_code=trust_code)
+    refuse_misfit(
+        choice.model.card, os.fspath(model), folder=choice.model.folder, trust_code=trust_code
+    )
     folders = engine_folders(choice, trust_engine=trust_engine, progress=progress or Silent())
     sessions = open_engines(folders)
     try:
