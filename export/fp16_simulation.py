@@ -378,7 +378,7 @@ def _reductions(model: onnx.ModelProto) -> dict[str, str]:
 
 def simulated(model: onnx.ModelProto, *, narrow: bool, taps: bool = False) -> onnx.ModelProto:
     """Return the fp32 graph that gives what an fp16 graph gives; see write_simulation."""
-    import onnx
+    import onnx.inliner
 
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)

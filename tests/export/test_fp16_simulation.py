@@ -291,5 +291,27 @@ def test_an_operator_that_is_not_known_is_refused_by_name(operator, domain):
         simulated(model, narrow=False)
 
 
+def test_functions_of_a_model_are_written_out(tmp_path):
+    """A square overflows inside the function too."""
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    length = helper.make_function(
+        "own",
+        "Length",
+        ["v"],
+        ["l"],
+        [
+            helper.make_node("Mul", ["v", "v"], ["square"]),
+            helper.make_node("Sqrt", ["square"], ["l"]),
+        ],
+        opsets[:1],
+    )
+    feeds = {"x": np.array([300, 2], F16)}
+    model = half_graph([helper.make_node("Abs", ["x"], ["y"])], feeds)
+    model.graph.node[0].CopyFrom(helper.make_node("Length", ["x"], ["y"], domain="own"))
+    model.functions.append(length)
+    model.opset_import.append(opsets[1])
+    assert run(simulated(model, narrow=False), feeds, tmp_path).tolist() == [np.inf, 2]
+
+
 def test_every_reduction_that_is_written_out_is_known():
     assert all(is_known(helper.make_node(name, ["x"], ["y"])) for name in NARROW)
