@@ -41,6 +41,7 @@ from edgekit.core.files import (
 from edgekit.core.manifest import ManifestFile, is_whole
 
 __all__ = [
+    "CODE",
     "CSV",
     "FOLDER",
     "GRAPH",
@@ -75,6 +76,7 @@ GRAPH = Form("ONNX", (".onnx",))
 PAGE = Form("HTML", (".html", ".htm"))
 JSON = Form("JSON", (".json",))
 LINES = Form("lines of JSON", (".jsonl", ".ndjson"))
+CODE = Form("Python", (".py",))
 CSV = Form("CSV", (".csv", ".txt"))
 MARKDOWN = Form("Markdown", (".md", ".markdown", ".txt"))
 VIDEO = Form("a video", (".mp4", ".mkv"), needs_suffix=True)

@@ -33,6 +33,7 @@ from edgekit.jobs.running.models import Model, resolve_model
 from edgekit.jobs.running.worker import Worker
 from edgekit.jobs.serving.places import place_of
 from edgekit.runtimes.trt_plan import is_plan
+from edgekit.tasks.decoders import carried
 
 __all__ = ["run"]
 
@@ -147,6 +148,7 @@ def run(
         memory=_memory(engines),
         notes=(
             *mended,
+            *filter(None, [carried(resolved.card, resolved.folder)[2] if place else ""]),
             *(note for engine in engines.values() for note in engine.compiled.notes),
             *(() if opened else (_NOT_RUN,)),
         ),

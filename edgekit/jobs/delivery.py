@@ -9,10 +9,12 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgekit.core.destination import FOLDER, GRAPH, Destination
+from edgekit.core.card import ModelCard
+from edgekit.core.destination import CODE, FOLDER, GRAPH, Destination
 from edgekit.tasks.cards import find_card
+from edgekit.tasks.decoders import carried
 
-__all__ = ["deliver_graphs", "read_for"]
+__all__ = ["Delivery", "read_for"]
 
 
 def read_for(*texts: str | Path | None) -> list[Path]:
@@ -35,21 +37,49 @@ def read_for(*texts: str | Path | None) -> list[Path]:
     return list(found)
 
 
-def deliver_graphs(graphs: Mapping[str, Path], output: Destination) -> dict[str, Path]:
-    """Copy graphs to their place, whole or not at all.
+class Delivery:
+    """Graphs on their way to where the user wants them, with the decoder that their card names.
 
     Args:
-        graphs: Role to file.
         output: The file for a single graph, the folder for several.
+        card: Of the model.
+        folder: Where a decoder that the card names lies.
 
-    Returns:
-        Role to the path written.
+    Attributes:
+        card: To be written into the graphs: it names the decoder beside them.
+        notes: Sentences worth telling.
+
+    Raises:
+        BadInput: Another file of the decoder's name lies where it must go.
     """
-    output = dataclasses.replace(output, form=GRAPH if len(graphs) == 1 else FOLDER)
-    with output.writing() as temporary:
+
+    def __init__(self, output: Destination, card: ModelCard, folder: Path) -> None:
+        self._output = output
+        self.card, self._decoder, missing = carried(card, folder)
+        self.notes = (missing,) if missing else ()
+        self._beside: Destination | None = None
+        if self._decoder is not None and output.form is GRAPH:
+            place = output.path.with_name(self._decoder.name)
+            if not place.is_file() or place.read_bytes() != self._decoder.read_bytes():
+                self._beside = dataclasses.replace(output, path=place, form=CODE)
+
+    def put(self, graphs: Mapping[str, Path]) -> dict[str, Path]:
+        """Copy graphs to their place, whole or not at all.
+
+        Args:
+            graphs: Role to file.
+
+        Returns:
+            Role to the path written.
+        """
+        output = dataclasses.replace(self._output, form=GRAPH if len(graphs) == 1 else FOLDER)
         if output.form is GRAPH:
-            shutil.copyfile(next(iter(graphs.values())), temporary)
+            if self._decoder is not None and self._beside is not None:
+                self._beside.write(self._decoder.read_bytes())
+            with output.writing() as temporary:
+                shutil.copyfile(next(iter(graphs.values())), temporary)
             return dict.fromkeys(graphs, output.path)
-        for path in graphs.values():
-            shutil.copyfile(path, temporary / path.name)
-    return {role: output.path / path.name for role, path in graphs.items()}
+        with output.writing() as temporary:
+            for path in (*graphs.values(), *filter(None, [self._decoder])):
+                shutil.copyfile(path, temporary / path.name)
+        return {role: output.path / path.name for role, path in graphs.items()}

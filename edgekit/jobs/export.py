@@ -26,7 +26,7 @@ from edgekit.export.builtin.catalogue import builtin_card
 from edgekit.export.stability import rounding_noise
 from edgekit.export.ultralytics_source import at_size, ultralytics_source_card
 from edgekit.export.worker import ExportOutcome, ExportRequest, export_model
-from edgekit.jobs.delivery import deliver_graphs, read_for
+from edgekit.jobs.delivery import Delivery, read_for
 from edgekit.jobs.running.aligned import aligned_runs
 from edgekit.jobs.running.baking import bake_main, baked_parity, refuse_unbakeable
 from edgekit.jobs.running.child import run_in_child
@@ -92,9 +92,11 @@ def run(
         inputs=read_for(source, arch, card, data),
     )
     what = parse_bake(bake)
-    found, _ = source_card(
+    found, folder = source_card(
         parsed, card, options, inputs=inputs, trust_code=trust_code, trust_pickle=trust_pickle
     )
+    delivery = Delivery(place, found, folder)
+    found = delivery.card
     refuse_unbakeable(found, what, place.path)
     images = open_data(data, found, seed=seed) if data is not None else None
     progress.stage("export")
@@ -118,7 +120,7 @@ def run(
                 exported, what, images, min_parity=min_parity, seed=seed, progress=progress
             )
             graphs = {"main": baked}
-        written = deliver_graphs(graphs, place)
+        written = delivery.put(graphs)
     return ExportDocument(
         source=source,
         graphs={role: str(path) for role, path in written.items()},
@@ -134,7 +136,7 @@ def run(
         },
         bake=tuple(word for word in BAKES if word in what),
         size_bytes=sum(path.stat().st_size for path in written.values()),
-        notes=exported.notes,
+        notes=(*exported.notes, *delivery.notes),
     )
 
 

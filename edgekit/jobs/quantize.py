@@ -23,7 +23,7 @@ from edgekit.export.facts import quantized_shares
 from edgekit.export.fp16 import write_fp16
 from edgekit.export.metadata import write_card
 from edgekit.export.quantize import calibrate, calibrated_graph, write_int8
-from edgekit.jobs.delivery import deliver_graphs, read_for
+from edgekit.jobs.delivery import Delivery, read_for
 from edgekit.jobs.export import output_parity
 from edgekit.jobs.running.certify import named_parity
 from edgekit.jobs.running.child import run_in_child
@@ -114,6 +114,7 @@ def run(
         force=force,
         inputs=read,
     )
+    delivery = Delivery(place, resolved.card, resolved.folder)
     beside = {}
     if precision == "int8" and not written:
         for role in before.graphs:
@@ -148,7 +149,7 @@ def run(
         variant, notes = write_variant(before, identifier, decisions, work / "graphs", feeds)
         for role, graph in variant.graphs.items():
             # The card may have come from a file beside the model; one file must be enough.
-            write_card(Path(graph), resolved.card, role)
+            write_card(Path(graph), delivery.card, role)
         parity, verdict, more = _checked(
             before, variant, resolved.card, images, min_parity, progress
         )
@@ -158,7 +159,7 @@ def run(
             names = ", ".join(growing)
             more = [*more, f"The state {names} grew as long as calibration followed it."]
         share, by_graph = quantized_shares(variant.graphs)
-        graphs = deliver_graphs(variant.paths, place)
+        graphs = delivery.put(variant.paths)
         kept = dict(decisions)
         for role in decisions.keys() & beside.keys():
             kept[role] = beside[role].path
@@ -175,7 +176,7 @@ def run(
         quantized_share=(share or 0.0) if precision == "int8" else None,
         quantized_by_graph=by_graph if precision == "int8" else {},
         images=count,
-        notes=(*stayed, *notes, *more),
+        notes=(*stayed, *notes, *more, *delivery.notes),
     )
 
 

@@ -8,14 +8,16 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
 from edgekit.tasks.heads import Candidates, Float, Head
 from edgekit.tasks.outputs import Outputs
 
-__all__ = ["decoder_file", "is_user_decoder", "load_decoder"]
+__all__ = ["carried", "decoder_file", "is_user_decoder", "load_decoder"]
 
 
 def is_user_decoder(decode: str) -> bool:
@@ -26,6 +28,30 @@ def is_user_decoder(decode: str) -> bool:
 def decoder_file(decode: str, folder: Path) -> Path | None:
     """Return the file that `decode` names, relative to the card's folder; None for a built-in."""
     return folder / decode.rpartition(":")[0] if is_user_decoder(decode) else None
+
+
+def carried(card: ModelCard, folder: Path) -> tuple[ModelCard, Path | None, str]:
+    """Return what of a user's decoder goes along with a graph, an engine or a bundle.
+
+    Args:
+        card: That is written with it.
+        folder: The card's, that `decode` is relative to.
+
+    Returns:
+        The card that names the decoder as a file beside it; the file to put there, None where the
+        card names none or it is missing; and a sentence where it is missing. Who only computes
+        needs no decoder, so that is no error here.
+    """
+    head = card.postprocess
+    file = decoder_file(head.decode, folder) if head is not None else None
+    if head is None or file is None:
+        return card, None, ""
+    if not file.is_file():
+        missing = f"The decoder {file}, which the card names, does not exist and stays behind."
+        return card, None, missing
+    decode = f"{file.name}:{head.decode.rpartition(':')[2]}"
+    head = msgspec.structs.replace(head, decode=decode)
+    return msgspec.structs.replace(card, postprocess=head), file, ""
 
 
 def load_decoder(decode: str, folder: Path | None, *, trust_code: bool) -> Head:

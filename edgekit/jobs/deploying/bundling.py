@@ -38,7 +38,7 @@ from edgekit.jobs.running.entries import Plan
 from edgekit.jobs.running.golden import write_golden
 from edgekit.jobs.running.worker import Measured
 from edgekit.tasks import cards
-from edgekit.tasks.decoders import decoder_file
+from edgekit.tasks.decoders import carried
 
 __all__ = ["Contents", "Made", "deploy_entry", "write_bundle"]
 
@@ -132,16 +132,11 @@ def _write_card(folder: Path, card: ModelCard, card_folder: Path) -> ModelCard:
     Returns:
         The card as it stands in the bundle, its decoder named as it lies there.
     """
-    head = card.postprocess
-    file = decoder_file(head.decode, card_folder) if head is not None else None
-    if head is not None and file is not None:
-        if not file.is_file():
-            raise BadInput(f"{file}, which the card names as its decoder, does not exist.")
-        write_bytes(folder / file.name, file.read_bytes())
-        decode = f"{file.name}:{head.decode.rpartition(':')[2]}"
-        card = msgspec.structs.replace(
-            card, postprocess=msgspec.structs.replace(head, decode=decode)
-        )
+    card, decoder, missing = carried(card, card_folder)
+    if missing:
+        raise BadInput(missing, hint="A bundle is whole: put the file there, or change the card.")
+    if decoder is not None:
+        write_bytes(folder / decoder.name, decoder.read_bytes())
     write_text(folder / "card.yaml", cards.dump_card(card))
     return card
 

@@ -20,7 +20,7 @@ from edgekit.core.destination import Destination
 from edgekit.core.errors import BadInput
 from edgekit.core.files import pretty_json, write_bytes
 from edgekit.core.runtime import Compiled
-from edgekit.tasks.decoders import decoder_file
+from edgekit.tasks.decoders import carried
 
 __all__ = [
     "COMPILED",
@@ -96,12 +96,11 @@ def carry_engines(
 
     Returns:
         Role to the folder written.
-
-    Raises:
-        BadInput: The decoder that the card names is not there.
     """
     with output.writing() as temporary:
-        card = _with_decoder(card, card_folder, temporary)
+        card, decoder, _ = carried(card, card_folder)
+        if decoder is not None:
+            shutil.copyfile(decoder, temporary / decoder.name)
         for role, folder in folders.items():
             (temporary / role).mkdir()
             for file in folder.iterdir():
@@ -164,16 +163,3 @@ def read_compiled(folder: Path) -> Compiled:
         raise BadInput(
             f"{path} does not describe an engine: {error}.", hint="Compile the model again."
         ) from error
-
-
-def _with_decoder(card: ModelCard, card_folder: Path, output: Path) -> ModelCard:
-    """Copy the user's decoder beside the engines; return the card that names it there."""
-    head = card.postprocess
-    file = decoder_file(head.decode, card_folder) if head is not None else None
-    if head is None or file is None:
-        return card
-    if not file.is_file():
-        raise BadInput(f"{file}, which the card names as its decoder, does not exist.")
-    shutil.copyfile(file, output / file.name)
-    decode = f"{file.name}:{head.decode.rpartition(':')[2]}"
-    return msgspec.structs.replace(card, postprocess=msgspec.structs.replace(head, decode=decode))
