@@ -85,9 +85,11 @@ VIDEO = Form("a video", (".mp4", ".mkv"), needs_suffix=True)
 _PROMISES = frozenset({
     *GRAPH.suffixes, *PAGE.suffixes, *JSON.suffixes, *LINES.suffixes, *CSV.suffixes,
     *MARKDOWN.suffixes, *VIDEO.suffixes,
-    ".bin", ".ckpt", ".dlc", ".engine", ".h5", ".hef", ".keras", ".mlmodel", ".mlpackage", ".mnn",
-    ".ncnn", ".npy", ".npz", ".ort", ".param", ".pb", ".pickle", ".pkl", ".plan", ".pt", ".pt2",
-    ".pth", ".rknn", ".safetensors", ".tflite", ".torchscript", ".trt", ".xml",
+    ".bin", ".blob", ".caffemodel", ".circle", ".ckpt", ".data", ".dlc", ".engine", ".gguf", ".h5",
+    ".hdf5", ".hef", ".joblib", ".keras", ".mar", ".mlmodel", ".mlmodelc", ".mlpackage", ".mnn",
+    ".ncnn", ".npy", ".npz", ".om", ".ort", ".param", ".parquet", ".pb", ".pdmodel", ".pickle",
+    ".pkl", ".plan", ".pmml", ".prototxt", ".pt", ".pt2", ".pte", ".pth", ".ptl", ".rknn",
+    ".safetensors", ".so", ".tflite", ".torchscript", ".trt", ".uff", ".xml",
     ".7z", ".bz2", ".gz", ".tar", ".tgz", ".whl", ".xz", ".zip", ".zst",
     ".avi", ".bmp", ".gif", ".jpeg", ".jpg", ".log", ".mov", ".pdf", ".png", ".svg", ".tif",
     ".tiff", ".toml", ".tsv", ".webm", ".webp", ".xlsx", ".db", ".py", ".sqlite", ".yaml", ".yml",
@@ -97,8 +99,8 @@ _PROMISES = frozenset({
 MARKER = ".edgekit.json"
 _LISTS = (MARKER, "manifest.json", "pack.json")
 _BESIDE_LISTS = ("manifest.json.sig",)
-# What programs leave behind in folders that they look at.
-_LITTER = frozenset({"__pycache__", ".DS_Store", "Thumbs.db", "desktop.ini"})
+# Files that programs leave behind in folders that they look at.
+_LITTER = re.compile(r"(?:.*/)?(?:\.DS_Store|Thumbs\.db|desktop\.ini|__pycache__/[^/]*\.pyc)")
 _BUNDLE = "edgekit.bundle/"
 _COUNTED = 1000
 _NAMED = 3
@@ -217,11 +219,17 @@ class Destination:
             temporary = Path(name)
             yield temporary
             made = _contents_of(temporary)
+            written = _written_in(self.path)
+            for file in sorted(made.keys() - written.keys()):
+                if os.path.lexists(self.path / file):
+                    raise self._refused(f"has a {file} that did not come from edgekit")
+            # A file in its place without its name in the list would pass for the user's.
+            self.path.mkdir(parents=True, exist_ok=True)
+            _mark(self.path, {**written, **made})
             # What a document names is there before the document.
             for file in sorted(made, key=lambda one: (-one.count("/"), one)):
                 (self.path / file).parent.mkdir(parents=True, exist_ok=True)
                 (temporary / file).replace(self.path / file)
-            _mark(self.path, {**_written_in(self.path), **made})
 
     def create(self) -> io.FileIO:
         """Open a new file that grows and can be read meanwhile; with `force` the old one goes.
@@ -258,19 +266,24 @@ class Destination:
         return there
 
     def _refuse_suffix(self) -> None:
+        if str(self.path) == "-":
+            raise self._refused("stands for standard output, and this is not written there")
         suffix, wanted = self.path.suffix.lower(), self.form.suffixes
+        bare = self.path
+        while bare.suffix.lower() in _PROMISES:
+            bare = bare.with_suffix("")
         if self.form is FOLDER:
             if suffix in _PROMISES:
                 raise self._refused(
                     f"ends in {self.path.suffix}, and what is written is a folder",
-                    f"For instance {self.option} {self.path.stem}",
+                    f"For instance {self.option} {bare}",
                 )
         elif suffix not in wanted and (suffix or self.form.needs_suffix):
             known = " or ".join(wanted)
             raise self._refused(
                 f"ends in {self.path.suffix or 'no suffix'}, and what is written is "
                 f"{self.form.name} ({known})",
-                f"For instance {self.option} {self.path.with_suffix(wanted[0]).name}",
+                f"For instance {self.option} {bare}{wanted[0]}",
             )
 
     def _refuse_inputs(self) -> None:
@@ -314,12 +327,15 @@ class Destination:
             raise self._refused("does not name the folder itself")
         if os.path.lexists(self.path / ".git"):
             raise self._refused("holds a .git: it is a repository")
-        if self.keep or not any(self.path.iterdir()):
+        if self.keep:
+            if any(_read_list(self.path / name) for name in _LISTS if name != MARKER):
+                raise self._refused("is complete, and nothing is added to it")
             return
-        # The checksums matter only where the folder would go.
-        self._refuse_foreign(self.path, sums=self.force)
-        if not self.force:
-            raise self._refused("exists and is not empty", "Use --force or another path.")
+        if any(self.path.iterdir()):
+            # The checksums matter only where the folder would go.
+            self._refuse_foreign(self.path, sums=self.force)
+            if not self.force:
+                raise self._refused("exists and is not empty", "Use --force or another path.")
         self._refuse_foreign(aside_of(self.path), sums=True)
 
     def _refuse_foreign(self, folder: Path, *, sums: bool) -> None:
@@ -409,6 +425,8 @@ def _is_mounted(path: Path) -> bool:
 
 def _read_list(path: Path) -> _List | None:
     """What a list says; None where there is none that can be read."""
+    if not path.is_file():  # a pipe would keep the reader waiting
+        return None
     try:
         content = path.read_bytes()
         found = msgspec.json.decode(content, type=_List)
@@ -476,7 +494,7 @@ def _files_below(folder: Path, below: str = "") -> Iterator[tuple[str, Path]]:
     for entry in entries:
         name = f"{below}{entry.name}"
         path = Path(entry.path)
-        if entry.name in _LITTER:
+        if entry.is_file(follow_symlinks=False) and _LITTER.fullmatch(name):
             continue
         if entry.is_dir(follow_symlinks=False) and not os.path.ismount(path):
             yield from _files_below(path, f"{name}/")

@@ -105,6 +105,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             yield temporary
             temporary.chmod(0o755)
             _replace_folder(temporary, parent / path.name)
+    except Unwritable as error:
+        # The user knows what is written in it by its name in the folder to come.
+        if str(temporary) not in error.message:
+            raise
+        message = error.message.replace(str(temporary), str(path))
+        raise Unwritable(message, hint=error.hint) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -142,10 +148,12 @@ def restore_folder(path: Path) -> None:
 
 
 def _remove_folder(path: Path) -> None:
-    if not path.exists():
-        return
     try:
-        shutil.rmtree(path)
+        while path.exists():
+            try:
+                shutil.rmtree(path)
+            except FileNotFoundError:
+                continue  # another run removes it too
     except OSError as error:
         raise Unwritable(
             f"{path} holds what was replaced and cannot be removed: {error.strerror or error}.",

@@ -21,7 +21,7 @@ from edgekit.core.destination import (
     Destination,
 )
 from edgekit.core.errors import BadInput, Unwritable
-from edgekit.core.files import aside_of
+from edgekit.core.files import aside_of, write_bytes
 
 
 def everything(folder: Path) -> dict[str, bytes | str | None]:
@@ -83,11 +83,20 @@ def test_a_strangers_folder_stays_and_its_files_are_named(tmp_path, untouched):
             Destination(folder, FOLDER, force=force)
 
 
-@pytest.mark.parametrize("change", ["added", "edited", "same size", "linked", "forged"])
+@pytest.mark.parametrize(
+    "change",
+    ["added", "among litter", "named as litter", "edited", "same size", "linked", "forged"],
+)
 def test_files_of_the_users_in_a_folder_of_ours_stay(tmp_path, untouched, change):
     folder = made(tmp_path / "out")
     if change == "added":
         (folder / "sub" / "notes.txt").write_text("mine")
+    elif change == "among litter":
+        (folder / "__pycache__").mkdir()
+        (folder / "__pycache__" / "thesis.tex").write_text("mine")
+    elif change == "named as litter":
+        (folder / ".DS_Store").mkdir()
+        (folder / ".DS_Store" / "thesis.tex").write_text("mine")
     elif change == "edited":
         (folder / "a").write_text("a longer text")
     elif change == "same size":
@@ -105,6 +114,17 @@ def test_files_of_the_users_in_a_folder_of_ours_stay(tmp_path, untouched, change
     untouched()
     with pytest.raises(BadInput, match="1 file in it"):
         Destination(folder, FOLDER, force=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no named pipes")
+def test_a_pipe_under_the_name_of_a_list_keeps_nobody_waiting(tmp_path):
+    for name in (MARKER, "manifest.json"):
+        folder = tmp_path / name.strip(".")
+        folder.mkdir()
+        os.mkfifo(folder / name)
+        with pytest.raises(BadInput, match=name):
+            Destination(folder, FOLDER, force=True)
+        Destination(folder / "x.onnx", GRAPH)
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "pack.json"])
@@ -277,6 +297,16 @@ def test_nothing_is_written_into_a_sealed_bundle(tmp_path, untouched):
     Destination(site / "r.html", PAGE)
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "pack.json"])
+def test_nothing_is_added_to_what_is_complete(tmp_path, untouched, name):
+    # `bench --resume -o BUNDLE` broke the bundle: its list and its seal no longer held.
+    schema = {"manifest.json": "edgekit.bundle/1", "pack.json": "edgekit.pack/1"}[name]
+    (tmp_path / name).write_text(json.dumps({"schema": schema, "files": {}}))
+    untouched()
+    with pytest.raises(BadInput, match="complete"):
+        Destination(tmp_path, FOLDER, keep=True)
+
+
 @pytest.mark.parametrize(
     ("form", "right", "wrong"),
     [
@@ -288,6 +318,7 @@ def test_nothing_is_written_into_a_sealed_bundle(tmp_path, untouched):
         (MARKDOWN, "t.md t.markdown t.txt t", "t.csv t.html"),
         (VIDEO, "v.mp4 v.MKV", "v v.avi v.txt v.gif"),
         (FOLDER, "b b.bundle b.v2 b-1.5", "b.onnx b.zip b.tar.gz b.engine b.JSON b.mlpackage"),
+        (FOLDER, "b.test", "b.onnx.data b.pte b.GGUF b.parquet"),
     ],
 )
 def test_a_suffix_of_another_form_is_refused(tmp_path, form, right, wrong):
@@ -297,6 +328,31 @@ def test_a_suffix_of_another_form_is_refused(tmp_path, form, right, wrong):
         with pytest.raises(BadInput, match="ends in"):
             Destination(tmp_path / name, form, force=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("form", "given", "instead"),
+    [
+        (GRAPH, "x.onnx.data", "x.onnx"),
+        (GRAPH, "x.v2", "x.v2.onnx"),
+        (VIDEO, "x.avi", "x.mp4"),
+        (VIDEO, "x", "x.mp4"),
+        (FOLDER, "x.onnx.gz", "x"),
+    ],
+)
+def test_the_path_offered_instead_is_taken_and_in_the_same_place(tmp_path, form, given, instead):
+    with pytest.raises(BadInput) as caught:
+        Destination(tmp_path / given, form)
+    offered = caught.value.hint.rpartition(" ")[2]
+    assert offered == str(tmp_path / instead)
+    Destination(Path(offered), form)
+
+
+@pytest.mark.parametrize("form", [GRAPH, PAGE, CSV, FOLDER])
+def test_the_word_for_standard_output_is_no_file(tmp_path, monkeypatch, form):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match="standard output"):
+        Destination(Path("-"), form)
 
 
 def unwritable(tmp_path: Path) -> list[Path]:
@@ -351,6 +407,37 @@ def test_what_lies_under_the_name_of_a_folder_moved_aside_is_looked_at_too(tmp_p
     untouched()
     with pytest.raises(BadInput, match="mine"):
         Destination(folder, FOLDER, force=True)
+
+
+def test_so_it_is_where_the_folder_itself_is_empty(tmp_path, untouched):
+    (tmp_path / "out").mkdir()
+    aside_of(tmp_path / "out").mkdir()
+    (aside_of(tmp_path / "out") / "mine").write_text("mine")
+    untouched()
+    with pytest.raises(BadInput, match="mine"):
+        Destination(tmp_path / "out", FOLDER)
+
+
+def test_what_is_added_replaces_no_file_of_the_users(tmp_path, untouched):
+    # A folder of the user's with samples of his own, and `bench --resume -o FOLDER`.
+    (tmp_path / "out" / "samples").mkdir(parents=True)
+    (tmp_path / "out" / "samples" / "0.npz").write_text("mine")
+    untouched()
+    place = Destination(tmp_path / "out", FOLDER, keep=True)
+    with pytest.raises(BadInput, match=r"samples/0\.npz"), place.adding() as temporary:
+        (temporary / "samples").mkdir()
+        (temporary / "samples" / "0.npz").write_text("raw")
+        (temporary / "result").write_text("")
+
+
+def test_what_fails_in_a_folder_is_named_by_its_place_to_come(tmp_path):
+    with (
+        pytest.raises(Unwritable) as caught,
+        Destination(tmp_path / "out", FOLDER).writing() as temporary,
+    ):
+        (temporary / "file").write_text("")
+        write_bytes(temporary / "file" / "card.yaml", b"")
+    assert caught.value.message.startswith(str(tmp_path / "out" / "file" / "card.yaml"))
 
 
 def test_a_folder_grows_by_whole_files_and_stays_ours(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -95,6 +96,24 @@ def test_a_second_renaming_that_fails_undoes_the_first(tmp_path, monkeypatch, re
     with pytest.raises((Unwritable, KeyboardInterrupt)), atomic_folder(target) as temporary:
         (temporary / "b").write_text("2")
     assert [path.name for path in target.iterdir()] == ["a"]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_two_runs_that_remove_the_same_old_folder_do_not_stumble(tmp_path, monkeypatch):
+    # One said that a folder "cannot be removed" which the other had removed already.
+    target = tmp_path / "folder"
+    with atomic_folder(target) as temporary:
+        (temporary / "a").write_text("1")
+    rmtree = shutil.rmtree
+
+    def late(path, *arguments, **options):
+        if Path(path) == aside_of(target):
+            rmtree(path)
+        rmtree(path, *arguments, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", late)
+    with atomic_folder(target) as temporary:
+        (temporary / "b").write_text("2")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
