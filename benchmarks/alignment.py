@@ -11,6 +11,8 @@ import numpy.typing as npt
 from edgekit.benchmarks.matching import match
 from edgekit.core.card import ModelCard
 from edgekit.core.runtime import Array
+from edgekit.tasks.heads import HEADS, Head
+from edgekit.tasks.instance_heads import INSTANCE_HEADS
 from edgekit.tasks.results import Detections
 
 __all__ = ["align_detections", "is_detections"]
@@ -19,23 +21,35 @@ __all__ = ["align_detections", "is_detections"]
 _ENOUGH = 10
 
 
-def is_detections(array: Array, card: ModelCard | None = None) -> bool:
-    """Say whether an output is a list of final detections, (B, K, 6).
+def is_detections(array: Array, card: ModelCard) -> bool:
+    """Say whether an output is a list of detections whose order is no property of the model.
+
+    Its rows were chosen by a network that suppresses duplicates itself.
 
     Args:
         array: The output.
-        card: Of the model; where its rows go on with masks' coefficients or keypoints, they may be
+        card: Of a detector; where its rows go on with masks' coefficients or keypoints, they may be
             as long as that asks for.
     """
-    if array.ndim != 3:
+    head = _head(card)
+    if head is None or array.ndim != 3:
         return False
-    length = int(array.shape[2])
-    rules = card.postprocess if card is not None else None
-    if rules is None or rules.decode == "end2end":
-        return length == 6
-    if rules.keypoints is not None:
-        return length == 6 + rules.keypoints[0] * rules.keypoints[1]
-    return length > 6
+    assert card.postprocess is not None, "a detector's card has it"
+    points = card.postprocess.keypoints
+    rest = int(array.shape[2]) - head.front - (2 if head.chosen else max(len(card.labels), 1))
+    if card.postprocess.decode in INSTANCE_HEADS:
+        return rest > 0 if points is None else rest == points[0] * points[1]
+    return rest == 0 or (rest > 0 and not head.chosen and not card.labels)
+
+
+def _head(card: ModelCard) -> Head | None:
+    """The head of a card's detector where it leaves no duplicates, else None."""
+    if card.postprocess is None:
+        return None
+    decode = card.postprocess.decode
+    instances = INSTANCE_HEADS.get(decode)
+    head = HEADS.get(decode) if instances is None else instances.head
+    return head if head is not None and head.suppressed else None
 
 
 def align_detections(
@@ -55,33 +69,36 @@ def align_detections(
     the same objects, and rows without a partner stay: parity then collapses, instead of praising
     the few that match.
 
-    Boxes and keypoints become fractions of the longer side of the network's input, so that a score
-    weighs as much as a coordinate, and the class, which is the same in a pair, becomes 0.
+    Boxes and keypoints in pixels become fractions of the longer side of the network's input, so
+    that a score weighs as much as a coordinate, and the class, which is the same in a pair, becomes
+    0 where the network has chosen it.
 
     Args:
-        expected: Of the reference, for each call (B, K, 6 + E): x1, y1, x2, y2 in pixels of the
-            network's input, score, class, and E numbers of a mask or of keypoints; rows with a
-            score of 0 are unused.
+        expected: Of the reference, for each call (B, K, 6 + E): a box as the head has it, score,
+            class, and E numbers of a mask or of keypoints; or (B, K, 4 + C), a box and a score a
+            class, of which the best counts. Rows with a score of 0 are unused.
         got: Of the other, call by call.
         card: Of the model: its confidence and the size of its input.
 
     Returns:
-        Both, call by call, (B, R, 6 + E) float64, R of the call. Everything comes back as it is
-        where shapes differ or a value is not finite.
+        Both, call by call, in the same form, float64, with R rows of the call. Everything comes
+        back as it is where shapes differ or a value is not finite.
     """
     assert card.preprocess is not None, "a detector's card has it"
     assert card.postprocess is not None, "a detector's card has it"
     if not all(_comparable(*pair, card) for pair in zip(expected, got, strict=True)):
         return list(expected), list(got)
+    head = _head(card)
+    assert head is not None, "is_detections"
     calls = [
-        [_Image.of(*images) for images in zip(*pair, strict=True)]
+        [_Image.of(*images, head) for images in zip(*pair, strict=True)]
         for pair in zip(expected, got, strict=True)
     ]
     everything = [image for call in calls for image in call]
     bar = _bar(everything, card.postprocess.confidence)
     strangers = _strangers(everything, bar)
     length = expected[0].shape[2] if expected else 6
-    scale = _scale(card, length)
+    scale = _scale(card, head, length)
     aligned: tuple[list[Array], list[Array]] = [], []
     for call in calls:
         pairs = [image.rows(bar, scale, alone=strangers) for image in call]
@@ -111,10 +128,11 @@ class _Image:
     pairs: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, expected: Array, got: Array) -> _Image:
-        """Read two lists of rows (K, 6 + E) and match them."""
-        given = tuple(rows[rows[:, 4] > 0] for rows in (expected, got))
-        one, other = (_read(rows) for rows in given)
+    def of(cls, expected: Array, got: Array, head: Head) -> _Image:
+        """Read two lists of rows of a head and match them."""
+        scores = slice(4, 5) if head.chosen else slice(4, None)
+        given = tuple(rows[(rows[:, scores] > 0).any(axis=1)] for rows in (expected, got))
+        one, other = (_read(rows, head) for rows in given)
         return cls(one, other, (given[0], given[1]), match(one, other))
 
     def confident(self, bar: float) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
@@ -178,18 +196,28 @@ def _comparable(expected: Array, got: Array, card: ModelCard) -> bool:
     )
 
 
-def _read(rows: Array) -> Detections:
-    return Detections(rows[:, :4], rows[:, 4], np.rint(rows[:, 5]).astype(np.int64))
+def _read(rows: Array, head: Head) -> Detections:
+    boxes = rows[:, :4]
+    if not head.corners:
+        half = boxes[:, 2:] / 2
+        boxes = np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
+    if head.chosen:
+        return Detections(boxes, rows[:, 4], np.rint(rows[:, 5]).astype(np.int64))
+    scores = rows[:, 4:]
+    return Detections(boxes, scores.max(axis=1), scores.argmax(axis=1))
 
 
-def _scale(card: ModelCard, length: int) -> npt.NDArray[np.float64]:
+def _scale(card: ModelCard, head: Head, length: int) -> npt.NDArray[np.float64]:
     """Return what each number of a row is multiplied by: pixels to fractions, the class to 0."""
     assert card.preprocess is not None, "a detector's card has it"
     assert card.postprocess is not None, "a detector's card has it"
     scale = np.ones(length)
-    scale[:4] = 1 / max(card.preprocess.size)
-    scale[5] = 0
+    pixel = 1 / max(card.preprocess.size)
+    if not head.fractions:
+        scale[:4] = pixel
+    if head.chosen:
+        scale[5] = 0
     if card.postprocess.keypoints is not None:
         step = card.postprocess.keypoints[1]
-        scale[6::step] = scale[7::step] = scale[0]
+        scale[6::step] = scale[7::step] = pixel
     return scale

@@ -29,9 +29,9 @@ def write_detections(
 ) -> None:
     """Write what lies between the network's output and (batch, K, 6) detections.
 
-    The rules are those of edgekit.tasks.detection: every class whose score reaches the floor makes
-    a candidate, duplicates are suppressed within a class, the best K of all classes remain, and of
-    equal scores the first.
+    The rules are those by which edgekit.tasks.detection scores: every class whose score is above
+    the floor makes a candidate, duplicates are suppressed within a class, the best K of all classes
+    remain, and of equal scores the first.
 
     Args:
         writer: Receives the nodes.
@@ -167,7 +167,7 @@ def _suppressed(writer: GraphWriter, head: _Decoded, card: ModelCard) -> tuple[s
         head.scores,
         writer.constant([count]),
         writer.number(rules.iou),
-        writer.number(_threshold(card)),
+        writer.number(score_floor(card)),
     )
     batch, label, anchor = (writer.slice(kept, each, each + 1, axis=1) for each in range(3))
     place = writer.add("Mul", anchor, writer.constant([head.classes]))
@@ -192,16 +192,11 @@ def _write_final(writer: GraphWriter, model: onnx.ModelProto, card: ModelCard, o
     # There are K rows at least.
     rows = writer.add("Concat", rows, _zeros(writer, rows, [1, count, 6]), axis=1)
     scores = writer.add("Reshape", writer.slice(rows, 4, 5, axis=2), writer.constant([0, -1]))
-    reached = writer.add("Greater", scores, writer.number(_threshold(card)))
+    reached = writer.add("Greater", scores, writer.number(score_floor(card)))
     scores = writer.add("Where", reached, scores, writer.number(0.0))
     found, place = writer.add_pair("TopK", scores, writer.constant([count]), axis=1)
     chosen = writer.add("GatherND", rows, _column(writer, place, count), batch_dims=1)
     _write_rows(writer, chosen, _column(writer, found, count), output)
-
-
-def _threshold(card: ModelCard) -> float:
-    """Return the score floor for an operator that takes what is above it, not what reaches it."""
-    return float(np.nextafter(np.float32(score_floor(card)), np.float32(-1)))
 
 
 def _zeros(writer: GraphWriter, like: str, shape: Sequence[int]) -> str:

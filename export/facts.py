@@ -77,7 +77,8 @@ def facts_of(
     # The graph knows only the names of its axes; their ranges are the card's.
     own = graph_card(model, str(path))
     if card is None:
-        card = card_of(model, str(path)) or ModelCard()
+        # Facts need no head, which values may have to tell.
+        card = card_of(model, str(path), decode="yolov8") or ModelCard()
     axes = _axes(own, card.graph(role))
     batch = batch_axis(own.inputs)
     pictures = _picture_sizes(own, card)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +18,37 @@ from edgekit.core.card import (
     card_to_dict,
 )
 from edgekit.core.errors import BadInput
+from edgekit.core.inputs import axis_sizes, generate_feeds
 from edgekit.core.onnx_keys import CARD_KEY, ROLE_KEY
 from edgekit.core.requires import requires
+from edgekit.core.runtime import Array, Feeds
 from edgekit.export.onnx_file import read_onnx, write_onnx
 from edgekit.export.signature import match_names, merge_tensors
 from edgekit.export.ultralytics_card import is_ultralytics, ultralytics_card
+from edgekit.tasks.outputs import Outputs
 
-__all__ = ["card_of", "graph_card", "put_card", "read_card", "with_card", "write_card"]
+__all__ = [
+    "card_of",
+    "graph_card",
+    "put_card",
+    "read_card",
+    "with_card",
+    "write_card",
+]
 
 
-def read_card(path: Path) -> ModelCard | None:
+def read_card(
+    path: Path,
+    *,
+    run: Callable[[Path, Feeds], Outputs | None] | None = None,
+    decode: str | None = None,
+) -> ModelCard | None:
     """Read the card off an ONNX file's metadata; None where it carries none.
+
+    Args:
+        path: The file.
+        run: Runs it once where only values tell the head of Ultralytics' detector.
+        decode: The head that the user names, which is then not looked for.
 
     Raises:
         BadInput: No ONNX file, or metadata that is malformed; names the key.
@@ -38,15 +60,24 @@ def read_card(path: Path) -> ModelCard | None:
         model = onnx.load(path, load_external_data=False)
     except (DecodeError, OSError, ValueError) as error:
         raise BadInput(f"{path} is not an ONNX file, or it is damaged.") from error
-    return card_of(model, str(path))
+    runner = None if run is None else partial(run, path)
+    return card_of(model, str(path), run=runner, decode=decode)
 
 
-def card_of(model: Any, where: str) -> ModelCard | None:
+def card_of(
+    model: Any,
+    where: str,
+    *,
+    run: Callable[[Feeds], Outputs | None] | None = None,
+    decode: str | None = None,
+) -> ModelCard | None:
     """Return the card that a loaded model carries: edgekit's own, else Ultralytics', else None.
 
     Args:
         model: onnx.ModelProto.
         where: The file, for messages.
+        run: As for `read_card`, for this file.
+        decode: As for `read_card`.
 
     Raises:
         BadInput: Metadata that is malformed; names the key.
@@ -61,11 +92,34 @@ def card_of(model: Any, where: str) -> ModelCard | None:
                 hint="Give a card with --card, or export the model again.",
             ) from error
         return card_from_dict(content, f"The metadata key {CARD_KEY!r} of {where}")
-    if is_ultralytics(properties):
-        own = graph_card(model, where)
-        shapes = [_sizes(tensor) for tensor in own.outputs.values()]
-        return ultralytics_card(properties, where, shapes=shapes, size=_image_size(own))
-    return None
+    if not is_ultralytics(properties):
+        return None
+    own = graph_card(model, where)
+
+    def answers(size: tuple[int, int]) -> list[Array] | None:
+        found = run(_noise(own, size)) if run is not None else None
+        return None if found is None else [found[name] for name in own.outputs]
+
+    return ultralytics_card(
+        properties,
+        where,
+        shapes=[_sizes(tensor) for tensor in own.outputs.values()],
+        size=_image_size(own),
+        answers=answers,
+        decode=decode,
+    )
+
+
+def _noise(graph: GraphCard, size: tuple[int, int]) -> Feeds:
+    """Return one image of noise in [0, 1], of a size (height, width), for each input of 4 axes."""
+    inputs = {
+        name: msgspec.structs.replace(
+            tensor, shape=(1, *tensor.shape[1:2], *size), range=(0.0, 1.0)
+        )
+        for name, tensor in graph.inputs.items()
+        if len(tensor.shape) == 4
+    }
+    return generate_feeds(inputs, axis_sizes(inputs), 0)
 
 
 def put_card(model: Any, card: ModelCard, role: str = "main") -> None:

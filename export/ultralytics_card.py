@@ -6,13 +6,18 @@ In an ONNX file every value is the text of a Python literal; in front of a plan 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 from edgekit.core.card import ModelCard, Postprocess, Preprocess
 from edgekit.core.errors import BadInput
+from edgekit.core.runtime import Array
+from edgekit.tasks.heads import HEADS
+from edgekit.tasks.instance_heads import INSTANCE_HEADS
 
-__all__ = ["is_ultralytics", "ultralytics_card"]
+__all__ = ["Answers", "is_ultralytics", "ultralytics_card"]
 
 # What its exporter writes for every task; the repository of YOLOv5 wrote the last two alone.
 _SIGNS = frozenset({"task", "names", "stride"})
@@ -20,7 +25,18 @@ _YOLOV5_SIGNS = frozenset({"names", "stride"})
 # What YOLOv5's exporter takes where nobody says a size.
 _YOLOV5_SIZE = (640, 640)
 
+# What it exports its models' boxes as, by family; what masks and keypoints add follows the name.
+_YOLO = ("end2end", "yolov8", "yolov5")
+_RTDETR = ("rtdetr-end2end", "rtdetr")
+_KNOWN = (*HEADS, *INSTANCE_HEADS)
+_SUFFIXES = {"detect": "", "segment": "-segment", "pose": "-pose"}
+# In front of the description stands the model's own name: "Ultralytics rtdetr-l model trained on".
+_NAME = re.compile(r"(?:Ultralytics )?(\S+)")
+
 Shape = tuple[int | str, ...]
+# Runs the graph once on noise in [0, 1] of a size (height, width), and returns its outputs in their
+# order; None where it cannot be run.
+Answers = Callable[[tuple[int, int]], "Sequence[Array] | None"]
 
 
 def is_ultralytics(properties: Mapping[str, Any]) -> bool:
@@ -34,13 +50,15 @@ def ultralytics_card(
     *,
     shapes: Sequence[Shape] | None,
     size: tuple[int, int] | None = None,
+    answers: Answers | None = None,
+    decode: str | None = None,
 ) -> ModelCard:
     """Make a card of the metadata that Ultralytics' exporter writes.
 
     Its detectors see RGB in [0, 1], letterboxed on grey 114 around the centre, those of masks and
-    of keypoints too; its classifiers RGB in [0, 1], the short side scaled to the input and the
-    centre cropped, and they end in a softmax. Its other tasks (`obb`, `semantic`, …) have no head
-    here and become "raw", with a sentence under `provenance`.
+    of keypoints too, and RT-DETR stretched to the input; its classifiers RGB in [0, 1], the short
+    side scaled to the input and the centre cropped, and they end in a softmax. Its other tasks
+    (`obb`, `semantic`, …) have no head here and become "raw", with a sentence under `provenance`.
 
     Args:
         properties: The metadata, as text or as plain data.
@@ -49,9 +67,12 @@ def ultralytics_card(
             has the head that this exporter gives it today.
         size: (height, width) of the input, for YOLOv5's metadata, which does not say it; None
             where it is not fixed.
+        answers: Asked where metadata and shapes leave several heads, to tell them by values.
+        decode: The head that the user names; then none is looked for.
 
     Raises:
-        BadInput: A key is missing or malformed, or the outputs fit no head.
+        BadInput: A key is missing or malformed, the outputs fit no head, or several and nothing
+            tells which.
     """
     labels = _labels(properties, where)
     if _is_yolov5(properties):
@@ -74,14 +95,23 @@ def ultralytics_card(
             postprocess=Postprocess(decode="probabilities"),
             provenance=provenance,
         )
-    if kind in ("detect", "segment", "pose"):
+    if kind in _SUFFIXES:
         points = _keypoints(properties, where) if kind == "pose" else None
-        head = _head(properties, kind, shapes, len(labels), points, where)
-        rules = Postprocess(decode=head, iou=0.7, max_detections=300, keypoints=points)
+        asked = partial(answers, (found[0], found[1])) if answers is not None else None
+        head = decode or _head(properties, kind, shapes, len(labels), points, where, asked)
+        rules = Postprocess(
+            decode=head,
+            iou=0.7,
+            max_detections=300,
+            keypoints=points,
+            # Its prediction shows the rows that the network has chosen as they are.
+            multi_label=head.startswith("end2end") or head == _RTDETR[0],
+        )
+        resize: Literal["letterbox", "stretch"] = "stretch" if head in _RTDETR else "letterbox"
         return ModelCard(
             task="detection",
             labels=labels,
-            preprocess=preprocess,
+            preprocess=_preprocess((found[0], found[1]), resize),
             postprocess=rules,
             provenance=provenance,
         )
@@ -111,7 +141,7 @@ def _yolov5_card(
         # Its classifiers say the same, and are told by their output.
         return ModelCard(task="raw", labels=labels)
     rules = Postprocess(
-        decode="yolov5-segment" if extra else "yolov5", iou=0.45, max_detections=300
+        decode="yolov5-segment" if extra else "yolov5", iou=0.45, max_detections=1000
     )
     return ModelCard(
         task="detection",
@@ -122,7 +152,9 @@ def _yolov5_card(
     )
 
 
-def _preprocess(size: tuple[int, int], resize: Literal["letterbox", "crop"]) -> Preprocess:
+def _preprocess(
+    size: tuple[int, int], resize: Literal["letterbox", "stretch", "crop"]
+) -> Preprocess:
     return Preprocess(size=size, resize=resize, scale=1 / 255)
 
 
@@ -160,37 +192,100 @@ def _head(
     classes: int,
     points: tuple[int, int] | None,
     where: str,
+    answers: Callable[[], Sequence[Array] | None] | None,
 ) -> str:
-    """Tell the head by the shape of its rows.
+    """Tell the head by the family in the metadata, the shapes, and then the values.
 
-    (N, K, 6 + E) are final boxes, (N, 4 + classes + E, anchors) are not; E is what masks or
-    keypoints add.
+    A shape alone does not tell RT-DETR: with a number of classes that happens to match, its rows
+    are as long as those of another head.
     """
-    suffix = "" if kind == "detect" else f"-{kind}"
-    arguments = properties.get("args")
-    baked = isinstance(arguments, dict) and bool(arguments.get("nms"))
-    final = str(properties.get("end2end", "")).lower() == "true"
+    suffix = _SUFFIXES[kind]
+    final, family, known = _family(properties)
     if shapes is None:
-        return f"end2end{suffix}" if final or baked else f"yolov8{suffix}"
+        if family is _RTDETR:
+            return _RTDETR[0] if "head" in properties else _RTDETR[1]
+        return f"end2end{suffix}" if final else f"yolov8{suffix}"
     rows, prototypes = _outputs(shapes)
     extra: int | str | None = 0
     if kind == "segment":
         extra = None if prototypes is None else prototypes[1]
     elif points is not None:
         extra = points[0] * points[1]
+    fitting: list[str] = []
     if rows is not None and isinstance(extra, int):
-        if rows[2] == 6 + extra:
-            return f"end2end{suffix}"
-        if rows[1] == 4 + classes + extra:
-            return f"yolov8{suffix}"
-        if rows[2] == 5 + classes + extra and kind != "pose":
-            return f"yolov5{suffix}"
-    what = {"detect": "detector", "segment": "model of masks", "pose": "model of keypoints"}[kind]
+        fitting = [
+            name
+            for name in family
+            if name + suffix in _KNOWN and HEADS[name].fits(rows, classes, extra)
+        ]
+    if final is not None and len(fitting) > 1:
+        fitting = [name for name in fitting if HEADS[name].chosen == final] or fitting
+    if len(fitting) == 1 and (known or fitting[0] not in _RTDETR):
+        return fitting[0] + suffix
+    return _by_values(fitting, kind, shapes, classes, extra, where, answers)
+
+
+def _family(properties: Mapping[str, Any]) -> tuple[bool | None, tuple[str, ...], bool]:
+    """Return what metadata say of the head.
+
+    Returns:
+        Whether the network has chosen its boxes, None where nothing says it; the heads of its
+        family; and whether a family is stated at all.
+    """
+    arguments = properties.get("args")
+    if isinstance(arguments, str):
+        try:
+            arguments = ast.literal_eval(arguments)
+        except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+            arguments = None
+    final: bool | None = None
+    if "end2end" in properties:
+        final = str(properties["end2end"]).lower() == "true"
+    if isinstance(arguments, dict) and arguments.get("nms"):
+        final = True
+    if "head" in properties:
+        # Written since RT-DETR has had the first of its two heads as well.
+        rtdetr = str(properties["head"]) == "RTDETRDecoder"
+        return None if rtdetr else final, _RTDETR if rtdetr else _YOLO, True
+    found = _NAME.match(str(properties.get("description", "")))
+    name = found.group(1).lower() if found else ""
+    if "rtdetr" in name or "rt-detr" in name:
+        return None, _RTDETR[1:], True
+    if name.startswith("yolo"):
+        return final, _YOLO, True
+    return final, (*_YOLO, *_RTDETR[1:]), final is not None
+
+
+def _by_values(
+    fitting: Sequence[str],
+    kind: str,
+    shapes: Sequence[Shape],
+    classes: int,
+    extra: int | str | None,
+    where: str,
+    answers: Callable[[], Sequence[Array] | None] | None,
+) -> str:
+    """Return the one head whose rows the values of an answer are; refuse where there is none."""
+    arrays = answers() if fitting and answers is not None else None
     shown = ", ".join(str(shape) for shape in shapes) or "missing"
+    what = {"detect": "detector", "segment": "model of masks", "pose": "model of keypoints"}[kind]
+    told = (
+        f"{where} says it is an Ultralytics {what} of {classes} classes, but its output is {shown}"
+    )
+    if arrays is not None:
+        rows = next(array for array in arrays if array.ndim == 3)
+        assert isinstance(extra, int), "nothing fits otherwise"
+        read = [name for name in fitting if HEADS[name].reads_well(rows, classes, extra)]
+        if len(read) == 1:
+            return read[0] + _SUFFIXES[kind]
+        fitting = read
+    if not fitting:
+        raise BadInput(f"{told}.", hint="Give a card with --card that names the head.")
+    lines = " or ".join(f"--set decode={name}{_SUFFIXES[kind]}" for name in fitting)
     raise BadInput(
-        f"{where} says it is an Ultralytics {what} of {classes} classes, but its output is "
-        f"{shown}.",
-        hint="Give a card with --card that names the head.",
+        f"{told}, which may be the head {' or '.join(fitting)}; neither its metadata nor its "
+        "values tell which.",
+        hint=f"Say it with {lines}, or under `postprocess` in a card.",
     )
 
 

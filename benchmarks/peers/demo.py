@@ -7,7 +7,9 @@ they are not there yet. Every contestant is a process of its own (demo_worker.py
 they take turns, every second round mirrored, each turn the same frames of the same video, with the
 same processors to run on. A ratio is that of frames a second within a round; its interval is
 Hodges' and Lehmann's over the rounds, 95 %. PASS is where the whole interval keeps the goal, FAIL
-where the whole interval misses it, else UNCLEAR. The status is 1 where a goal fails.
+where the whole interval misses it, else UNCLEAR. The status is 1 where a goal fails. It
+is 1 too where programs with one graph and engine show different numbers of boxes, and the frames
+are named.
 
 Cold starts: processes take turns from nothing to their first answer, files in the system's cache.
 """
@@ -135,7 +137,7 @@ class Turns:
     Attributes:
         rates: Frames a second.
         cores: Processors busy.
-        boxes: A frame.
+        boxes: Of each frame, in the last turn.
         load: Of the machine, one minute's, as the turn began.
         runs: What edgekit chose to run, where it says so.
     """
@@ -143,7 +145,7 @@ class Turns:
     runs: str = ""
     rates: list[float] = field(default_factory=list)
     cores: list[float] = field(default_factory=list)
-    boxes: list[float] = field(default_factory=list)
+    boxes: list[int] = field(default_factory=list)
     load: list[float] = field(default_factory=list)
 
 
@@ -287,7 +289,7 @@ def play(
                 turns = taken[one]
                 turns.rates.append(said["frames"] / said["seconds"])
                 turns.cores.append(said["cpu_seconds"] / said["seconds"])
-                turns.boxes.append(said["boxes"] / said["frames"])
+                turns.boxes = said["boxes"]
                 turns.load.append(load)
             print(f"round {number + 1} of {rounds}", end="\r", file=sys.stderr)
     return taken
@@ -310,6 +312,25 @@ def judge(pairs: Sequence[Pair], taken: dict[Contestant, Turns]) -> list[Result]
         assert found is not None
         results.append(Result(pair, found.ratio, found.low, found.high))
     return results
+
+
+def different_boxes(taken: dict[Contestant, Turns]) -> list[str]:
+    """A sentence for each frame on which programs with one graph and engine differ in boxes."""
+    found = []
+    alike: dict[tuple[str, str], list[Contestant]] = {}
+    for one in taken:
+        # "bare" answers nothing.
+        if one.kind != "bare":
+            alike.setdefault((one.engine, one.shape), []).append(one)
+    for everyone in alike.values():
+        counts = [taken[one].boxes for one in everyone]
+        for frame, shown in enumerate(zip(*counts, strict=True)):
+            if len(set(shown)) > 1:
+                each = ", ".join(
+                    f"{one.name} {count}" for one, count in zip(everyone, shown, strict=True)
+                )
+                found.append(f"frame {SKIP + frame}: boxes differ: {each}")
+    return found
 
 
 def cold_starts(
@@ -461,18 +482,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{video.name}, {width}x{height}; own shape {own}; {given.threads} processors; ", end="")
     print(f"{facts['boxes']:g} boxes in the median frame\n")
     results: list[tuple[str, Result]] = []
+    failed = False
     kept: dict[str, Any] = {"video": video.name, **facts, "threads": given.threads, "turns": {}}
     for group, pairs in groups(own).items():
         if given.only not in group:
             continue
         taken = play(pairs, models, video, given.threads, given.rounds)
         print(f"{group}\n\n{rates_table(taken)}\n", flush=True)
+        for sentence in different_boxes(taken):
+            failed = True
+            print(sentence, flush=True)
         results += [(group, one) for one in judge(pairs, taken)]
         kept["turns"][group] = {one.name: asdict(turns) for one, turns in taken.items()}
         _keep(given.output_path, kept)
     if results:
         print(f"{ratios_table(results)}\n", flush=True)
-    failed = any(one.verdict == "FAIL" for _, one in results)
+    failed |= any(one.verdict == "FAIL" for _, one in results)
     if given.only in "cold":
         starts = cold_starts(models, video, given.threads, given.cold_rounds)
         print(cold_table(starts))

@@ -179,16 +179,16 @@ def _answers(opened: Any, video: str) -> Iterator[int]:
 KINDS = {"ultralytics": ultralytics, "hand": hand, "bare": bare, "edgekit": edgekit}
 
 
-def turn(play: Play, frames: int, skip: int) -> dict[str, float]:
-    """Time `frames` answers after `skip` of them, from answer to answer."""
+def turn(play: Play, frames: int, skip: int) -> dict[str, Any]:
+    """Time `frames` answers after `skip` of them, from answer to answer; count their boxes."""
     answers = play()
-    boxes = 0
+    boxes: list[int] = []
     start = cpu = 0.0
     try:
         for number in range(skip + frames):
             found = next(answers)
             if number >= skip:
-                boxes += found
+                boxes.append(found)
             if number == skip - 1:
                 start, cpu = time.perf_counter(), time.process_time()
         seconds = time.perf_counter() - start

@@ -32,7 +32,7 @@ from edgekit.tasks.preprocess import image_input
 from edgekit.tasks.registry import task_for
 from edgekit.tasks.results import Boxes, Detections
 from edgekit.tasks.samples import RelativeBoxes, make_boxes
-from edgekit.tasks.task import EVALUATION_CONFIDENCE, Image
+from edgekit.tasks.task import Image
 
 WIDE = (16, 9)
 STREAM = (1280, 720)
@@ -79,7 +79,7 @@ def answers(
         for image in images:
             array, fit = task.preprocess(image)
             outputs = session.run({found[0]: array})
-            results.append(task.postprocess(outputs, fit, EVALUATION_CONFIDENCE))
+            results.append(task.postprocess(outputs, fit, evaluation=True))
     return results  # type: ignore[return-value]
 
 

@@ -136,11 +136,13 @@ class Postprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         decode: A built-in head ("softmax", "argmax", "yolox", "end2end", …) or a user's own
             "file.py:function".
-        confidence: Detections below this score are not shown, 0 to 1.
+        confidence: Detections are shown whose score is above this, 0 to 1.
         iou: Boxes of one class that overlap more than this are one object (NMS).
         max_detections: At most so many boxes an image.
         keypoints: For a head of keypoints: how many an object has, and the numbers of each, 2
             (x, y) or 3 (x, y, confidence).
+        multi_label: Whether a box is shown once for each class above `confidence`, and not with its
+            best class alone. A metric takes every class whatever this says.
     """
 
     decode: str
@@ -148,6 +150,7 @@ class Postprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     iou: float = 0.65
     max_detections: int = 100
     keypoints: tuple[int, int] | None = None
+    multi_label: bool = False
 
     def __post_init__(self) -> None:
         for name, value in (("confidence", self.confidence), ("iou", self.iou)):
@@ -240,9 +243,11 @@ def card_to_dict(card: ModelCard) -> dict[str, Any]:
     """Return plain data (lists, dicts, strings, numbers) that card_from_dict reads back."""
     content = msgspec.to_builtins(card)
     assert isinstance(content, dict)
-    if card.postprocess is not None and card.postprocess.keypoints is None:
-        # A card without keypoints stays what it was before there were any, to its readers too.
-        del content["postprocess"]["keypoints"]
+    if card.postprocess is not None:
+        # A card that does not use a key stays what it was before there was one, to its readers too.
+        for key in ("keypoints", "multi_label"):
+            if not content["postprocess"][key]:
+                del content["postprocess"][key]
     return {key: value for key, value in content.items() if value not in ({}, [], (), None)}
 
 

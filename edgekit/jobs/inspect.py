@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from edgekit.jobs.running.carried import (
 )
 from edgekit.jobs.running.engine_facts import engine_facts, plan_facts
 from edgekit.jobs.running.models import resolve_model
+from edgekit.jobs.running.plain import run_once
 from edgekit.runtimes.limits import graph_limits, runtime_limits
 from edgekit.runtimes.trt_plan import is_plan, read_plan
 from edgekit.tasks import cards
@@ -59,7 +61,11 @@ def run(model: str, *, top: int) -> InspectDocument:
     models = {role: read_onnx(file) for role, file in files.items()}
     first = next(iter(files))
     sidecar = cards.find_card(path)
-    written = cards.read_card(sidecar) if sidecar else card_of(models[first], str(files[first]))
+    if sidecar:
+        written: ModelCard | None = cards.read_card(sidecar)
+    else:
+        run = partial(run_once, files[first])
+        written = card_of(models[first], str(files[first]), run=run)
     card = written or ModelCard()
     card = card.with_graphs(
         {

@@ -38,7 +38,7 @@ def parse_bake(words: Iterable[str]) -> frozenset[str]:
 
 
 def score_floor(card: ModelCard) -> float:
-    """Return the score below which a graph with NMS inside reports nothing, 0 to 1."""
+    """Return the score that a graph with NMS inside reports nothing up to, 0 to 1."""
     assert card.postprocess is not None, "the card's own check"
     return min(EVALUATION_CONFIDENCE, card.postprocess.confidence)
 

@@ -141,7 +141,7 @@ class BakedReference:
         rows = np.zeros((count, self._rows, 6), np.float32)
         for index, row in enumerate(rows):
             one = {name: array[index : index + 1] for name, array in outputs.items()}
-            found = self._detector.postprocess(one, fit, confidence=self._floor)
+            found = self._detector.detections(one, fit, self._floor, multi_label=True)
             many = len(found.scores)
             row[:many, :4] = found.boxes
             row[:many, 4] = found.scores

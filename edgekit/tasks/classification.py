@@ -46,7 +46,12 @@ class Classifier:
         return self._preprocessor(image, out)
 
     def postprocess(
-        self, outputs: Outputs, fit: Fit, confidence: float | None = None
+        self,
+        outputs: Outputs,
+        fit: Fit,
+        confidence: float | None = None,
+        *,
+        evaluation: bool = False,
     ) -> Classification:
         """Read the class probabilities off one output of (1, C), or (1, C, 1, 1).
 

@@ -14,7 +14,7 @@ import numpy as np
 from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
-from edgekit.tasks.heads import Candidates, Float, Head
+from edgekit.tasks.heads import Candidates, Float, Reader
 from edgekit.tasks.outputs import Outputs
 
 __all__ = ["carried", "decoder_file", "is_user_decoder", "load_decoder"]
@@ -54,7 +54,7 @@ def carried(card: ModelCard, folder: Path) -> tuple[ModelCard, Path | None, str]
     return msgspec.structs.replace(card, postprocess=head), file, ""
 
 
-def load_decoder(decode: str, folder: Path | None, *, trust_code: bool) -> Head:
+def load_decoder(decode: str, folder: Path | None, *, trust_code: bool) -> Reader:
     """Load a user's decoder and wrap it so that its faults are named.
 
     The file must stand alone: it is the only one that travels with a bundle.
@@ -65,7 +65,7 @@ def load_decoder(decode: str, folder: Path | None, *, trust_code: bool) -> Head:
         trust_code: Whether the user has allowed code from files to run.
 
     Returns:
-        A head that checks what the function returns: boxes (N, 4), scores (N, C).
+        A reader that checks what the function returns: boxes (N, 4), scores (N, C).
 
     Raises:
         BadInput: Not trusted, no such file or function, or the file fails as it is loaded.

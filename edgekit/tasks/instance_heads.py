@@ -9,7 +9,7 @@ import numpy as np
 
 from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
-from edgekit.tasks.heads import Float
+from edgekit.tasks.heads import HEADS, Float, Head
 from edgekit.tasks.instance_mask import InstanceMask
 from edgekit.tasks.outputs import Outputs, pick
 from edgekit.tasks.prototypes import masks_of
@@ -26,12 +26,15 @@ class InstanceHead:
     Attributes:
         boxes: The head of `edgekit.tasks.heads` that reads the first part of a row.
         kind: What the rest is: coefficients of mask prototypes, or keypoints.
-        rows_axis: Axis of the rows in (1, A, E) or (1, E, A).
     """
 
     boxes: str
     kind: Literal["masks", "keypoints"]
-    rows_axis: Literal[1, 2] = 1
+
+    @property
+    def head(self) -> Head:
+        """The head of boxes."""
+        return HEADS[self.boxes]
 
     def split(self, outputs: Outputs, card: ModelCard) -> tuple[Outputs, Instances]:
         """Separate the boxes from what goes with them.
@@ -63,9 +66,8 @@ class InstanceHead:
             assert card.postprocess.keypoints is not None, "the detector's check"
             points, dimensions = card.postprocess.keypoints
             extra = points * dimensions
-        longer = 3 - self.rows_axis
-        least = (6 if self.boxes != "yolov8" else 5) + extra
-        most = least if self.boxes == "end2end" else None
+        longer = self.head.axis
+        least = self.head.front + (2 if self.head.chosen else 1) + extra
         name, rows = pick(
             outputs,
             reader=reader,
@@ -73,8 +75,7 @@ class InstanceHead:
             fits=lambda shape: (
                 len(shape) == 3
                 and shape[0] == 1
-                and shape[longer] >= least
-                and (most is None or shape[longer] == most)
+                and (shape[longer] == least or (shape[longer] > least and not self.head.chosen))
             ),
         )
         cut = rows.shape[longer] - extra
@@ -85,11 +86,10 @@ class InstanceHead:
         return {name: boxes}, Instances(rest, dimensions, prototypes)
 
     def _words(self, extra: int) -> tuple[str, str]:
-        if self.boxes == "end2end":
-            return "K", f"6 + {extra}"
-        before = 5 if self.boxes == "yolov5" else 4
-        row = f"{before} + classes + {extra}"
-        return ("anchors", row) if self.rows_axis == 1 else (row, "anchors")
+        if self.head.chosen:
+            return "K", f"{self.head.front + 2} + {extra}"
+        row = f"{self.head.front} + classes + {extra}"
+        return (row, "anchors") if self.head.axis == 1 else ("anchors", row)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,8 +140,8 @@ class Instances:
 # What `postprocess.decode` may name beside the heads of boxes.
 INSTANCE_HEADS = {
     "yolov5-segment": InstanceHead("yolov5", "masks"),
-    "yolov8-segment": InstanceHead("yolov8", "masks", rows_axis=2),
-    "yolov8-pose": InstanceHead("yolov8", "keypoints", rows_axis=2),
+    "yolov8-segment": InstanceHead("yolov8", "masks"),
+    "yolov8-pose": InstanceHead("yolov8", "keypoints"),
     "end2end-segment": InstanceHead("end2end", "masks"),
     "end2end-pose": InstanceHead("end2end", "keypoints"),
 }

@@ -65,7 +65,8 @@ class Detection:
         label: Name of its class; the index as text where the card names no labels.
         class_index: From 0, as in the card's labels.
         score: 0 to 1.
-        box: x1, y1, x2, y2 in pixels of the image, from its top left corner; not clipped to it.
+        box: x1, y1, x2, y2 in pixels of the image, from its top left corner; clipped to it, but for
+            the boxes of RT-DETR.
         track: Number of the object, the same from frame to frame; None where nobody tracks, or
             where it has been seen once only.
         mask: Its pixels; None where the model gives none.

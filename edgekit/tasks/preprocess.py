@@ -122,12 +122,12 @@ class Preprocessor:
             scale_y, scale_x = rows / height, columns / width
             fitted = self._resize(image, (rows, columns))
         elif self.preprocess.resize == "letterbox":
-            scale_y = scale_x = ratio = min(rows / height, columns / width)
+            ratio = min(rows / height, columns / width)
             centred = self.preprocess.anchor == "center"
             # Networks are fed as they were trained. Those that want the image at the top left come
             # from YOLOX, which cuts a fraction of a pixel off; centred ones come from YOLOv5 and
             # its heirs, which round. On 64 images of COCO the wrong one moves yolox_nano's mAP by
-            # 0.004 to 0.010. Both scale boxes by the ratio itself.
+            # 0.004 to 0.010.
             whole = round if centred else _floor
             new = (
                 min(rows, max(1, whole(height * ratio))),
@@ -135,6 +135,9 @@ class Preprocessor:
             )
             if centred:
                 top, left = (rows - new[0]) // 2, (columns - new[1]) // 2
+            # YOLOX scales boxes by the ratio itself, the others by what each side became.
+            scale_y = new[0] / height if centred else ratio
+            scale_x = new[1] / width if centred else ratio
             place = (top, top + new[0], left, left + new[1])
             fitted = self._resize(image, new)
         else:

@@ -25,7 +25,12 @@ class RawTask:
         )
 
     def postprocess(
-        self, outputs: Outputs, fit: Fit | None, confidence: float | None = None
+        self,
+        outputs: Outputs,
+        fit: Fit | None,
+        confidence: float | None = None,
+        *,
+        evaluation: bool = False,
     ) -> Raw:
         """Return the outputs as they are."""
         return Raw(dict(outputs))

@@ -55,14 +55,17 @@ class Detections:
 
     def above(self, confidence: float) -> Detections:
         """Return the detections whose score is at least `confidence`."""
-        keep = self.scores >= confidence
+        return self.taken(np.flatnonzero(self.scores >= confidence))
+
+    def taken(self, places: Integer) -> Detections:
+        """Return the detections at some places, in their order."""
         masks, points = self.masks, self.keypoints
         return Detections(
-            self.boxes[keep],
-            self.scores[keep],
-            self.classes[keep],
-            None if masks is None else tuple(masks[at] for at in np.flatnonzero(keep)),
-            None if points is None else points[keep],
+            self.boxes[places],
+            self.scores[places],
+            self.classes[places],
+            None if masks is None else tuple(masks[at] for at in places),
+            None if points is None else points[places],
         )
 
 

@@ -51,7 +51,12 @@ class Segmenter:
         return self._preprocessor(image, out)
 
     def postprocess(
-        self, outputs: Outputs, fit: Fit, confidence: float | None = None
+        self,
+        outputs: Outputs,
+        fit: Fit,
+        confidence: float | None = None,
+        *,
+        evaluation: bool = False,
     ) -> Segmentation:
         """Take the best class of every point and spread it over the image, nearest point first.
 
@@ -60,6 +65,7 @@ class Segmenter:
                 `outputs` say `layout: NHWC`.
             fit: What `preprocess` returned.
             confidence: Without meaning here.
+            evaluation: Likewise.
 
         Raises:
             BadInput: No such output, or C is not the number of labels.

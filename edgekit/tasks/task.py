@@ -14,7 +14,7 @@ from edgekit.tasks.results import Result
 __all__ = ["EVALUATION_CONFIDENCE", "Fit", "Image", "Input", "Task"]
 
 # The metric wants the whole precision-recall curve, not only what the user's threshold shows: only
-# detections below this are dropped where one is scored, and by graphs that end in NMS.
+# detections that are not above this are dropped where one is scored, and by graphs with NMS.
 EVALUATION_CONFIDENCE = 0.01
 
 Image = npt.NDArray[np.uint8]
@@ -57,13 +57,20 @@ class Task(Protocol):
         ...
 
     def postprocess(
-        self, outputs: Mapping[str, npt.NDArray[Any]], fit: Fit, confidence: float | None = None
+        self,
+        outputs: Mapping[str, npt.NDArray[Any]],
+        fit: Fit,
+        confidence: float | None = None,
+        *,
+        evaluation: bool = False,
     ) -> Result:
         """Decode the outputs of a batch of one.
 
         Args:
             outputs: Name to array, first axis 1.
             fit: What `preprocess` returned with the image.
-            confidence: Detections below it are left out; None means the card's own threshold.
+            confidence: Detections must be above it; None means the card's own threshold.
+            evaluation: Whether the answer is to be scored, and not to be shown: then the rule is
+                the metric's, and `confidence` has no meaning.
         """
         ...

@@ -155,9 +155,9 @@ def test_other_shapes_are_left_to_be_seen():
 
 
 def test_a_list_of_detections_is_known_by_its_shape():
-    assert is_detections(np.zeros((2, 5, 6)))
-    assert not is_detections(np.zeros((2, 5, 7)))
-    assert not is_detections(np.zeros((5, 6)))
+    assert is_detections(np.zeros((2, 5, 6)), CARD)
+    assert not is_detections(np.zeros((2, 5, 7)), CARD)
+    assert not is_detections(np.zeros((5, 6)), CARD)
 
 
 def test_rows_with_keypoints_are_aligned_as_a_whole():
@@ -180,3 +180,38 @@ def test_rows_with_masks_are_known_by_their_card():
     card = ModelCard(task="detection", preprocess=CARD.preprocess, postprocess=rules)
     assert is_detections(np.zeros((1, 5, 38)), card)
     assert not is_detections(np.zeros((1, 32, 8, 8)), card)
+
+
+@pytest.mark.parametrize("decode", ["rtdetr", "rtdetr-end2end"])
+def test_rtdetrs_queries_have_no_order_either(decode):
+    # Its encoder takes the 300 best places, and rounding swaps two whose scores are nearly equal.
+    card = ModelCard(
+        task="detection",
+        labels=("a", "b", "c"),
+        preprocess=Preprocess(size=(200, 400)),
+        postprocess=Postprocess(decode=decode, confidence=0.25),
+    )
+    rows = detections(0)
+    centres = (rows[..., :2] + rows[..., 2:4]) / 2 / [400, 200]
+    sizes = (rows[..., 2:4] - rows[..., :2]) / [400, 200]
+    last = (
+        rows[..., 4:]
+        if decode.endswith("end2end")
+        else rows[..., 4:5] * np.eye(3)[rows[..., 5].astype(int)]
+    )
+    expected = np.concatenate([centres, sizes, last], axis=2)
+    assert is_detections(expected, card)
+
+    def db(got):
+        meter = ParityMeter()
+        for one, other in zip(*align_detections([expected], [got], card), strict=True):
+            meter.add(one, other)
+        return meter.result().sqnr_db
+
+    assert db(expected[:, np.random.default_rng(1).permutation(ROWS)]) == 300
+    worse = expected.copy()
+    worse[..., 0] += 0.01
+    assert db(worse) < 60
+    other = expected.copy()
+    other[..., :4] = other[..., [1, 0, 3, 2]]
+    assert db(other) < 10

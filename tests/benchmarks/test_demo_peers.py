@@ -53,10 +53,27 @@ def test_a_goal_is_failed_only_by_the_whole_interval(peers):
     assert judged(demo, [30.0, 30.0], [20.0, 20.0]).verdict == "UNCLEAR"
 
 
+def test_frames_with_other_numbers_of_boxes_are_named(peers):
+    # Red where only means were printed: 12.0 boxes a frame stood beside 9.1, and the status was 0.
+    demo = peers["demo"]
+    counts = {
+        demo.Contestant("edgekit", "onnxruntime", "640x640"): [3, 4, 5],
+        demo.Contestant("ultralytics", "onnxruntime", "640x640"): [3, 2, 5],
+        demo.Contestant("hand", "onnxruntime", "640x640"): [3, 4, 5],
+        # Another graph, and one that answers nothing.
+        demo.Contestant("edgekit", "onnxruntime", "384x640"): [9, 9, 9],
+        demo.Contestant("bare", "onnxruntime", "640x640"): [0, 0, 0],
+    }
+    taken = {one: demo.Turns(boxes=boxes) for one, boxes in counts.items()}
+    (sentence,) = demo.different_boxes(taken)
+    assert f"frame {demo.SKIP + 1}:" in sentence
+    assert "edgekit onnxruntime 640x640 4, ultralytics onnxruntime 640x640 2" in sentence
+
+
 def test_the_table_of_rates_has_a_line_a_contestant(peers):
     demo = peers["demo"]
     ours = demo.Contestant("edgekit", "default", "384x640")
-    turns = demo.Turns("openvino:cpu bf16", [20.0] * 2, [1.5] * 2, [4.0] * 2, [0.1] * 2)
+    turns = demo.Turns("openvino:cpu bf16", [20.0] * 2, [1.5] * 2, [3, 5], [0.1] * 2)
     head, rule, line = demo.rates_table({ours: turns}).splitlines()
     assert head.count("|") == rule.count("|") == line.count("|")
     assert "(openvino:cpu bf16) | 20.0 | 20.0 | 1.50 | 75.0 | 4.0 |" in line
@@ -121,7 +138,7 @@ def test_a_turn_counts_from_answer_to_answer_and_closes_what_it_began(peers):
             closed.append(True)
 
     said = peers["demo_worker"].turn(play, 5, 2)
-    assert said["boxes"] == 15
+    assert said["boxes"] == [3] * 5
     assert said["frames"] == 5
     assert closed == [True]
     with pytest.raises(SystemExit, match="fewer than 7 frames"):

@@ -84,7 +84,7 @@ def in_numpy(card, rows):
     fit = Fit(SIZE, SIZE, scale_x=1.0, scale_y=1.0, left=0.0, top=0.0)
     expected = np.zeros((len(rows), card.postprocess.max_detections, 6), np.float32)
     for image, one in zip(expected, rows, strict=True):
-        found = detector.postprocess({"output": one[None]}, fit, confidence=0.01)
+        found = detector.detections({"output": one[None]}, fit, 0.01, multi_label=True)
         image[: len(found.scores)] = np.column_stack([found.boxes, found.scores, found.classes])
     return expected
 

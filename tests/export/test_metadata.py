@@ -92,7 +92,10 @@ def test_an_ultralytics_detector_brings_its_card(tmp_path, shape, values, head):
     card = read_card(detector(tmp_path / "y.onnx", shape, **values))
     assert card.labels == ("cat", "dog", "it's")
     assert card.preprocess == Preprocess(size=(32, 64), resize="letterbox", scale=1 / 255, pad=114)
-    assert card.postprocess == Postprocess(decode=head, iou=0.7, max_detections=300)
+    chosen = head == "end2end"
+    assert card.postprocess == Postprocess(
+        decode=head, iou=0.7, max_detections=300, multi_label=chosen
+    )
 
 
 def test_an_ultralytics_classifier_is_cropped_and_ends_in_its_own_softmax(tmp_path):

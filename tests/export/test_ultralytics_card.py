@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from edgekit.core.errors import BadInput
@@ -134,3 +135,79 @@ def test_a_task_without_a_head_is_raw_and_says_so(task):
     card = ultralytics_card({**METADATA, "task": task}, "a.onnx", shapes=[(1, 17, 84)])
     assert card.task == "raw"
     assert f"no head for Ultralytics' task {task!r}" in card.provenance["note"]
+
+
+def labelled(classes, **more):
+    names = {str(index): f"class {index}" for index in range(classes)}
+    return {**METADATA, "names": names, **more}
+
+
+def answer(head, classes, anchors):
+    """Rows of a head for one object of class 0 at 8, 16 of 16 x 32 pixels, and of noise below."""
+    random = np.random.default_rng(0)
+    boxes = np.tile([8.0, 16.0, 16.0, 32.0], (anchors, 1))
+    if head.startswith("rtdetr"):
+        boxes /= [32, 64, 32, 64]
+    elif head == "end2end":
+        boxes = np.tile([0.0, 0.0, 16.0, 32.0], (anchors, 1))
+    if head in ("end2end", "rtdetr-end2end"):
+        label = np.arange(anchors) % classes
+        rows = np.column_stack([boxes, np.linspace(0.9, 0.01, anchors), label])
+    else:
+        rows = np.column_stack([boxes, random.uniform(0.01, 0.1, (anchors, classes))])
+    rows = rows.T if head == "yolov8" else rows
+    return rows[None].astype(np.float32)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3, 80, 296])
+@pytest.mark.parametrize(
+    ("more", "head"),
+    [
+        ({"description": "Ultralytics rtdetr-l model trained on own.yaml"}, "rtdetr"),
+        ({"description": "Ultralytics YOLOv8-rtdetr model"}, "rtdetr"),
+        ({"head": "RTDETRDecoder", "end2end": "False"}, "rtdetr-end2end"),
+        ({"description": "Ultralytics YOLOv10n model"}, "end2end"),
+        ({"head": "Detect", "end2end": "True"}, "end2end"),
+        ({"head": "Detect", "args": "{'nms': True}", "end2end": "False"}, "end2end"),
+        ({"head": "Detect", "args": "{'nms': None}", "end2end": "False"}, "yolov8"),
+        ({"description": "Ultralytics best model"}, "rtdetr"),
+        ({"description": "Ultralytics best model"}, "end2end"),
+        ({"description": "Ultralytics best model"}, "yolov8"),
+    ],
+)
+def test_no_number_of_classes_makes_a_head_of_another(classes, more, head):
+    # Red where a dimension decides: with 2 classes RT-DETR was read as "end2end", with 296 as
+    # "yolov8".
+    rows = answer(head, classes, 300)
+    card = ultralytics_card(
+        labelled(classes, **more), "a.onnx", shapes=[rows.shape], answers=lambda size: [rows]
+    )
+    assert card.postprocess.decode == head
+    assert card.preprocess.resize == ("stretch" if "rtdetr" in head else "letterbox")
+
+
+@pytest.mark.parametrize(("classes", "heads"), [(2, ["end2end", "rtdetr"]), (80, ["rtdetr"])])
+def test_what_nothing_tells_is_refused_with_the_lines_that_say_it(classes, heads):
+    properties = labelled(classes, description="Ultralytics best model")
+    shapes = [(1, 300, 4 + classes)]
+    with pytest.raises(BadInput) as caught:
+        ultralytics_card(properties, "a.onnx", shapes=shapes)
+    assert all(f"--set decode={head}" in caught.value.hint for head in heads)
+    for head in heads:
+        card = ultralytics_card(properties, "a.onnx", shapes=shapes, decode=head)
+        assert card.postprocess.decode == head
+    # Values that are of no head at all.
+    with pytest.raises(BadInput, match="its output is"):
+        ultralytics_card(
+            properties, "a.onnx", shapes=shapes, answers=lambda size: [np.full(shapes[0], 7.5)]
+        )
+
+
+def test_the_values_are_asked_for_at_the_size_in_the_metadata():
+    asked = []
+    rows = answer("rtdetr", 2, 300)
+    properties = labelled(2, description="Ultralytics best model")
+    ultralytics_card(
+        properties, "a", shapes=[rows.shape], answers=lambda size: asked.append(size) or [rows]
+    )
+    assert asked == [(64, 32)]

@@ -13,6 +13,8 @@ from edgekit.core.errors import BadInput
 from edgekit.jobs.packing.answers import answers
 from edgekit.jobs.packing.pictures import pictures
 from edgekit.tasks.baked import baked_card
+from edgekit.tasks.cards import override
+from edgekit.tasks.heads import HEADS
 from edgekit.tasks.preprocess import preprocessor
 from edgekit.tasks.registry import task_for
 
@@ -106,10 +108,18 @@ def heads():
     corners = np.concatenate([centre - size / 2, centre + size / 2], axis=1)
     chosen = np.concatenate([corners, objectness, random.integers(0, 80, (anchors, 1))], axis=1)
     chosen[::3, 4] = 0
-    return {"yolox": raw, "yolov5": v5, "yolov8": v8, "end2end": chosen}
+    fractions = np.concatenate([centre, size], axis=1) / 64
+    return {
+        "yolox": raw,
+        "yolov5": v5,
+        "yolov8": v8,
+        "end2end": chosen,
+        "rtdetr": np.concatenate([fractions, scores], axis=1),
+        "rtdetr-end2end": np.concatenate([fractions, chosen[:, 4:]], axis=1),
+    }
 
 
-@pytest.mark.parametrize("decode", ["yolox", "yolov5", "yolov8", "end2end"])
+@pytest.mark.parametrize("decode", HEADS)
 @pytest.mark.parametrize("fit", FITS, ids=str)
 @pytest.mark.parametrize("nothing", [False, True])
 def test_detections_are_edgekits_number_for_number(decode, fit, nothing):
@@ -118,6 +128,8 @@ def test_detections_are_edgekits_number_for_number(decode, fit, nothing):
         outputs["a b"] = np.full_like(outputs["a b"], -100 if decode == "yolox" else 0)
         outputs["a b"][..., 4:] = 0
     model = card("detection", decode, **fit)
+    if "crop" in fit.values():
+        model = override(model, multi_label=True)
     module = written(answers(model, outputs, ["main"]))
     task = task_for(model)
     for image in pictures_of(SIZES):

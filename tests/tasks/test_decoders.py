@@ -35,7 +35,7 @@ def file(tmp_path):
 
 def test_a_users_function_becomes_a_head(file):
     head = load_decoder("decoders.py:mine", file, trust_code=True)
-    boxes, scores, _ = head({"y": np.ones((1, 5, 4), np.float32)}, (50, 60))
+    boxes, scores, *_ = head({"y": np.ones((1, 5, 4), np.float32)}, (50, 60))
     assert boxes.shape == (5, 4)
     assert scores.tolist() == [[0.5, 0.5]] * 5
     assert boxes.dtype == scores.dtype == np.float32

@@ -30,7 +30,7 @@ def rows(head, extra):
         else:
             before.append([x, y, w, h, 0, score, 0])
     array = np.concatenate([np.array(before), extra], axis=1).astype(np.float32)[None]
-    return array if head.rows_axis == 1 else array.transpose(0, 2, 1)
+    return array if head.head.axis == 2 else array.transpose(0, 2, 1)
 
 
 def detector(card, decode, **rules):

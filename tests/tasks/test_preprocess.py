@@ -53,13 +53,16 @@ def test_a_letterbox_keeps_the_ratio_and_all_of_the_image(image, size, anchor):
     section = Preprocess(size=size, resize="letterbox", anchor=anchor, pad=7)
     white = np.full((*image, 3), 255, np.uint8)
     array, fit = Preprocessor(section)(white)
-    assert fit.scale_x == fit.scale_y == min(size[0] / image[0], size[1] / image[1])
+    ratio = min(size[0] / image[0], size[1] / image[1])
     inside = array[0, 0] == 255
     assert set(np.unique(array)) <= {7.0, 255.0}
     rows, columns = inside.any(axis=1).sum(), inside.any(axis=0).sum()
     assert inside.sum() == rows * columns
-    assert abs(rows - image[0] * fit.scale_y) < 1
-    assert abs(columns - image[1] * fit.scale_x) < 1
+    assert abs(rows - image[0] * ratio) < 1
+    assert abs(columns - image[1] * ratio) < 1
+    # Ultralytics scales each side by what it became, YOLOX both by the ratio.
+    scales = (ratio, ratio) if anchor == "top-left" else (rows / image[0], columns / image[1])
+    assert (fit.scale_y, fit.scale_x) == pytest.approx(scales)
     assert inside[int(fit.top), int(fit.left)]
     if anchor == "top-left":
         assert fit.top == fit.left == 0

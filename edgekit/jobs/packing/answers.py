@@ -15,6 +15,7 @@ from edgekit.core.names import closest
 from edgekit.core.runtime import Array
 from edgekit.jobs.packing.pictures import pictures
 from edgekit.tasks.decoders import is_user_decoder
+from edgekit.tasks.heads import HEADS
 from edgekit.tasks.registry import task_for
 from edgekit.tasks.task import Fit
 
@@ -166,27 +167,34 @@ def _detection(card: ModelCard, golden: Mapping[str, Array]) -> Answers:
         if not function.isidentifier():
             raise BadInput(f"{function!r} in the card's decoder is no function's name.")
         own = (f"from {DECODER.removesuffix('.py')} import {function}  # the model's own code",)
-        head = [f"boxes, scores = {function}(outputs, {tuple(card.preprocess.size)!r})"]
-        chosen = _suppressed(rules)
+        rows = [f"boxes, scores = {function}(outputs, {tuple(card.preprocess.size)!r})"]
+        chosen = [*_by_class(rules), *_suppressed(rules)]
     elif rules.decode in _HEADS:
-        head = [line.format(_quoted(_output(card, golden))) for line in _HEADS[rules.decode]]
-        chosen = _suppressed(rules)
+        height, width = card.preprocess.size
+        names = {"output": _quoted(_output(card, golden)), "width": width, "height": height}
+        rows = [line.format(**names) for line in _HEADS[rules.decode]]
+        head = HEADS[rules.decode]
+        by_class = [_above(rules)] if head.chosen else _by_class(rules)
+        chosen = [
+            *by_class,
+            *(_best(rules, chosen=head.chosen) if head.suppressed else _suppressed(rules)),
+        ]
         if rules.decode == "yolox":
             constants += _yolox_cells(card.preprocess.size)
-    elif rules.decode == "end2end":
-        head, chosen = _end2end(rules, _output(card, golden)), []
     else:
         raise BadInput(
             f"edgekit writes no script for the detection head {rules.decode!r}.",
-            hint=closest(rules.decode, [*_HEADS, "end2end", "file.py:function"]),
+            hint=closest(rules.decode, [*_HEADS, "file.py:function"]),
         )
+    clip = rules.decode not in HEADS or not HEADS[rules.decode].fractions
     lines = [
         "def predict(run, image):",
         '    """Return boxes (N, 4) xyxy in pixels of the image, scores (N,), classes (N,)."""',
         "    pixels, shift, scale = preprocess(image)",
         f"    outputs = run({{{_quoted(into.name)}: pixels}})",
-        *(f"    {line}" for line in [*head, *chosen]),
-        "    boxes = (boxes - np.tile(shift, 2)) / np.tile(scale, 2)",
+        *(f"    {line}" for line in [*rows, *chosen]),
+        "    boxes = ((boxes - np.tile(shift, 2)) / np.tile(scale, 2)).astype(np.float32)",
+        *(["    boxes = boxes.clip(0, np.tile(image.shape[1::-1], 2))"] if clip else []),
         "    return boxes.astype(np.float32), scores, classes",
     ]
     show = [
@@ -203,26 +211,38 @@ def _detection(card: ModelCard, golden: Mapping[str, Array]) -> Answers:
     )
 
 
-# (outputs) to boxes (A, 4) in pixels of the input and scores (A, C), as in edgekit.tasks.heads.
+_ROWS = "rows = outputs[{output}][0].astype(np.float32, copy=False)"
+_CENTRES = "boxes = np.concatenate([centre - half, centre + half], axis=1)"
+_FRACTIONS = (
+    "sides = np.float32([{width}, {height}])",
+    "centre, half = rows[:, :2] * sides, rows[:, 2:4] * sides / 2",
+    _CENTRES,
+)
+_CHOSEN = "scores, classes = rows[:, 4], np.rint(rows[:, 5]).astype(int)"
+# (outputs) to boxes (A, 4) in pixels of the input, and scores (A, C) or scores (A,) and classes
+# (A,), as in edgekit.tasks.heads.
 _HEADS = {
     "yolox": (
-        "rows = outputs[{0}][0].astype(np.float32, copy=False)",
+        _ROWS,
         "centre, half = (rows[:, :2] + CELLS) * STRIDES, np.exp(rows[:, 2:4]) * (STRIDES / 2)",
-        "boxes = np.concatenate([centre - half, centre + half], axis=1)",
+        _CENTRES,
         "scores = rows[:, 5:] * rows[:, 4:5]",
     ),
     "yolov5": (
-        "rows = outputs[{0}][0].astype(np.float32, copy=False)",
+        _ROWS,
         "centre, half = rows[:, :2], rows[:, 2:4] / 2",
-        "boxes = np.concatenate([centre - half, centre + half], axis=1)",
+        _CENTRES,
         "scores = rows[:, 5:] * rows[:, 4:5]",
     ),
     "yolov8": (
-        "rows = outputs[{0}][0].astype(np.float32, copy=False).T",
+        f"{_ROWS}.T",
         "centre, half = rows[:, :2], rows[:, 2:4] / 2",
-        "boxes = np.concatenate([centre - half, centre + half], axis=1)",
+        _CENTRES,
         "scores = rows[:, 4:]",
     ),
+    "end2end": (_ROWS, "boxes = rows[:, :4]", _CHOSEN),
+    "rtdetr": (_ROWS, *_FRACTIONS, "scores = rows[:, 4:]"),
+    "rtdetr-end2end": (_ROWS, *_FRACTIONS, _CHOSEN),
 }
 
 
@@ -238,24 +258,44 @@ def _yolox_cells(size: tuple[int, int]) -> list[str]:
     ]
 
 
+def _by_class(rules: Postprocess) -> list[str]:
+    """Lines from scores (A, C) to scores above the threshold and their classes."""
+    if rules.multi_label:
+        return [
+            f"found, classes = np.nonzero(scores > {rules.confidence!r})",
+            "boxes, scores = boxes[found], scores[found, classes]",
+        ]
+    return [
+        "classes = scores.argmax(axis=1)",
+        "scores = scores[np.arange(len(scores)), classes]  # a box has its best class alone",
+        _above(rules),
+    ]
+
+
+def _above(rules: Postprocess) -> str:
+    kept = f"scores > {rules.confidence!r}"
+    return f"boxes, scores, classes = (each[{kept}] for each in (boxes, scores, classes))"
+
+
+def _best(rules: Postprocess, *, chosen: bool) -> list[str]:
+    lines = [
+        'kept = np.argsort(-scores, kind="stable")',
+        "boxes, scores, classes = boxes[kept], scores[kept], classes[kept]",
+    ]
+    first = f"kept = slice({rules.max_detections})"
+    if chosen and not rules.multi_label:
+        lines.append("first = np.unique(boxes, axis=0, return_index=True)[1]  # a box once")
+        first = f"kept = np.sort(first)[:{rules.max_detections}]"
+    return [*lines, first, lines[1]]
+
+
 def _suppressed(rules: Postprocess) -> list[str]:
     return [
-        f"found, classes = np.nonzero(scores >= {rules.confidence!r})",
-        "boxes, scores = boxes[found], scores[found, classes]",
         "sizes = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)",
         "kept = np.array(cv2.dnn.NMSBoxesBatched(",
         f"    sizes.tolist(), scores.tolist(), classes.tolist(), 0.0, {rules.iou!r}), int)",
         f'kept = kept[np.argsort(-scores[kept], kind="stable")][:{rules.max_detections}]',
         "boxes, scores, classes = boxes[kept], scores[kept], classes[kept]",
-    ]
-
-
-def _end2end(rules: Postprocess, output: str) -> list[str]:
-    return [
-        f"rows = outputs[{_quoted(output)}][0].astype(np.float32, copy=False)",
-        f"rows = rows[rows[:, 4] >= {rules.confidence!r}]",
-        f'rows = rows[np.argsort(-rows[:, 4], kind="stable")][:{rules.max_detections}]',
-        "boxes, scores, classes = rows[:, :4], rows[:, 4], np.rint(rows[:, 5]).astype(int)",
     ]
 
 

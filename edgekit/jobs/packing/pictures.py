@@ -93,7 +93,8 @@ def _resize(rules: Preprocess, *, fit: bool) -> tuple[list[str], tuple[str, str]
             f"fitted = np.full({filled}, {rules.pad}, np.uint8)",
             f"fitted[y : y + h, x : x + w] = cv2.resize(image, (w, h), {how})",
         ]
-        return lines, ("x", "y"), ("ratio", "ratio")
+        scale = ("w / width", "h / height") if centred else ("ratio", "ratio")
+        return lines, ("x", "y"), scale
     short = ""
     if rules.resize_to is not None:
         short = f", {rules.resize_to} / min(height, width)"

@@ -21,6 +21,7 @@ from edgekit.export.metadata import read_card, with_card
 from edgekit.export.onnx_file import external_files, read_onnx
 from edgekit.jobs.bundles.bundle import is_bundle, read_manifest, refuse_changed
 from edgekit.jobs.running.carried import ReadyEngine, is_carried, read_carried
+from edgekit.jobs.running.plain import run_once
 from edgekit.tasks import cards
 from edgekit.tasks.decoders import decoder_file
 
@@ -154,7 +155,7 @@ def choose_card(
     Returns:
         The card, and the folder where a user's decoder that it names is looked for.
     """
-    found, folder = _find_card(model, graph, card)
+    found, folder = _find_card(model, graph, card, (options or {}).get("decode"))
     return with_options(found, options), folder
 
 
@@ -173,14 +174,16 @@ def with_options(card: ModelCard, options: Mapping[str, str] | None) -> ModelCar
     return cards.override(card, **values) if values else card
 
 
-def _find_card(model: Path | None, graph: Path | None, card: Path | None) -> tuple[ModelCard, Path]:
+def _find_card(
+    model: Path | None, graph: Path | None, card: Path | None, decode: str | None
+) -> tuple[ModelCard, Path]:
     if card is not None:
         return cards.read_card(card), card.resolve().parent
     if model is not None:
         sidecar = cards.find_card(model)
         if sidecar is not None:
             return cards.read_card(sidecar), sidecar.resolve().parent
-    inside = read_card(graph) if graph is not None else None
+    inside = read_card(graph, run=run_once, decode=decode) if graph is not None else None
     folder = (model or Path()).resolve()
     return inside or ModelCard(), folder.parent if folder.is_file() else folder
 

@@ -29,6 +29,7 @@ __all__ = [
     "plain_is_usable",
     "run_file",
     "run_many",
+    "run_once",
     "run_plain",
 ]
 
@@ -99,6 +100,13 @@ def run_many(graph: Path, feeds: Sequence[Feeds]) -> Iterator[Outputs]:
 def run_file(graph: Path, feeds: Feeds) -> Outputs:
     """Run one graph once in the current process."""
     return _run({"main": graph}, {"main": [feeds]})["main"][0][1]
+
+
+def run_once(graph: Path, feeds: Feeds) -> Outputs | None:
+    """Run one graph once in a child process; None where ONNX Runtime is not installed."""
+    if not plain_is_usable():
+        return None
+    return run_plain({"main": graph}, {"main": [feeds]})["main"][0][1]
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from edgekit.tasks.preprocess import image_input
 from edgekit.tasks.registry import task_for
 from edgekit.tasks.results import Result, Truth
 from edgekit.tasks.samples import Sample, feeds
-from edgekit.tasks.task import EVALUATION_CONFIDENCE, Image
+from edgekit.tasks.task import Image
 
 __all__ = ["Evaluation", "Measured", "Worker"]
 
@@ -150,7 +150,7 @@ class Worker:
                 outputs.append(answer)
                 kept += size
             ids.append(example.sample.id)
-            results.append(task.postprocess(answer, fit, confidence=EVALUATION_CONFIDENCE))
+            results.append(task.postprocess(answer, fit, evaluation=True))
             truths.append(example.truth)
         return Evaluation(
             tuple(ids),
