@@ -292,7 +292,8 @@ class Destination:
         for given in filter(None, self.inputs):
             read = _resolved(given)
             if path == read or _same(path, read):
-                raise self._refused(f"is {given}, which is used here")
+                name = "" if given == self.path else f", {given}"
+                raise self._refused(f"is an input or another output of this command{name}")
             if not os.path.lexists(read):
                 continue
             if self.form is FOLDER and _holds(path, read):

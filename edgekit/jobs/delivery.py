@@ -6,7 +6,7 @@ import dataclasses
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from edgekit.core.card import ModelCard
@@ -14,7 +14,7 @@ from edgekit.core.destination import CODE, FOLDER, GRAPH, Destination
 from edgekit.tasks.cards import find_card
 from edgekit.tasks.decoders import carried
 
-__all__ = ["Delivery", "read_for"]
+__all__ = ["Delivery", "read_for", "results_read"]
 
 
 def read_for(*texts: str | Path | None) -> list[Path]:
@@ -35,6 +35,17 @@ def read_for(*texts: str | Path | None) -> list[Path]:
                 if card is not None:
                     found[card] = None
     return list(found)
+
+
+def results_read(results: Iterable[str | Path]) -> list[Path]:
+    """Return the files of results, each named by its file or its folder.
+
+    The folder itself is not among them: what is made of a result may lie beside it.
+    """
+    found = []
+    for path in read_for(*results):
+        found += path.glob("*.json") if path.is_dir() else [path]
+    return found
 
 
 class Delivery:

@@ -14,6 +14,7 @@ from edgekit.core.destination import PAGE, Destination
 from edgekit.core.documents import ReportChoice, ReportDocument
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress
+from edgekit.jobs.delivery import results_read
 from edgekit.jobs.reporting.measurements import measurements
 from edgekit.jobs.reporting.pictures import images_below, with_pictures, without_pictures
 from edgekit.jobs.reporting.reading import names, read_subject
@@ -27,9 +28,7 @@ def run(
     """See edgekit.api.report."""
     if not sources:
         raise BadInput("Nothing to report on was given.", hint="Give a bundle or a result.")
-    # A page may lie in a folder of results, beside them; a bundle is sealed.
-    read = [path for path in sources if Path(path).is_file()]
-    place = Destination(output, PAGE, force=force, inputs=[*read, data])
+    place = Destination(output, PAGE, force=force, inputs=[*results_read(sources), data])
     load_libraries()
     measured = measurements(sources)
     if measured is not None:

@@ -18,7 +18,7 @@ from edgekit.core.documents import (
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
 from edgekit.core.progress import Progress
-from edgekit.jobs.delivery import read_for
+from edgekit.jobs.delivery import results_read
 from edgekit.jobs.results.exporting import FORMATS, export_text
 from edgekit.jobs.results.importing import import_path
 from edgekit.jobs.results.reading import read_result
@@ -78,9 +78,7 @@ def export_results(
         raise BadInput("No result was given.", hint="See: edgekit results list")
     place = None
     if output is not None:
-        # A folder of results may hold the text as well, beside them.
-        read = [path for path in read_for(*results) if path.is_file()]
-        place = Destination(output, FORMATS[form], force=force, inputs=read)
+        place = Destination(output, FORMATS[form], force=force, inputs=results_read(results))
     text = export_text([read_result(one).document for one in results], form)
     if place is not None:
         place.write(text.encode())

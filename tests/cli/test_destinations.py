@@ -39,6 +39,7 @@ WRITES = {
     "predict -o": ("predict {m} {d}", "{d}/new"),
     "report -o": ("report {r} --data {d}", "{d}/page.html"),
     "results export -o": ("results export {r} --format json", "{r}"),
+    "results export res -o": ("results export data --format json", "data/bench.json"),
     "demo --save": ("demo {m} --display none --source {v}", "{v}"),
     "demo --stats": ("demo {m} --display none --source {v} --detections same", "same"),
     "demo --detections": ("demo {m} --display none --source {d}", "{d}/new.jsonl"),
@@ -65,7 +66,7 @@ def test_every_option_that_takes_a_path_is_known_to_read_or_to_write():
             path = isinstance(parameter.type, click.Path) or re.search("FILE|DIR|PATH", metavar)
             if path and parameter.name not in READS:
                 found.add(f"{name} {parameter.opts[0]}")
-    assert found == {re.sub(r" --(against|dry-run)", "", name) for name in WRITES}
+    assert found == {re.sub(r" (--against|--dry-run|res)\b", "", name) for name in WRITES}
 
 
 @pytest.fixture
@@ -78,6 +79,7 @@ def desk(tmp_path, monkeypatch):
     sides = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "xy"]
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", sides[:1], sides[1:])
     onnx.save(helper.make_model(graph, ir_version=10), data / "m.onnx")
+    (data / "bench.json").write_text("{}")
     (data / "i.pgm").write_bytes(b"P5 1 1 255 0")
     (bundle / "manifest.json").write_text('{"schema": "edgekit.bundle/1", "files": {}}')
     (stranger / "thesis.tex").write_text("years of work")
