@@ -366,7 +366,9 @@ class Destination:
             except FileNotFoundError:
                 continue
         try:
-            Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=place)).rmdir()
+            # As long as the longest of the names that writing it takes.
+            name, ending = f".{self.path.name}.", aside_of(self.path).suffix + self.path.suffix
+            Path(tempfile.mkdtemp(prefix=name, suffix=ending, dir=place)).rmdir()
         except OSError as error:
             reason = error.strerror or str(error)
             raise self._unwritable(f"{reason} ({place})") from error

@@ -384,6 +384,23 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, for
             pytest.fail(repr(path))
 
 
+def test_a_name_that_is_taken_at_the_door_can_be_written(tmp_path):
+    taken = 0
+    for length in range(200, 260):
+        for form in (GRAPH, FOLDER):
+            path = tmp_path / ("n" * (length - 5) + (".onnx" if form is GRAPH else ".made"))
+            try:
+                place = Destination(path, form)
+            except Unwritable:
+                continue
+            taken += 1
+            for _ in range(2):
+                with place.writing() as temporary:
+                    (temporary / "a" if form is FOLDER else temporary).write_text("1")
+                place.force = True
+    assert taken > 40
+
+
 def test_a_read_only_disk_is_refused_before_the_work(mounted, tmp_path):
     mounted(tmp_path, "-t", "tmpfs", "-o", "ro", "tmpfs")
     with pytest.raises(Unwritable, match="read-only"):
