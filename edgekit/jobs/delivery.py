@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edgekit.core.card import ModelCard
 from edgekit.core.destination import CODE, FOLDER, GRAPH, Destination
+from edgekit.core.errors import BadInput
 from edgekit.tasks.cards import find_card
 from edgekit.tasks.decoders import carried
 
@@ -42,7 +43,7 @@ def results_read(results: Iterable[str | Path]) -> list[Path]:
 
     The folder itself is not among them: what is made of a result may lie beside it.
     """
-    found = []
+    found: list[Path] = []
     for path in read_for(*results):
         found += path.glob("*.json") if path.is_dir() else [path]
     return found
@@ -71,7 +72,15 @@ class Delivery:
         self._beside: Destination | None = None
         if self._decoder is not None and output.form is GRAPH:
             place = output.path.with_name(self._decoder.name)
-            if not place.is_file() or place.read_bytes() != self._decoder.read_bytes():
+            same = place.is_file() and place.read_bytes() == self._decoder.read_bytes()
+            if os.path.lexists(place) and not same:
+                # --force is about the file that -o names, and this one may be the user's work.
+                raise BadInput(
+                    f"{place} is another file than the decoder {self._decoder}, which must lie "
+                    f"beside {output.path}.",
+                    hint="Choose another folder with -o, or move that file away.",
+                )
+            if not same:
                 self._beside = dataclasses.replace(output, path=place, form=CODE)
 
     def put(self, graphs: Mapping[str, Path]) -> dict[str, Path]:

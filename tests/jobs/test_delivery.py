@@ -50,8 +50,8 @@ def half(model, path, **more):
     return api.quantize(model, path, precision="fp16", **more)
 
 
-def whole(model, path):
-    return api.export(str(model), path)
+def whole(model, path, **more):
+    return api.export(str(model), path, **more)
 
 
 @pytest.mark.parametrize("write", [half, whole])
@@ -70,8 +70,10 @@ def test_it_lies_beside_a_graph_that_is_written_elsewhere(model, tmp_path, write
 @pytest.mark.parametrize("write", [half, whole])
 def test_another_file_of_its_name_is_kept_and_nothing_is_written(model, tmp_path, write):
     (tmp_path / "heads.py").write_text("mine")
-    with pytest.raises(BadInput, match=r"heads\.py exists already"):
-        write(model, tmp_path / "n.onnx")
+    # --force is about the file that -o names.
+    for force in (False, True):
+        with pytest.raises(BadInput, match=r"heads\.py is another file"):
+            write(model, tmp_path / "n.onnx", force=force)
     assert (tmp_path / "heads.py").read_text() == "mine"
     assert not (tmp_path / "n.onnx").exists()
 
