@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace as replace_struct
 
-from edgekit.core.axes import axis_names, axis_size, is_derived, normal_label, renamed_label
+from edgekit.core.axes import axis_names, is_derived, label_range, normal_label, renamed_label
 from edgekit.core.card import Axis, GraphCard, TensorCard
 from edgekit.core.errors import BadInput
 from edgekit.core.runtime import Array, Feeds
-from edgekit.core.trials import example_feeds
+from edgekit.core.trials import example_feeds, named_as
 from edgekit.export.load import Loaded
 from edgekit.export.quiet import quiet
 from edgekit.export.signature import match_names, merge_tensors
 
-__all__ = ["TorchGraph", "named_as", "torch_graph"]
+__all__ = ["TorchGraph", "torch_graph"]
 
 
 @dataclass(frozen=True)
@@ -103,18 +103,6 @@ def torch_graph(
         return graph
     result = _call(loaded.module, *graph.arguments(example_feeds(inputs, named)), where)
     return replace(graph, outputs=_output_names(result, card, where))
-
-
-def named_as(inputs: Mapping[str, object], feed: Feeds, where: str) -> Feeds:
-    """Give real inputs the network's names: they were made before those were known."""
-    if set(feed) == set(inputs):
-        return feed
-    if len(feed) == len(inputs) == 1:
-        return dict(zip(inputs, feed.values(), strict=True))
-    raise BadInput(
-        f"The data gives {', '.join(feed)}, but {where} takes {', '.join(inputs)}.",
-        hint="Name the arrays in the data set as the model's inputs.",
-    )
 
 
 def _of_program(program: Any, card: GraphCard, where: str, real: Sequence[Feeds]) -> TorchGraph:
@@ -242,12 +230,7 @@ def _bounded(label: str, ranges: Mapping[str, Axis]) -> Axis:
     parts = {name: ranges.get(name, Axis(name)) for name in axis_names(label)}
     if not is_derived(label):
         return parts[label]
-    low = axis_size(label, {name: axis.min for name, axis in parts.items()})
-    tops = {name: axis.max for name, axis in parts.items() if axis.max is not None}
-    high = axis_size(label, tops) if len(tops) == len(parts) else None
-    if high is not None and high < low:
-        low, high = high, low
-    return Axis(label, min=max(1, low), max=high)
+    return replace_struct(label_range(label, parts), typical=None)
 
 
 def _axis(label: str, range_: Any) -> Axis:

@@ -17,14 +17,14 @@ from edgekit.core.inputs import parse_shape
 from edgekit.core.names import closest
 from edgekit.core.runtime import Array, Feeds
 from edgekit.core.source import Source
-from edgekit.core.trials import answer_trials, example_feeds, trials
+from edgekit.core.trials import answer_trials, example_feeds, named_as, trials
 from edgekit.export.builtin.catalogue import builtin_card
 from edgekit.export.cleanup import GraphRunner, clean
 from edgekit.export.load import Loaded, load_source
 from edgekit.export.metadata import card_of, graph_card, put_card, with_card
 from edgekit.export.onnx_file import read_onnx, write_onnx
 from edgekit.export.to_onnx import export_graph, name_axes, opset_of
-from edgekit.export.torch_graph import named_as, torch_graph
+from edgekit.export.torch_graph import torch_graph
 
 __all__ = ["ExportOutcome", "ExportRequest", "export_model"]
 

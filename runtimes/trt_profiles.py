@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from edgekit.core.axes import is_derived, label_range
 from edgekit.core.card import Axis, card_from_dict
 from edgekit.core.errors import BadInput
+from edgekit.core.inputs import dynamic_axes
 from edgekit.core.onnx_keys import CARD_KEY, ROLE_KEY
 from edgekit.core.runtime import Array, ShapeProfile, TensorInfo
 from edgekit.runtimes.graph import Graph
@@ -141,10 +143,15 @@ def _card_axes(graph: Graph) -> dict[str, dict[int, Axis]]:
         return {}
     card = card_from_dict(content, f"The metadata key {CARD_KEY!r} of {graph.path}")
     inputs = card.graph(graph.metadata.get(ROLE_KEY, "main")).inputs
-    return {
-        name: {place: axis for place, axis in enumerate(tensor.shape) if isinstance(axis, Axis)}
-        for name, tensor in inputs.items()
-    }
+    axes = dynamic_axes(inputs)
+    found: dict[str, dict[int, Axis]] = {}
+    for name, tensor in inputs.items():
+        for place, axis in enumerate(tensor.shape):
+            if isinstance(axis, str) and is_derived(axis):
+                axis = label_range(axis, axes)
+            if isinstance(axis, Axis):
+                found.setdefault(name, {})[place] = axis
+    return found
 
 
 def _fixed(info: TensorInfo) -> bool:

@@ -8,6 +8,7 @@ come from files of anyone.
 from __future__ import annotations
 
 import ast
+import itertools
 import operator
 import re
 from bisect import bisect_left, bisect_right
@@ -22,15 +23,19 @@ __all__ = [
     "axis_names",
     "axis_size",
     "is_derived",
+    "label_range",
     "normal_label",
     "renamed_label",
     "same_size",
     "solve_axis",
+    "takes_size",
 ]
 
 # No axis is larger; what has no largest size is looked at up to here.
 UNBOUNDED = 2**31 - 1
 _LONGEST = 200
+# Each name doubles the ends that the range of an expression may have.
+_MOST_NAMES = 8
 _OPERATORS = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -136,6 +141,40 @@ def solve_axis(
             values, -low, key=lambda size: -at(size)
         )
     ]
+
+
+def takes_size(axis: int | str | Axis, size: int) -> bool:
+    """Whether a place in a shape may be of a size, whatever the other places are."""
+    label = axis_label(axis)
+    if isinstance(label, int):
+        return label == size
+    if isinstance(axis, Axis) and not axis.min <= size <= (axis.max or size):
+        return False
+    names = axis_names(label)
+    return len(names) > 1 or bool(solve_axis(label, names[0], {}, Axis(names[0]), size, size))
+
+
+def label_range(label: str, axes: Mapping[str, Axis]) -> Axis:
+    """The range of what follows from axes with ranges of their own.
+
+    Args:
+        label: An expression that grows or falls with each of its axes.
+        axes: Its axes by name.
+    """
+    names = axis_names(label)
+    if len(names) > _MOST_NAMES:
+        return Axis(label)
+    ends = []
+    for largest in itertools.product((False, True), repeat=len(names)):
+        sizes = {
+            name: (axes[name].max or UNBOUNDED) if end else axes[name].min
+            for name, end in zip(names, largest, strict=True)
+        }
+        ends.append(axis_size(label, sizes))
+    low, high = max(1, min(ends)), max(ends)
+    usual = axis_size(label, {name: axes[name].typical or axes[name].min for name in names})
+    bounded = high < UNBOUNDED // _LONGEST
+    return Axis(label, min=low, typical=max(low, usual), max=high if bounded else None)
 
 
 @lru_cache(maxsize=1024)

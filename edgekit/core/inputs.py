@@ -311,7 +311,7 @@ def generate_feeds(
     """Make up inputs: the same seed, name and shape give the same values everywhere.
 
     Floats come from the card's `range` (uniform) or a standard normal distribution, integers from
-    `range` (both ends included) or from 0 and 1.
+    `range` (both ends included) or from 0 and 1, each in every row.
 
     Args:
         tensors: Inputs by name.
@@ -382,7 +382,11 @@ def _generate(name: str, tensor: TensorCard, shape: tuple[int, ...], seed: int) 
             return random.standard_normal(shape).astype(dtype)
         return random.uniform(*tensor.range, size=shape).astype(dtype)
     low, high = (0, 1) if tensor.range is None else (int(tensor.range[0]), int(tensor.range[1]))
-    return random.integers(low, high, size=shape, endpoint=True).astype(dtype)
+    values = random.integers(low, high, size=shape, endpoint=True)
+    if tensor.range is None and shape and shape[-1] > 1:
+        # It may be a mask, and one that hides everything, or nothing, asks for nothing.
+        values[..., 0] = 1 - values[..., 1]
+    return values.astype(dtype)
 
 
 def _numpy_dtype(name: str, where: str) -> np.dtype[np.generic]:

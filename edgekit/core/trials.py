@@ -26,7 +26,16 @@ from edgekit.core.inputs import (
 )
 from edgekit.core.runtime import Array, Feeds
 
-__all__ = ["Answer", "Failure", "Trial", "answer_trials", "example_feeds", "fit_feeds", "trials"]
+__all__ = [
+    "Answer",
+    "Failure",
+    "Trial",
+    "answer_trials",
+    "example_feeds",
+    "fit_feeds",
+    "named_as",
+    "trials",
+]
 
 # Generated inputs may hit what a network cannot answer, as a mask that hides everything.
 _DRAWS = 4
@@ -131,6 +140,27 @@ def example_feeds(
         return generate_feeds(tensors, axis_sizes(tensors, sizes), seed)
     return fit_feeds(
         tensors, real, axis_sizes(tensors, {**_own_sizes(tensors, real[0]), **(sizes or {})})
+    )
+
+
+def named_as(inputs: Mapping[str, object], feed: Feeds, where: str) -> Feeds:
+    """Give real inputs the network's names: they were made before those were known.
+
+    Args:
+        inputs: By the network's names.
+        feed: Under other names where there is only one.
+        where: The model, for the message.
+
+    Raises:
+        BadInput: The names differ.
+    """
+    if set(feed) == set(inputs):
+        return feed
+    if len(feed) == len(inputs) == 1:
+        return dict(zip(inputs, feed.values(), strict=True))
+    raise BadInput(
+        f"The data gives {', '.join(feed)}, but {where} takes {', '.join(inputs)}.",
+        hint="Name the arrays in the data set as the model's inputs.",
     )
 
 

@@ -22,6 +22,7 @@ from edgekit.core.parity import TensorParity
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
 from edgekit.core.source import Source
+from edgekit.core.trials import named_as
 from edgekit.export.builtin.catalogue import builtin_card
 from edgekit.export.stability import rounding_noise
 from edgekit.export.ultralytics_source import at_size, ultralytics_source_card
@@ -29,11 +30,12 @@ from edgekit.export.worker import ExportOutcome, ExportRequest, export_model
 from edgekit.jobs.delivery import Delivery, read_for
 from edgekit.jobs.running.aligned import aligned_runs
 from edgekit.jobs.running.baking import bake_main, baked_parity, refuse_unbakeable
+from edgekit.jobs.running.certify import is_finite
 from edgekit.jobs.running.child import run_in_child
 from edgekit.jobs.running.feeds import Data, generated_feeds, open_data
 from edgekit.jobs.running.models import choose_card, with_options
 from edgekit.jobs.running.plain import Runs, answer_plain, plain_is_usable, run_file, run_plain
-from edgekit.jobs.running.sequences import compare
+from edgekit.jobs.running.sequences import Outputs, compare
 from edgekit.tasks.baked import BAKES, baked_card, parse_bake
 from edgekit.tasks.cards import find_card
 
@@ -136,7 +138,7 @@ def run(
         },
         bake=tuple(word for word in BAKES if word in what),
         size_bytes=sum(path.stat().st_size for path in written.values()),
-        notes=(*exported.notes, *delivery.notes),
+        notes=(*exported.notes, *filter(None, [exported.shapes.reason]), *delivery.notes),
     )
 
 
@@ -291,16 +293,25 @@ def export_graphs(
         if originals:
             # What is a graph already: what was cleaned must equal what was given.
             pictures = outcome.card.preprocess is not None and not feeds
-            real = generated_feeds(outcome.card, seed) if pictures else feeds
+            given = generated_feeds(outcome.card, seed) if pictures else feeds
+            real = {
+                role: [
+                    named_as(outcome.card.graph(role).inputs, one, source.text) for one in several
+                ]
+                for role, several in given.items()
+            }
             reference = {**reference, **answer_plain(originals, outcome.card, real, seed)}
         got = run_plain(
             outcome.graphs,
             {role: [case[0] for case in cases] for role, cases in reference.items()},
         )
     except Unavailable as error:
-        shapes = check_shapes({}, (), limit=limit, generated=not feeds, unjudged=[error.message])
-        notes.append(f"Parity was not checked: {error.message}")
+        why = f"Parity was not checked: {error.message}"
+        shapes = check_shapes({}, (), limit=limit, generated=not feeds, unjudged=[why])
         return Exported(outcome, (), shapes, shapes.verdict, tuple(notes))
+    unjudged = list(outcome.unjudged)
+    if not feeds:
+        reference, got = _answered(reference, got, outcome.card, unjudged)
     parity = output_parity(reference, got, outcome.card)
     noise: Mapping[str, Sequence[Mapping[str, float]]] = {}
     if outcome.reference and _verdict(parity, min_parity) == "FAIL":
@@ -308,7 +319,7 @@ def export_graphs(
             rounding_noise,
             source,
             outcome.card,
-            outcome.reference,
+            {role: reference[role] for role in outcome.reference if role in reference},
             what=f"PyTorch's own rounding in {source.name}",
             trust_code=trust_code,
             trust_pickle=trust_pickle,
@@ -319,11 +330,42 @@ def export_graphs(
         cases,
         limit=limit,
         generated=not feeds,
-        unjudged=outcome.unjudged,
+        unjudged=unjudged,
     )
-    if shapes.reason:
-        notes.append(shapes.reason)
     return Exported(outcome, parity, shapes, shapes.verdict, tuple(notes))
+
+
+def _answered(
+    reference: Runs, got: Runs, card: ModelCard, unjudged: list[str]
+) -> tuple[Runs, Runs]:
+    """Leave out generated whole numbers and masks to which the graph alone answers NaN.
+
+    PyTorch's attention answers 0 where a mask hides everything, and a graph of it divides by
+    nothing: right on all that means something to the network. With floats alone a NaN is a fault.
+
+    Args:
+        reference: The source's runs, finite.
+        got: The graphs'.
+        card: With the tensors of every graph.
+        unjudged: Receives a sentence for every size that is left out.
+    """
+    expected: dict[str, list[tuple[Feeds, Outputs]]] = {}
+    kept: dict[str, list[tuple[Feeds, Outputs]]] = {}
+    for role, several in reference.items():
+        for one, other in zip(several, got[role], strict=True):
+            chosen = any(array.dtype.kind in "biu" for array in one[0].values())
+            if chosen and not is_finite(other[1]):
+                shapes = {name: array.shape for name, array in one[0].items()}
+                sizes = sizes_in(card.graph(role).inputs, shapes)
+                unjudged.append(
+                    f"The graph returns NaN or Inf {ShapeCase(role, sizes, {})}, where the source "
+                    "does not, and the generated inputs may mean nothing to it: give real ones "
+                    "with --data."
+                )
+                continue
+            expected.setdefault(role, []).append(one)
+            kept.setdefault(role, []).append(other)
+    return expected, kept
 
 
 def _shape_cases(

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.core.axes import takes_size
 from edgekit.core.card import Axis, ModelCard, Preprocess, TensorCard
 from edgekit.core.errors import BadInput
 from edgekit.tasks.task import Fit, Image, Input
@@ -294,7 +295,7 @@ def preprocessor(card: ModelCard) -> Preprocessor:
     rows, columns = card.preprocess.size
     sizes = {"N": 1, "C": card.preprocess.channels, "H": rows, "W": columns}
     for letter, axis in zip(layout, tensor.shape, strict=True):
-        if letter != "N" and not _allows(axis, sizes[letter]):
+        if letter != "N" and not takes_size(axis, sizes[letter]):
             raise BadInput(
                 f"`preprocess` makes {layout} {[sizes[each] for each in layout]}, which does not "
                 f"fit the input {name!r} of shape {_text(tensor)} (axis {letter}).",
@@ -306,12 +307,6 @@ def preprocessor(card: ModelCard) -> Preprocessor:
 def _floor(value: float) -> int:
     # 427 * (416 / 427) may come out a hair below 416.
     return int(value + 1e-6)
-
-
-def _allows(axis: int | str | Axis, size: int) -> bool:
-    if isinstance(axis, Axis):
-        return axis.min <= size and (axis.max is None or size <= axis.max)
-    return isinstance(axis, str) or axis == size
 
 
 def _text(tensor: TensorCard) -> str:

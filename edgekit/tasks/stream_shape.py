@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from edgekit.core.axes import takes_size
 from edgekit.core.card import Axis, ModelCard
 from edgekit.core.errors import BadInput
 from edgekit.tasks.preprocess import image_input
@@ -71,8 +72,8 @@ def card_at(card: ModelCard, size: tuple[int, int]) -> ModelCard:
     layout = tensor.layout or "NCHW"
     sides = {"H": size[0], "W": size[1]}
     for letter, axis in zip(layout, tensor.shape, strict=True):
-        if letter in sides and isinstance(axis, Axis):
-            _refuse_outside(axis, sides[letter])
+        if letter in sides and not isinstance(axis, int) and not takes_size(axis, sides[letter]):
+            raise _outside(axis, sides[letter])
     shape = tuple(
         sides.get(letter, axis) for letter, axis in zip(layout, tensor.shape, strict=True)
     )
@@ -80,13 +81,13 @@ def card_at(card: ModelCard, size: tuple[int, int]) -> ModelCard:
     return msgspec.structs.replace(placed, inputs={**card.inputs, name: fixed})
 
 
-def _refuse_outside(axis: Axis, size: int) -> None:
-    if size < axis.min or (axis.max is not None and size > axis.max):
-        top = "any size" if axis.max is None else str(axis.max)
-        raise BadInput(
-            f"The axis {axis.name!r} of the model takes {axis.min} to {top}, not {size}.",
-            hint="Leave --stream out, or name a stream that is less narrow.",
-        )
+def _outside(axis: str | Axis, size: int) -> BadInput:
+    own = Axis(axis) if isinstance(axis, str) else axis
+    top = "any size" if own.max is None else str(own.max)
+    return BadInput(
+        f"The axis {own.name!r} of the model takes {own.min} to {top}, not {size}.",
+        hint="Leave --stream out, or name a stream that is less narrow.",
+    )
 
 
 def shape_text(size: tuple[int, int]) -> str:

@@ -8,10 +8,12 @@ from edgekit.core.axes import (
     axis_names,
     axis_size,
     is_derived,
+    label_range,
     normal_label,
     renamed_label,
     same_size,
     solve_axis,
+    takes_size,
 )
 from edgekit.core.card import Axis
 
@@ -77,3 +79,28 @@ def test_the_sizes_that_solve_an_expression_are_a_range():
     assert list(solve_axis("n // 2", "n", {}, Axis("n"), 3, 3)) == [6, 7]
     assert not solve_axis("2 * n", "n", {}, Axis("n"), 5, 5)
     assert list(solve_axis("m - n", "n", {"m": 10}, Axis("n"), 8, 20)) == [1, 2]
+
+
+def test_a_range_follows_from_the_ranges_of_the_axes():
+    axes = {"h": Axis("h", min=2, typical=4, max=8), "past": Axis("past"), "n": Axis("n", max=9)}
+    assert label_range("32 * h", axes) == Axis("32 * h", min=64, typical=128, max=256)
+    assert label_range("past + 1", axes) == Axis("past + 1", min=2, typical=2)
+    assert label_range("10 - n", axes) == Axis("10 - n", min=1, typical=9, max=9)
+    assert label_range("h + n", axes) == Axis("h + n", min=3, typical=5, max=17)
+
+
+@pytest.mark.parametrize(
+    ("axis", "size", "taken"),
+    [
+        (3, 3, True),
+        (3, 4, False),
+        ("h", 7, True),
+        ("32 * h", 64, True),
+        ("32 * h", 65, False),
+        (Axis("32 * h", min=64, max=128), 160, False),
+        (Axis("h", min=2), 1, False),
+        ("n + m", 5, True),
+    ],
+)
+def test_whether_a_place_takes_a_size(axis, size, taken):
+    assert takes_size(axis, size) == taken

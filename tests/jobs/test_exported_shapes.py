@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
 from pathlib import Path
 
@@ -10,21 +11,24 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import MODELS, load_module
 from torch import nn
 
 from edgekit import api
 from edgekit.cli.main import run as command
+from edgekit.core.card import card_to_dict
+from edgekit.export.metadata import read_card
+
+COUNTING = Path(__file__).parent.parent / "models" / "counting.py"
 
 
 @pytest.fixture(scope="module")
 def wrong(tmp_path_factory) -> list[str]:
     """The words that name a network whose graph is wrong from a batch of 3 on."""
     folder = tmp_path_factory.mktemp("counting")
-    module = load_module("counting")
-    torch.save(module.counting().state_dict(), folder / "net.pth")
-    (folder / "net.card.yaml").write_text(yaml.safe_dump(module.CARD))
-    return [str(folder / "net.pth"), "--arch", f"{MODELS}/counting.py:counting", "--trust-code"]
+    module = runpy.run_path(str(COUNTING))
+    torch.save(module["counting"]().state_dict(), folder / "net.pth")
+    (folder / "net.card.yaml").write_text(yaml.safe_dump(module["CARD"]))
+    return [str(folder / "net.pth"), "--arch", f"{COUNTING}:counting", "--trust-code"]
 
 
 def deploy(wrong, digits, bundle, capsys) -> tuple[int, dict]:
@@ -71,6 +75,17 @@ def test_an_onnx_file_is_compared_with_itself_as_it_was_given(digits_onnx, tmp_p
     )
     (entry,) = document.entries
     assert entry.checks["shapes"].verdict == "PASS"
+
+
+def test_data_finds_the_one_input_of_a_graph_whose_card_names_none(digits_onnx, digits, tmp_path):
+    """It was called "x" until the graph was read, and the graph has no such input."""
+    card = card_to_dict(read_card(digits_onnx))
+    del card["inputs"], card["outputs"]
+    (tmp_path / "plain.yaml").write_text(yaml.safe_dump(card))
+    document = api.export(
+        str(digits_onnx), tmp_path / "m.onnx", card=tmp_path / "plain.yaml", data=digits
+    )
+    assert document.verdict == "PASS"
 
 
 class Attending(nn.Module):

@@ -15,10 +15,12 @@ from conformance import BATCH, conv_graph, qdq_graph, random, tensor, weights, w
 from onnx import helper
 from trt_cases import CASES, PRODUCTS, det_graph, make
 
+from edgekit.core.card import Axis, ModelCard, TensorCard
 from edgekit.core.errors import BadInput, Unavailable
 from edgekit.core.progress import Position, Silent
 from edgekit.core.runtime import Compiled, CompileOptions
 from edgekit.core.target import Target
+from edgekit.export.metadata import write_card
 from edgekit.runtimes import trt_build
 from edgekit.runtimes.graph import read_graph
 from edgekit.runtimes.trt import RUNTIME
@@ -557,3 +559,20 @@ def test_timings_are_kept_and_a_damaged_file_counts_as_none(
     assert timings.read_bytes() == whole
     assert sizes[0] == -1
     assert build(library, graph).plan
+
+
+def test_an_axis_that_follows_from_another_gets_the_range_that_follows(tmp_path: Path) -> None:
+    """A card gave the range of `past` only, and `past + 1` was an axis that nobody bounds."""
+    graph = write(
+        tmp_path / "g.onnx",
+        [helper.make_node("Concat", ["x", "m"], ["y"], "concat", axis=1)],
+        [tensor("x", [1, "past"]), tensor("m", [1, "past + 1"])],
+        [tensor("y", [1, "y_1"])],
+    )
+    past = Axis("past", min=1, typical=4, max=16)
+    card = ModelCard(
+        inputs={"x": TensorCard(shape=(1, past)), "m": TensorCard(shape=(1, "past + 1"))}
+    )
+    write_card(graph, card)
+    (profile,) = profiles_of(read_graph(graph, why="to test"), ())
+    assert profile == {"x": ((1, 1), (1, 4), (1, 16)), "m": ((1, 2), (1, 5), (1, 17))}

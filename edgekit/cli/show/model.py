@@ -123,8 +123,8 @@ def _show_parity(parity: Sequence[OutputParity], console: Console) -> None:
             output.output,
             "×".join(str(length) for length in output.shape),
             f"{output.sqnr_db:.1f}",
-            f"{output.max_abs:.2g}",
-            f"{output.max_rel:.2g}",
+            _figure(output.max_abs),
+            _figure(output.max_rel),
             f"{output.cosine:.6f}",
         ]
         for output in parity
@@ -133,6 +133,11 @@ def _show_parity(parity: Sequence[OutputParity], console: Console) -> None:
         headers = ["graph", "output", "shape", "SQNR dB", "max abs", "max rel", "cosine"]
         console.print(grid(headers, rows, left=(0, 1, 2)))
         line(console)
+
+
+def _figure(value: float | None) -> str:
+    """A difference; a document has no number for an infinite one."""
+    return "∞" if value is None else f"{value:.2g}"
 
 
 def _show_notes(notes: Sequence[str], console: Console) -> None:

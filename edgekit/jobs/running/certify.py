@@ -44,6 +44,7 @@ __all__ = [
     "examine_entry",
     "finite_cases",
     "foreign_dialect",
+    "is_finite",
     "judge_entry",
     "named_parity",
     "reference_truths",
@@ -183,13 +184,14 @@ def finite_cases(
     kept: dict[str, list[list[Outputs]]] = {}
     for role, several in answers.items():
         pairs = list(zip(feeds[role], several, strict=True))
-        finite = [pair for pair in pairs if all(_is_finite(call) for call in pair[1])] or pairs
+        finite = [pair for pair in pairs if all(is_finite(call) for call in pair[1])] or pairs
         kept_feeds[role] = [one for one, _ in finite]
         kept[role] = [calls for _, calls in finite]
     return kept_feeds, kept
 
 
-def _is_finite(outputs: Outputs) -> bool:
+def is_finite(outputs: Outputs) -> bool:
+    """Whether no output holds NaN or an infinity."""
     arrays = [array for array in outputs.values() if array.dtype.kind == "f"]
     return all(bool(np.isfinite(array).all()) for array in arrays)
 

@@ -150,7 +150,8 @@ def _answer(
     for role, path in graphs.items():
         with open_plain(path) as session:
             wanted = trials(card.graph(role).inputs, real.get(role, ()), seed)
-            given, failures = answer_trials(session.run, wanted)
+            answered, failures = answer_trials(session.run, wanted)
+        given = [one for one in answered if one.finite]
         if not given:
             raise failures[0].error
         answers[role] = [(one.feeds, one.outputs) for one in given]
