@@ -118,10 +118,9 @@ def _one(what: str, value: Any, kind: Any) -> Any:
         # A thing or a sequence of it: a sequence takes the one thing too.
         return _one(what, value, [one for one in inner if one is not type(None)][-1])
     if origin is Sequence:
-        alone = isinstance(value, str | bytes | os.PathLike | Mapping) or not isinstance(
-            value, Iterable
-        )
-        return tuple(_one(what, one, inner[0]) for one in ([value] if alone else value))
+        single = isinstance(value, str | bytes | os.PathLike | Mapping)
+        several: Any = [value] if single or not isinstance(value, Iterable) else value
+        return tuple(_one(what, one, inner[0]) for one in several)
     if origin is Mapping:
         if not isinstance(value, Mapping):
             _wrong(what, value, "a mapping")
@@ -142,7 +141,7 @@ def _scalar(what: str, value: Any, kind: Any) -> Any:
 
     # numpy's numbers are numbers too; True is none.
     if kind in (int, float):
-        wanted = numbers.Integral if kind is int else numbers.Real
+        wanted: Any = numbers.Integral if kind is int else numbers.Real
         if isinstance(value, bool) or not isinstance(value, wanted):
             _wrong(what, value, "a whole number" if kind is int else "a number")
         return kind(value)
