@@ -24,6 +24,8 @@ from edgekit.core.documents import (
     QuantizeDocument,
     VerifyDocument,
 )
+from edgekit.runtimes.trt_plan import is_plan
+from edgekit.tasks.decoders import is_user_decoder
 
 __all__ = ["following"]
 
@@ -62,10 +64,12 @@ def _commands(
         case QuantizeDocument():
             yield from _after_quantize(document, options)
         case CompileDocument() if not document.sm:
-            yield _on("bench", document.model, document.target, document.compute)
+            yield from _after_compile(document, options)
         case EvalDocument():
             if document.variant == "fp32":
-                given = [*_given("--data", options), *_given("--calibration", options)]
+                given = _given(
+                    options, "--data", "--calibration", "--card", "--set", "--trust-code"
+                )
                 yield from _deploy_onnx(document.model, given, [document.target])
         case BenchDocument():
             yield from _page(options)
@@ -112,9 +116,10 @@ def _after_doctor(document: DoctorDocument) -> Iterator[Sequence[str]]:
 
 
 def _after_export(output: str, options: Mapping[str, Any]) -> Iterator[Sequence[str]]:
-    data = _given("--data", options)
+    data = _given(options, "--data")
     if data:
         yield ["edgekit", "quantize", output, *data]
+        data += _consent(output)
     yield from _deploy_onnx(output, data, _engines())
 
 
@@ -127,9 +132,20 @@ def _after_quantize(
         return
     if document.verdict == "FAIL":
         against = ["--against", document.model]
-        yield [*_on("debug parity", paths[0], engine[0]), *against, *_given("--data", options)]
+        yield [*_on("debug parity", paths[0], engine[0]), *against, *_given(options, "--data")]
     elif options.get("data") is not None:
-        yield [*_on("eval", paths[0], engine[0]), *_given("--data", options)]
+        given = [*_given(options, "--data", "--calibration"), *_consent(paths[0])]
+        yield [*_on("eval", paths[0], engine[0]), *given]
+
+
+def _after_compile(
+    document: CompileDocument, options: Mapping[str, Any]
+) -> Iterator[Sequence[str]]:
+    if options.get("output") is not None:
+        # They know their target and how they were compiled.
+        yield ["edgekit", "bench", str(options["output"])]
+    elif not is_plan(Path(document.model)):
+        yield _on("bench", document.model, document.target, document.compute)
 
 
 def _after_deploy(document: DeployDocument) -> Iterator[Sequence[str]]:
@@ -209,19 +225,43 @@ def _deploy(
         yield ["edgekit", "deploy", source, *data, *where, "-o", _free(f"{name}.bundle")]
 
 
-def _given(option: str, options: Mapping[str, Any]) -> list[str]:
-    value = options.get(option.removeprefix("--"))
-    return [] if value is None else [option, str(value)]
+def _given(options: Mapping[str, Any], *names: str) -> list[str]:
+    """Those of the options that the user gave, to be given again."""
+    words: list[str] = []
+    for name in names:
+        key = "options" if name == "--set" else name.removeprefix("--").replace("-", "_")
+        match options.get(key):
+            case None | False:
+                pass
+            case True:
+                words.append(name)
+            case Mapping() as several:
+                words += [word for one in several.items() for word in (name, "=".join(one))]
+            case value:
+                words += [name, str(value)]
+    return words
+
+
+def _consent(graph: str) -> list[str]:
+    """What lets the decoder run that a graph's card names."""
+    from edgekit.export.metadata import read_card
+
+    path = Path(graph)
+    card = read_card(path) if path.is_file() else None
+    head = card.postprocess if card is not None else None
+    return ["--trust-code"] if head is not None and is_user_decoder(head.decode) else []
 
 
 def _engines() -> list[str]:
-    """The targets whose library is installed, the CPU of each."""
+    """The targets whose library is installed, the CPU of each that has one."""
     from edgekit.runtimes.catalogue import CATALOGUE
 
     return [
         f"{name}:{entry.devices[0]}"
         for name, entry in CATALOGUE.items()
-        if entry.listed and any(importlib.util.find_spec(one) for one in entry.distributions[:1])
+        if entry.listed
+        and entry.devices[0] == "cpu"
+        and any(importlib.util.find_spec(one) for one in entry.distributions[:1])
     ]
 
 

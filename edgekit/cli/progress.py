@@ -33,7 +33,7 @@ _BAR = 20
 # Loops inside loops that are shown, the innermost.
 _LOOPS = 2
 # In a log, a stage that takes longer says how far it is.
-_SECONDS_BETWEEN_LINES = 30.0
+_SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextmanager
@@ -124,9 +124,11 @@ class Lines:
         self._closed.set()
 
     def _show_life(self) -> None:
-        while not self._closed.wait(_SECONDS_BETWEEN_LINES):
-            if not self._loops:
-                self.tell()
+        # A loop may stand still too; one that moves prints by itself, and nobody wakes up here.
+        while not self._closed.wait(
+            max(1.0, self._printed + _SECONDS_BETWEEN_LINES - self._clock())
+        ):
+            self.tell()
 
     def _print(self, message: str) -> None:
         self._printed = self._clock()

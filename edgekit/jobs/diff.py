@@ -15,7 +15,7 @@ from edgekit.core.documents import DiffDocument, EntryDiff
 from edgekit.core.errors import BadInput
 from edgekit.core.manifest import Manifest
 from edgekit.export.diff import changes, flattened, graph_diff
-from edgekit.jobs.bundles.bundle import is_bundle, read_manifest
+from edgekit.jobs.bundles.bundle import is_bundle, read_manifest, verify_command
 from edgekit.jobs.inspect import graph_files
 from edgekit.jobs.running.models import choose_card, resolve_model
 
@@ -218,5 +218,6 @@ def _deployed(path: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
 
 def _damaged(path: Path) -> BadInput:
     return BadInput(
-        f"{path} is damaged or of another version.", hint=f"See: edgekit verify {path.parent}"
+        f"{path} is damaged or of another version.",
+        hint=f"See: {verify_command(path.parent)}",
     )

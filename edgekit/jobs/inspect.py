@@ -18,7 +18,7 @@ from edgekit.export.facts import facts_of
 from edgekit.export.metadata import card_of, with_card
 from edgekit.export.onnx_file import read_onnx
 from edgekit.export.ultralytics_card import is_ultralytics, ultralytics_card
-from edgekit.jobs.bundles.bundle import is_bundle, read_manifest
+from edgekit.jobs.bundles.bundle import is_bundle, read_manifest, verify_command
 from edgekit.jobs.running.carried import (
     COMPILED,
     ReadyEngine,
@@ -94,7 +94,8 @@ def _inspected_bundle(model: str, bundle: Path, top: int) -> InspectDocument:
         for role, name in variant.graphs.items():
             if not (bundle / name).is_file():
                 raise BadInput(
-                    f"{name} is missing from the bundle.", hint=f"See: edgekit verify {bundle}"
+                    f"{name} is missing from the bundle.",
+                    hint=f"See: {verify_command(bundle)}",
                 )
             found = _facts(bundle / name, role, card)
             facts.append(msgspec.structs.replace(found, file=name, variant=variant.id))

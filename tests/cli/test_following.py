@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import sys
@@ -24,6 +25,8 @@ DOCTOR = [
     "edgekit data digits -o digits",
     "edgekit deploy edgekit:digits --data digits --target onnxruntime:cpu -o digits.bundle",
 ]
+# Pieces of commands that hold no space: names that edgekit's own rules let through.
+FITTING = {"path.stem", "name", "value"}
 FAIL = Check(verdict="FAIL", value=1.0, limit=10.0)
 
 
@@ -200,3 +203,41 @@ def test_from_the_doctor_to_the_device_by_what_is_suggested(invoke, folder, monk
         assert outcome.status == 0, outcome.stderr
     (last,) = said(outcome.stderr)
     assert Path(shlex.split(last)[1]).is_file()
+
+
+def test_what_was_given_is_given_again(samples):
+    given = {
+        "data": Path("images"), "calibration": Path("others"), "card": Path("my card.yaml"),
+        "options": {"iou": "0.5"}, "trust_code": True,
+    }  # fmt: skip
+    (line,) = following(samples["eval"], given)
+    assert "--data images --calibration others --card 'my card.yaml' --set iou=0.5" in line
+    assert "--trust-code" in line
+    assert "--trust-code" not in following(samples["eval"], {**given, "trust_code": False})[0]
+
+
+def test_engines_that_were_written_are_what_is_measured(samples):
+    assert following(samples["compile"], {"output": Path("my engines")}) == [
+        "edgekit bench 'my engines'"
+    ]
+
+
+COMMAND = re.compile(rf"\bedgekit (?:{'|'.join(COMMANDS)})\b(?: [^.;`]*)?$")
+
+
+@pytest.mark.parametrize("layer", ["core", "tasks", "pipeline", "demo", "jobs", "cli"])
+def test_a_command_in_a_sentence_can_be_pasted_whatever_the_path(root, layer):
+    """What is put into a command is quoted, there or where its name is made."""
+    for path in sorted((root / "edgekit" / layer).rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)):
+            said = ""
+            for part in node.values if isinstance(node, ast.JoinedStr) else ():
+                if isinstance(part, ast.Constant):
+                    said += part.value
+                    continue
+                put = ast.unparse(part.value)
+                made = re.search(rf"\b{re.escape(put)}(?:, \w+)? = [^\n]*shlex\.quote\(", text)
+                known = "quote(" in put or made or put in FITTING
+                assert known or not COMMAND.search(said), f"{path}:{node.lineno}: {{{put}}}"
+                said += "x"

@@ -131,7 +131,7 @@ def test_a_long_loop_says_in_a_log_how_far_it_is():
     first, *lines = stream.getvalue().splitlines()
     assert first == "edgekit: 3 of 9: calibration"
     assert [" ".join(line.split()[1:8]) for line in lines] == [
-        f"3 of 9: calibration: samples {done} of" for done in (30, 60, 90)
+        f"3 of 9: calibration: samples {done} of" for done in range(10, 101, 10)
     ]
     assert "min left" in lines[0]
 
@@ -140,15 +140,27 @@ def test_a_stage_without_a_loop_says_in_a_log_that_it_is_under_way():
     stream, now = io.StringIO(), [0.0]
     progress = Lines(Console(file=stream, width=80, highlight=False), clock=lambda: now[0])
     progress.stage("engine")
-    for now[0] in (20.0, 31.0, 40.0):
+    for now[0] in (5.0, 11.0, 20.0):
         progress.tell()
     progress.close()
     now[0] = 100.0
     progress.tell()
     assert stream.getvalue().splitlines() == [
         "edgekit: engine",
-        "edgekit: engine: 31 s so far",
+        "edgekit: engine: 11 s so far",
     ]
+
+
+def test_a_loop_that_stands_still_is_told_of_in_a_log_too(wait_until, monkeypatch):
+    monkeypatch.setattr("edgekit.cli.progress._SECONDS_BETWEEN_LINES", 1.0)
+    # Only steps of the loop printed: one calibration of minutes was silence.
+    stream, now = io.StringIO(), [0.0]
+    progress = Lines(Console(file=stream, width=80, highlight=False), clock=lambda: now[0])
+    progress.stage("calibration")
+    for _ in progress.track([1], "samples", total=1):
+        now[0] = 100.0
+        wait_until(lambda: "samples 0 of 1" in stream.getvalue(), "a line")
+    progress.close()
 
 
 def test_a_terminal_shows_stage_part_item_and_the_time_left_in_all():

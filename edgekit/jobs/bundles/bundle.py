@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ __all__ = [
     "read_manifest",
     "refuse_changed",
     "seal",
+    "verify_command",
 ]
 
 MANIFEST = "manifest.json"
@@ -131,6 +133,11 @@ def damage(bundle: Path, manifest: Manifest) -> list[str]:
     return found + [f"{name} is named by {MANIFEST} without a sha256." for name in sorted(unsealed)]
 
 
+def verify_command(bundle: Path) -> str:
+    """Return what tells everything that is wrong with a bundle, to be pasted into a shell."""
+    return f"edgekit verify {shlex.quote(str(bundle))}"
+
+
 def refuse_changed(bundle: Path, manifest: Manifest, names: Sequence[str]) -> None:
     """Refuse files that are not as they were sealed, or a manifest that is not.
 
@@ -152,7 +159,7 @@ def refuse_changed(bundle: Path, manifest: Manifest, names: Sequence[str]) -> No
     if changed:
         raise BadInput(
             f"{bundle / changed[0]} is missing or was changed after the bundle was sealed.",
-            hint=f"Take a fresh copy of the bundle; see: edgekit verify {bundle}",
+            hint=f"Take a fresh copy of the bundle; see: {verify_command(bundle)}",
         )
 
 

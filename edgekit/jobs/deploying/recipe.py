@@ -58,7 +58,7 @@ def write_recipe(path: Path, request: DeployRequest) -> None:
     content = {
         name: _plain(value) for name, value in options.items() if value not in (None, (), [], {})
     }
-    heading = "# Repeats this deploy: edgekit deploy --config recipe.yaml\n"
+    heading = "# Repeats this deploy: edgekit deploy --config recipe.yaml -o again\n"
     write_text(path, heading + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 

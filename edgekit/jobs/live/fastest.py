@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -133,7 +134,8 @@ def fastest(
     if not passing:
         raise CheckFailed(
             f"No engine here answers as {model.text} is written.",
-            hint=f"See where it goes wrong: edgekit debug parity {model.text} --target TARGET",
+            hint="See where it goes wrong: edgekit debug parity "
+            f"{shlex.quote(model.text)} --target TARGET",
         )
     order = sorted(passing, key=lambda one: passing[one])
     best = order[0]

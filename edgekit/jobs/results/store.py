@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import time
 import uuid
@@ -223,7 +224,7 @@ class ResultStore:
         if listing.damage:
             raise BadInput(
                 f"Run {number} cannot be read. {' '.join(listing.damage)}",
-                hint=f"`edgekit results import {self.samples_folder}` brings back what was lost.",
+                hint=f"`{self._import}` brings back what was lost.",
             )
         raise BadInput(f"There is no run {number} in {self.folder}.", hint=_HINT)
 
@@ -252,8 +253,7 @@ class ResultStore:
             except Damaged as damaged:
                 raise BadInput(
                     f"{_listed(here)} cannot be removed: {database.path} is damaged ({damaged}).",
-                    hint=f"`edgekit results import {self.samples_folder}` moves what is readable "
-                    "into a sound one.",
+                    hint=f"`{self._import}` moves what is readable into a sound one.",
                 ) from damaged
         # Rows first: a row without samples would be damage, samples without a row are only left.
         for number in runs:
@@ -266,6 +266,10 @@ class ResultStore:
     def samples_folder(self) -> Path:
         """Where the samples files lie."""
         return self.folder / "samples"
+
+    @property
+    def _import(self) -> str:
+        return f"edgekit results import {shlex.quote(str(self.samples_folder))}"
 
     def _run(self, number: int) -> tuple[str, BenchDocument]:
         if number not in self._begun:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from edgekit.core.variant import Variant
 from edgekit.export.facts import graph_facts
 from edgekit.export.metadata import read_card, with_card
 from edgekit.export.onnx_file import external_files, read_onnx
-from edgekit.jobs.bundles.bundle import is_bundle, read_manifest, refuse_changed
+from edgekit.jobs.bundles.bundle import is_bundle, read_manifest, refuse_changed, verify_command
 from edgekit.jobs.running.carried import ReadyEngine, is_carried, read_carried
 from edgekit.jobs.running.plain import run_once
 from edgekit.tasks import cards
@@ -203,7 +204,8 @@ def _from_bundle(
     missing = [path for path in graphs.values() if not Path(path).exists()]
     if missing:
         raise BadInput(
-            f"{missing[0]} is missing from the bundle.", hint=f"See: edgekit verify {bundle}"
+            f"{missing[0]} is missing from the bundle.",
+            hint=f"See: {verify_command(bundle)}",
         )
     card = card_from_dict(manifest.card, str(bundle / "manifest.json"))
     if sealed:
@@ -256,6 +258,6 @@ def _graph_files(path: Path) -> dict[str, Path]:
     if not files:
         raise BadInput(
             f"{path} is neither a bundle nor a folder with .onnx files.",
-            hint=f"Export what it holds: edgekit export {path} -o DIR",
+            hint=f"Export what it holds: edgekit export {shlex.quote(str(path))} -o DIR",
         )
     return files
