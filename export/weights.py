@@ -57,6 +57,10 @@ def read_weights(path: Path, *, trust_pickle: bool) -> Any:
     except pickle.UnpicklingError as error:
         found = _GLOBAL.search(str(error))
         refuse_no_model(str(path), "source")
+        with path.open("rb") as file:
+            saved = file.read(2).startswith((b"PK", b"\x80"))  # by torch.save, new or old
+        if not (saved or trust_pickle):
+            raise _damaged(path, "PyTorch weights") from error
         if not trust_pickle:
             held = f"an object of {found.group(1)!r}" if found else "more than tensors"
             raise BadInput(f"{path} holds {held}, not weights only.", hint=_PICKLE_HINT) from error

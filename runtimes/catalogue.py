@@ -165,7 +165,7 @@ def parse_targets(text: str) -> list[Target]:
         BadInput: Neither a target nor a device; names the closest.
     """
     word, colon, index = text.strip().partition(":")
-    if word in _aliases():
+    if word.lower() in _aliases():
         return [parse_target(text)]
     if is_all(text):
         return preferred()
@@ -211,8 +211,9 @@ def _covers(wide: Target, one: Target) -> bool:
 def parse_target(text: str) -> Target:
     """Parse RUNTIME[:DEVICE[:INDEX]]; aliases and a missing device are filled in.
 
-    Examples: "openvino:gpu:1", "ort" (onnxruntime:cpu), "ort:ep=QNN". A provider's name is written
-    in one way only, however it was typed: ep=qnn and ep=QNNExecutionProvider are ep=QNN.
+    Examples: "openvino:gpu:1", "ort" (onnxruntime:cpu), "ort:ep=QNN". Capitals are small letters. A
+    provider's name is written in one way only, however it was typed: ep=qnn and
+    ep=QNNExecutionProvider are ep=QNN.
 
     Raises:
         BadInput: Names the part that is wrong and the closest match.
@@ -222,6 +223,8 @@ def parse_target(text: str) -> Target:
     entry = _entries(runtime)[runtime]
     device, _, index = rest.partition(":")
     device = device or entry.devices[0]
+    if "=" not in device:
+        device = device.lower()
     if device.startswith("ep=") and "ep=" in entry.devices:
         if len(device) == len("ep="):
             raise BadInput(f"Target {text!r} names no provider.", hint="Write ep=NAME.")
@@ -305,6 +308,8 @@ def _full_name(name: str, text: str) -> str:
     known = _aliases()
     if name in known:
         return known[name]
+    if name.lower() in known:
+        return known[name.lower()]
     for full, entry in _third_parties().items():
         known.update(dict.fromkeys((full, *entry.aliases), full))
     if name in known:

@@ -117,8 +117,8 @@ def refuse_no_model(text: str, takes: Takes) -> None:
         raise unloaded(scheme, name)
     elif takes != "source" and colon and scheme in ("edgekit", "ultralytics") and name:
         raise BadInput(
-            f"{text} is a trained model, and this takes its ONNX graph or a bundle.",
-            hint=_exported(text, Path(Path(name).name)),
+            f"{text} is a trained model, and this takes {_TAKEN[takes]}.",
+            hint=_made(text, Path(Path(name).name), takes),
         )
 
 
@@ -135,7 +135,7 @@ def no_model(text: str, takes: Takes) -> BadInput:
     if place and at and Path(place).exists():
         return _no_variant(text, place, takes)
     if _YOLO.fullmatch(path.name):
-        return _undownloaded(path)
+        return _undownloaded(path, takes)
     near = _nearest(path)
     if near:
         return BadInput(missing, hint=f"Did you mean {near!r}?")
@@ -149,6 +149,11 @@ def no_model(text: str, takes: Takes) -> BadInput:
     return BadInput(missing, hint=_GIVE[takes])
 
 
+_TAKEN: dict[Takes, str] = {
+    "source": "a trained model",
+    "graph": "its ONNX graph or a bundle",
+    "bundle": "a bundle",
+}
 _GIVE: dict[Takes, str] = {
     "source": "Give a .onnx, .pt2, .pth or .safetensors file, or a built-in model such as "
     "edgekit:digits.",
@@ -187,6 +192,8 @@ def _refuse_existing(text: str, path: Path, takes: Takes) -> None:
     if path.is_dir() and suffix not in _FOREIGN:
         _refuse_folder(text, path, takes)
         return
+    if path.is_file() and not path.stat().st_size:
+        raise BadInput(f"{text} is an empty file.", hint="Copy or make it again.")
     if suffix in _FOREIGN:
         what, hint = _FOREIGN[suffix]
         raise BadInput(
@@ -200,12 +207,12 @@ def _refuse_existing(text: str, path: Path, takes: Takes) -> None:
     if suffix in (".pt", ".pth") and _is_ultralytics(path):
         raise BadInput(
             f"{text} is a checkpoint of Ultralytics', a pickle of its classes.",
-            hint=_exported(f"ultralytics:{text}", path),
+            hint=_made(f"ultralytics:{text}", path, takes),
         )
     if takes != "source" and suffix in _TRAINED:
         raise BadInput(
-            f"{text} {_TRAINED[suffix]}, and this takes its ONNX graph or a bundle.",
-            hint=_exported(text, path),
+            f"{text} {_TRAINED[suffix]}, and this takes {_TAKEN[takes]}.",
+            hint=_made(text, path, takes),
         )
     if takes == "bundle":
         hint = "A bundle is made by: edgekit deploy"
@@ -290,34 +297,35 @@ def _is_ultralytics(path: Path) -> bool:
     return b"ultralytics." in head
 
 
-def _exported(source: str, path: Path) -> str:
-    """The command that makes a graph of a source, or the graph that lies beside it already."""
-    onnx = path.with_suffix(".onnx")
-    if onnx.is_file():
-        return f"Give {onnx}, which lies beside it."
-    command = f"edgekit export {shlex.quote(source)}"
+def _made(source: str, path: Path, takes: Takes) -> str:
+    """The command that makes of a source what is taken, or what of it lies beside it already."""
+    verb, suffix = ("deploy", ".bundle") if takes == "bundle" else ("export", ".onnx")
+    made = path.with_suffix(suffix)
+    if made.exists():
+        return f"Give {made}, which lies beside it."
+    command = f"edgekit {verb} {shlex.quote(source)}"
     if source.startswith("ultralytics:") and path.suffix.lower() not in (".yaml", ".yml"):
         command += " --trust-pickle"
         trust = "If you trust where it comes from, as a pickle runs code: "
     else:
-        trust = "Export it: "
+        trust = f"{verb.capitalize()} it: "
     arch = path.suffix.lower() in (".pth", ".pt", ".safetensors") and ":" not in source
-    return f"{trust}{command}{' --arch MODULE:FACTORY' if arch else ''} -o {shlex.quote(str(onnx))}"
+    return f"{trust}{command}{' --arch MODULE:FACTORY' if arch else ''} -o {shlex.quote(str(made))}"
 
 
 def _builtin_hint(name: str, takes: Takes) -> str:
     if takes == "source":
         return f"Did you mean 'edgekit:{name}'?"
-    return _exported(f"edgekit:{name}", Path(name))
+    return _made(f"edgekit:{name}", Path(name), takes)
 
 
-def _undownloaded(path: Path) -> BadInput:
+def _undownloaded(path: Path, takes: Takes) -> BadInput:
     onnx, name = path.with_suffix(".onnx"), shlex.quote(str(path))
     if onnx.is_file():
         return BadInput(f"{path} does not exist.", hint=f"Did you mean {str(onnx)!r}?")
     hint = (
         f"Ultralytics' own program fetches and exports it: yolo export model={name} format=onnx; "
-        f"then give {onnx}."
+        f"then {f'edgekit deploy {onnx}' if takes == 'bundle' else f'give {onnx}'}."
     )
     if _YOLO_YAML.fullmatch(path.stem):
         hint += (

@@ -140,10 +140,13 @@ def _certified(bundle: Path, manifest: Manifest) -> Environment:
 
 def _wanted(manifest: Manifest, targets: Sequence[str] | None) -> list[str]:
     known = list(dict.fromkeys(engine.target for engine in manifest.engines))
-    wanted = list(dict.fromkeys(one for text in targets or () for one in among(text, known)))
-    for target in wanted:
-        if target not in known:
-            raise BadInput(f"The bundle holds nothing for {target}.", closest(target, known))
+    meant = [among(text, known) for text in targets or ()]
+    for names in meant:
+        if not set(names) <= set(known):
+            raise BadInput(
+                f"The bundle holds nothing for {', '.join(names)}.", closest(names[0], known)
+            )
+    wanted = list(dict.fromkeys(target for names in meant for target in names))
     return wanted or known
 
 

@@ -42,33 +42,49 @@ def test_a_checkpoint_of_ultralytics_is_known_without_loading_it(folder, takes, 
     # Red where only the reader of weights knows it: bench, inspect and demo said other things.
     error = refused(checkpoint(folder / "my best.pt", zipped=zipped), takes)
     assert "Ultralytics" in error.message
-    command = f"edgekit export 'ultralytics:{folder}/my best.pt' --trust-pickle -o '{folder}/my"
+    verb = "deploy" if takes == "bundle" else "export"
+    command = f"edgekit {verb} 'ultralytics:{folder}/my best.pt' --trust-pickle -o '{folder}/my"
     assert command in error.hint
 
 
 def test_a_graph_that_lies_beside_is_named_instead_of_made_again(folder):
     checkpoint(folder / "best.pt")
-    (folder / "best.onnx").touch()
+    (folder / "best.onnx").write_bytes(b"x")
     error = refused("best.pt", "graph")
     assert "best.onnx" in error.hint
     assert "edgekit export" not in error.hint
 
 
-@pytest.mark.parametrize("takes", ["graph", "bundle"])
 @pytest.mark.parametrize(
-    ("name", "command"),
+    ("name", "options"),
     [
-        ("net.pt2", "edgekit export net.pt2 -o net.onnx"),
-        ("net.safetensors", "edgekit export net.safetensors --arch"),
-        ("edgekit:digits", "edgekit export edgekit:digits -o digits.onnx"),
-        ("ultralytics:n.yaml", "edgekit export ultralytics:n.yaml -o n.onnx"),
-        ("ultralytics:n.pt", "edgekit export ultralytics:n.pt --trust-pickle -o n.onnx"),
+        ("net.pt2", ""),
+        ("net.safetensors", " --arch MODULE:FACTORY"),
+        ("edgekit:net", ""),
+        ("ultralytics:net.yaml", ""),
+        ("ultralytics:net.pt", " --trust-pickle"),
     ],
 )
-def test_a_trained_model_where_a_graph_is_taken_is_exported_first(folder, takes, name, command):
+def test_a_trained_model_becomes_what_is_taken_by_one_command(folder, name, options):
+    # verify and pack were told to export, and then refused the graph.
     if ":" not in name:
-        (folder / name).touch()
-    assert command in refused(name, takes).hint
+        (folder / name).write_bytes(b"x")
+    command = f"edgekit export {name}{options} -o net.onnx"
+    assert command in refused(name, "graph").hint
+    (folder / "net.onnx").write_bytes(b"x")
+    command = f"edgekit deploy {name}{options} -o net.bundle"
+    error = refused(name, "bundle")
+    assert command in error.hint
+    assert "graph" not in error.message
+
+
+@pytest.mark.parametrize("takes", KINDS)
+@pytest.mark.parametrize("name", ["net.pt", "net.onnx", "net.tflite", "net"])
+def test_an_empty_file_is_called_that_and_no_model(folder, takes, name):
+    (folder / name).touch()
+    error = refused(name, takes)
+    assert "empty" in error.message
+    assert "holds" not in error.message
 
 
 @pytest.mark.parametrize("takes", KINDS)
@@ -87,13 +103,13 @@ def test_a_trained_model_where_a_graph_is_taken_is_exported_first(folder, takes,
     ],
 )
 def test_files_of_other_frameworks_are_known_by_their_ending(folder, takes, name, said):
-    (folder / name).touch()
+    (folder / name).write_bytes(b"x")
     assert said in str(refused(name, takes))
 
 
 def test_a_folder_of_tensorflow_is_converted(folder):
     (folder / "saved").mkdir()
-    (folder / "saved" / "saved_model.pb").touch()
+    (folder / "saved" / "saved_model.pb").write_bytes(b"x")
     assert "--saved-model saved --output saved.onnx" in refused("saved", "graph").hint
 
 
@@ -101,14 +117,14 @@ def test_a_folder_of_tensorflow_is_converted(folder):
 def test_a_folder_around_a_bundle_leads_to_it(folder, takes):
     (folder / "out" / "my.bundle").mkdir(parents=True)
     assert "Did you mean" not in refused("out", takes).hint
-    (folder / "out" / "my.bundle" / "manifest.json").touch()
+    (folder / "out" / "my.bundle" / "manifest.json").write_bytes(b"x")
     assert "'out/my.bundle'" in refused("out", takes).hint
 
 
 def test_a_bundle_is_no_source(folder):
     (folder / "my.bundle").mkdir()
-    (folder / "my.bundle" / "manifest.json").touch()
-    (folder / "my.bundle" / "recipe.yaml").touch()
+    (folder / "my.bundle" / "manifest.json").write_bytes(b"x")
+    (folder / "my.bundle" / "recipe.yaml").write_bytes(b"x")
     command = "edgekit deploy --config my.bundle/recipe.yaml"
     assert command in refused("my.bundle", "source").hint
     assert command in no_model("my.bundle@fp32", "source").hint
@@ -134,8 +150,8 @@ def test_a_misspelt_path_gets_the_nearest_model_beside_it(folder, takes, typed, 
         path.mkdir()
         path = path / "manifest.json"
     path.parent.mkdir(exist_ok=True)
-    path.touch()
-    (folder / "modle.txt").touch()
+    path.write_bytes(b"x")
+    (folder / "modle.txt").write_bytes(b"x")
     assert f"Did you mean {there!r}" in no_model(typed, takes).hint
 
 
@@ -144,7 +160,7 @@ def test_a_checkpoint_that_ultralytics_publishes_is_fetched_by_its_own_program(f
     assert "downloads no weights" in error.message
     assert "yolo export model=yolo11n-seg.pt format=onnx" in error.hint
     assert "edgekit export ultralytics:yolo11n-seg.yaml -o yolo11n-seg.onnx" in error.hint
-    (folder / "yolo11n-seg.onnx").touch()
+    (folder / "yolo11n-seg.onnx").write_bytes(b"x")
     assert "'yolo11n-seg.onnx'" in no_model("yolo11n-seg.pt", "source").hint
 
 
@@ -167,7 +183,7 @@ def test_a_built_in_by_its_bare_name_gets_its_scheme(folder):
 
 def test_what_is_a_model_is_not_refused(folder):
     for name in ("net.onnx", "net.pt2", "net.pth", "net.pt", "net.safetensors", "odd.name"):
-        (folder / name).touch()
+        (folder / name).write_bytes(b"x")
         refuse_no_model(name, "source")
     refuse_no_model("net.onnx", "graph")
     refuse_no_model("ultralytics:yolo11n.yaml", "source")

@@ -12,7 +12,7 @@ from edgekit.core.source import KINDS_BY_SUFFIX, SCHEMES, Source
 @pytest.mark.parametrize(("suffix", "kind"), KINDS_BY_SUFFIX.items())
 def test_the_ending_says_what_a_file_is(tmp_path, suffix, kind):
     path = tmp_path / f"net{suffix.upper()}"
-    path.touch()
+    path.write_bytes(b"x")
     source = Source.parse(str(path), arch="models:net")
     assert (source.kind, source.name, source.path) == (kind, "net", path)
 
@@ -20,7 +20,7 @@ def test_the_ending_says_what_a_file_is(tmp_path, suffix, kind):
 def test_a_folder_is_a_model_of_several_graphs(tmp_path):
     folder = tmp_path / "speech.v2"
     folder.mkdir()
-    (folder / "encoder.pt2").touch()
+    (folder / "encoder.pt2").write_bytes(b"x")
     source = Source.parse(str(folder))
     assert (source.kind, source.name) == ("folder", "speech.v2")
 
@@ -38,7 +38,7 @@ def test_a_scheme_names_a_model_without_a_file(scheme):
 
 def test_a_file_wins_over_a_scheme_of_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "edgekit:net.onnx").touch()
+    (tmp_path / "edgekit:net.onnx").write_bytes(b"x")
     assert Source.parse("edgekit:net.onnx").kind == "onnx"
 
 
@@ -61,7 +61,7 @@ def test_what_is_not_there_is_named_with_a_remedy(text, said, hinted):
 @pytest.mark.parametrize("name", ["net.xyz", "net"])
 def test_an_unknown_ending_lists_the_known_ones(tmp_path, name):
     path = tmp_path / name
-    path.touch()
+    path.write_bytes(b"x")
     with pytest.raises(BadInput, match="no known model format") as caught:
         Source.parse(str(path))
     assert ".pt2" in caught.value.hint
@@ -69,6 +69,6 @@ def test_an_unknown_ending_lists_the_known_ones(tmp_path, name):
 
 def test_a_source_keeps_what_was_typed(tmp_path):
     path = tmp_path / "w.safetensors"
-    path.touch()
+    path.write_bytes(b"x")
     source = Source.parse(str(path), arch="net.py:make")
     assert (source.text, source.arch) == (str(path), "net.py:make")

@@ -145,7 +145,10 @@ def test_weights_without_an_architecture_ask_for_one(tmp_path, state):
     assert "--arch" in caught.value.hint
 
 
-@pytest.mark.parametrize("content", [b"", b"hello, this is text\n", b"PK\x03\x04 cut"])
+# Noise was said to hold "more than tensors", to be loaded with --trust-pickle.
+@pytest.mark.parametrize(
+    "content", [b"", b"hello, this is text\n", b"PK\x03\x04 cut", b"U\x99\xf0\x07" * 500]
+)
 @pytest.mark.parametrize("name", ["w.pth", "w.safetensors", "w.pt2"])
 def test_what_is_no_weights_file_is_said_to_be_damaged(tmp_path, name, content, capfd):
     path = tmp_path / name

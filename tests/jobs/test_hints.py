@@ -54,7 +54,7 @@ def model_of(folder, kind):
 @pytest.mark.parametrize(
     ("kind", "hinted"),
     [
-        ("checkpoint", "edgekit export ultralytics:best.pt --trust-pickle -o best.onnx"),
+        ("checkpoint", " ultralytics:best.pt --trust-pickle -o best."),
         ("published", "yolo export model=yolo11n.pt"),
         ("name", "edgekit export resnet18.pt2 -o resnet18.onnx"),
         ("misspelt", "'right.bundle'"),

@@ -26,8 +26,10 @@ class Notes(Silent):
 
 
 @pytest.fixture
-def machine(monkeypatch):
-    """Make a machine that has these targets and no others."""
+def machine(monkeypatch, tmp_path):
+    """Make a machine that has these targets and no others, and a model."""
+    (tmp_path / "model.onnx").write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
 
     def made(*here):
         def usable(text):
@@ -71,6 +73,15 @@ def test_a_deployment_takes_the_gpus_targets_else_all_of_the_cpu(machine):
     assert sorted(deployed_on("all")) == sorted(NVIDIA)
     machine(*CPUS)
     assert sorted(deployed_on()) == sorted(CPUS)
+
+
+def test_all_is_no_choice_to_be_compared_with_all(machine):
+    machine(*CPUS)
+    notes = Notes()
+    places.deploy_targets(["all"], notes)
+    (said,) = notes.said
+    assert all(target in said for target in CPUS)
+    assert "--target all" not in said
 
 
 def test_a_device_is_the_first_usable_of_its_targets(machine):

@@ -48,6 +48,8 @@ from edgekit.runtimes.problems import installation_problems
         ("engine", Target("tensorrt", "cuda")),
         ("tensorrt-rtx", Target("tensorrt-rtx", "cuda")),
         ("rtx:cuda:1", Target("tensorrt-rtx", "cuda", 1)),
+        ("OpenVINO:CPU", Target("openvino", "cpu")),
+        ("TRT:CUDA:0", Target("tensorrt", "cuda", 0)),
         ("null", Target("null", "cpu")),
     ],
 )
@@ -111,6 +113,12 @@ def test_a_device_means_its_targets_in_the_fixed_order(text: str, meant: set[str
     order = [str(one) for one in preferred()]
     places = [order.index(one.removesuffix(":1")) for one in found]
     assert places == sorted(places)
+
+
+def test_capitals_mean_the_same_beside_a_device_and_a_runtime() -> None:
+    # "CPU" was taken and "OpenVINO" was not.
+    for text in ("cpu", "openvino", "ort:cuda", "all"):
+        assert parse_targets(text.upper()) == parse_targets(text)
 
 
 @pytest.mark.parametrize("text", ["cpu:0", "cuda:one", "cuda:", "tpu", "all:0", ""])

@@ -231,6 +231,9 @@ def say_chosen(
         text: The device that was asked for; None where nothing was.
         compared_by: The command that takes --target all, where this one does not.
     """
-    how = f"chosen for {text}" if text else "chosen"
     named = ", ".join(map(str, targets))
+    if text and is_all(text):
+        progress.note(f"target: {named} (all that are usable here)")
+        return
+    how = f"chosen for {text}" if text else "chosen"
     progress.note(f"target: {named} ({how}; {compared_by}--target all compares)")
