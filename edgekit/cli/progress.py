@@ -124,11 +124,11 @@ class Lines:
         self._closed.set()
 
     def _show_life(self) -> None:
-        # A loop may stand still too; one that moves prints by itself, and nobody wakes up here.
-        while not self._closed.wait(
-            max(1.0, self._printed + _SECONDS_BETWEEN_LINES - self._clock())
-        ):
+        # A loop may stand still too. Where one moves, this wakes up once in so many seconds.
+        due = _SECONDS_BETWEEN_LINES
+        while not self._closed.wait(max(1.0, due)):
             self.tell()
+            due = self._printed + _SECONDS_BETWEEN_LINES - self._clock()
 
     def _print(self, message: str) -> None:
         self._printed = self._clock()
