@@ -150,6 +150,14 @@ def test_an_argument_of_a_wrong_kind_is_one_sentence_that_names_it(name, handed)
     assert name != "export" or handed == {}
 
 
+def test_no_text_at_all_is_not_the_current_folder(tmp_path, monkeypatch):
+    # `edgekit inspect "$MODEL"` with nothing in MODEL went on with the graphs that lay about.
+    monkeypatch.chdir(tmp_path)
+    for call in (api.inspect, api.verify, api.compile):
+        with pytest.raises(BadInput, match="must be a path"):
+            call("")
+
+
 def test_a_number_where_a_path_is_taken_is_refused():
     for wrong in (3, None, b"m.onnx", ["m.onnx"]):
         with pytest.raises(BadInput, match="export: output"):

@@ -109,7 +109,8 @@ def _one(what: str, value: Any, kind: Any) -> Any:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
         text = os.fspath(value) if isinstance(value, os.PathLike) else value
-        if not isinstance(text, str):
+        # Path("") would be the current folder.
+        if not isinstance(text, str) or not text:
             _wrong(what, value, "a path, str or os.PathLike")
         return inner[1](text)
     if origin in (typing.Union, types.UnionType):

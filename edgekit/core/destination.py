@@ -156,6 +156,7 @@ class Destination:
             Unwritable: See Destination.
         """
         try:
+            self._refuse_word()
             there = self._there()
             self._refuse_suffix()
             self._refuse_inputs()
@@ -265,9 +266,19 @@ class Destination:
             raise self._refused("is a folder", f"Name a file with {self.option}.")
         return there
 
-    def _refuse_suffix(self) -> None:
-        if str(self.path) == "-":
+    def _refuse_word(self) -> None:
+        """What means something to a shell, or to other programs, is the name of no file."""
+        text = str(self.path)
+        if text == "-":
             raise self._refused("stands for standard output, and this is not written there")
+        meant = os.path.expanduser(text)  # noqa: PTH111 - Path's raises for an unknown user
+        if meant != text:
+            raise self._refused(
+                "begins with ~, which a shell would have replaced",
+                f"For instance {self.option} {meant}",
+            )
+
+    def _refuse_suffix(self) -> None:
         suffix, wanted = self.path.suffix.lower(), self.form.suffixes
         bare = self.path
         while bare.suffix.lower() in _PROMISES:

@@ -355,6 +355,18 @@ def test_the_word_for_standard_output_is_no_file(tmp_path, monkeypatch, form):
         Destination(Path("-"), form)
 
 
+@pytest.mark.parametrize("name", ["~", "~/x"])
+def test_what_a_shell_would_have_replaced_makes_no_folder_of_that_name(tmp_path, monkeypatch, name):
+    # A recipe's `output-path: ~/x`, `--output-path=~/x` and a call in Python made a folder "~".
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for form in (FOLDER, GRAPH):
+        with pytest.raises(BadInput) as caught:
+            Destination(Path(name), form)
+        assert str(tmp_path / "home") in caught.value.hint
+        Destination(Path("~x"), form)
+
+
 def unwritable(tmp_path: Path) -> list[Path]:
     """Paths where nothing can be made, whoever asks."""
     (tmp_path / "file").write_text("")
