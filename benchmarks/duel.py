@@ -10,18 +10,15 @@ import msgspec
 
 from edgekit.benchmarks.blocks import no_collection
 from edgekit.benchmarks.clock import Clock, monotonic_clock
-from edgekit.benchmarks.ratio import (
-    RatioCourse,
-    RatioInterval,
-    RatioRule,
-    quad_log_ratio,
-    rounds_needed,
-)
+from edgekit.benchmarks.ratio import FEWEST_ROUNDS, RatioCourse, RatioRule, Ratios
 from edgekit.benchmarks.sampling import take_host
-from edgekit.benchmarks.statistics import percentile
+from edgekit.benchmarks.stability import unstable_stretches
 from edgekit.benchmarks.steady import Run, Steady, WarmUp, idle_runs, warm_up
+from edgekit.benchmarks.summary import latency_reasons, summarise, validity
+from edgekit.benchmarks.timer import measuring_overhead_ns
 from edgekit.benchmarks.watch import Reading, Watch, disturbances, read_machine
 from edgekit.core.errors import BadInput
+from edgekit.core.measurement import Latency
 
 __all__ = ["Duel", "DuelSide", "DuelSummary", "quads_per_opening"]
 
@@ -37,40 +34,42 @@ class DuelSide(msgspec.Struct, frozen=True, kw_only=True):
         samples_ns: Raw samples in order, none dropped.
         blocks: Samples of each block, in order.
         block_starts_ns: When each block began, from the first block of the two on.
-        p50_ns: Median; None with too few samples.
-        warmup: Runs spent warming up.
-        steady: Whether its speed was steady before the first round.
+        latency: As of a measurement of its own; without a median where there are too few samples.
+        mean_ms: Mean of the samples; None before the first round.
+        invalid: What makes a measurement of it INVALID, each a sentence.
     """
 
     samples_ns: array[int]
     blocks: array[int]
     block_starts_ns: array[int]
-    p50_ns: float | None
-    warmup: int
-    steady: bool
+    latency: Latency
+    mean_ms: float | None
+    invalid: tuple[str, ...]
 
 
 class DuelSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What two systems taking turns found.
 
     Attributes:
-        interval: The ratio time(new) / time(base); None before the first round.
-        rounds: Units behind the interval.
+        ratios: Of time(new) / time(base); None before the first round.
+        rounds: Units behind the intervals.
         quads: Quads of blocks, one or several a round.
         seconds: That were sampled, both added up.
         stopped_by: "interval", "time", or "" where it was not finished.
         base: Figures of the base.
         new: Figures of what is held against it.
-        reasons: What weakens the comparison, each a sentence.
+        invalid: What makes it INVALID as it would a measurement of either, each a sentence.
+        reasons: What weakens it besides, each a sentence.
     """
 
-    interval: RatioInterval | None
+    ratios: Ratios | None
     rounds: int
     quads: int
     seconds: float
     stopped_by: str
     base: DuelSide
     new: DuelSide
+    invalid: tuple[str, ...]
     reasons: tuple[str, ...]
 
 
@@ -81,26 +80,16 @@ class _Side:
     starts: array[int] = field(default_factory=lambda: array("q"))
     warm: WarmUp | None = None
 
-    def summary(self) -> DuelSide:
-        return DuelSide(
-            samples_ns=self.samples,
-            blocks=self.blocks,
-            block_starts_ns=self.starts,
-            p50_ns=percentile(self.samples, 50),
-            warmup=self.warm.samples if self.warm else 0,
-            steady=self.warm is not None and self.warm.steady,
-        )
-
 
 class Duel:
-    """Two systems that take turns in rounds of quads: new, base, base, new.
+    """Two systems that take turns in rounds of quads: new, base, base, new; then base, new, ...
 
     Example:
         duel = Duel(RatioRule(seconds=5))
         duel.warm(base.run, new.run)
         while not duel.done:
             duel.round(base.run, new.run)
-        print(duel.summary().interval)
+        print(duel.summary().ratios)
 
     Args:
         rule: How they take turns and when it ends; None means the defaults.
@@ -127,10 +116,11 @@ class Duel:
         self._round_ns = 0
         self._began_ns: int | None = None
         self._machine: Reading | None = None
+        self._overhead_ns: float | None = None
 
     @property
     def done(self) -> bool:
-        """Whether the interval is narrow enough or the time is up."""
+        """Whether the intervals are narrow enough or the time is up."""
         return bool(self._course.stopped_by)
 
     @property
@@ -150,6 +140,7 @@ class Duel:
 
     def warm(self, base: Run, new: Run) -> None:
         """Run each until its speed is steady or the cap is reached; the runs are no samples."""
+        self._overhead_ns = measuring_overhead_ns(self._clock)
         self._base.warm = warm_up(base, self._steady, self._clock)
         self._new.warm = warm_up(new, self._steady, self._clock)
 
@@ -163,7 +154,7 @@ class Duel:
         Args:
             base: One inference of the base.
             new: One inference of the other.
-            quads: Quads of blocks in a row; together they are one unit of the interval.
+            quads: Quads of blocks in a row; together they are one unit of the intervals.
 
         Raises:
             BadInput: `warm` was not called before.
@@ -175,38 +166,59 @@ class Duel:
             opened = self._clock()
             if self._began_ns is None:
                 self._began_ns = opened
-            sampled_ns = 0
-            found = []
-            for _ in range(quads):
-                parts = []
-                for side, run in (
-                    (self._new, new),
-                    (self._base, base),
-                    (self._base, base),
-                    (self._new, new),
-                ):
-                    first = len(side.samples)
-                    sampled_ns += self._block(side, run)
-                    parts.append(side.samples[first:])
-                found.append(quad_log_ratio(*parts))
+            first, first_of_base = len(self._new.samples), len(self._base.samples)
+            sampled_ns = sum(
+                self._block(side, new if side is self._new else base)
+                for number in range(self._quads, self._quads + quads)
+                for side in self._quad(number)
+            )
             self._round_ns += self._clock() - opened
             span = self._watch().since(watched)
         self._quads += quads
         self._machine = span if self._machine is None else self._machine.plus(span)
-        self._course.add(found, sampled_ns / 1e9)
+        self._course.add(
+            self._new.samples[first:], self._base.samples[first_of_base:], sampled_ns / 1e9
+        )
 
     def summary(self) -> DuelSummary:
         """Return the figures so far, whether or not the measurement is done."""
+        base, new = self._summary(self._base), self._summary(self._new)
+        invalid = [
+            f"The {name} is INVALID: {reason}"
+            for name, side in (("base", base), ("new model", new))
+            for reason in side.invalid
+        ]
         return DuelSummary(
-            interval=self._course.interval(),
+            ratios=self._course.ratios(),
             rounds=self._course.rounds,
             quads=self._quads,
             seconds=self._course.seconds,
             stopped_by=self._course.stopped_by,
-            base=self._base.summary(),
-            new=self._new.summary(),
+            base=base,
+            new=new,
+            invalid=(*invalid, *(disturbances(self._machine) if self._machine else ())),
             reasons=tuple(self._reasons()),
         )
+
+    def _summary(self, side: _Side) -> DuelSide:
+        samples, warm = side.samples, side.warm
+        latency, missing = summarise(samples, "latency.host")
+        # Its blocks are shorter than a window, and follow each other without long pauses.
+        stretches = unstable_stretches(samples, (len(samples),))
+        found = latency_reasons(samples, latency, missing, stretches, self._overhead_ns)
+        return DuelSide(
+            samples_ns=samples,
+            blocks=side.blocks,
+            block_starts_ns=side.starts,
+            latency=latency,
+            mean_ms=sum(samples) / len(samples) / 1e6 if samples else None,
+            invalid=validity(found, warm, self._steady, ()) if warm else (),
+        )
+
+    def _quad(self, number: int) -> tuple[_Side, ...]:
+        """The order of a quad's blocks: whoever has the inner two has the caches in the second."""
+        outer, inner = (self._base, self._new) if number % 2 else (self._new, self._base)
+        return outer, inner, inner, outer
 
     def _block(self, side: _Side, run: Run) -> int:
         """Sample one block and return its length in nanoseconds."""
@@ -221,26 +233,19 @@ class Duel:
         return length_ns
 
     def _reasons(self) -> list[str]:
-        reasons = []
-        needed = rounds_needed(self._rule.confidence)
-        if self._course.rounds < needed:
-            reasons.append(
-                f"{self._course.rounds} rounds are too few for an interval: "
-                f"{needed - self._course.rounds} are missing; give it a longer --time."
+        missing = FEWEST_ROUNDS - self._course.rounds
+        found = []
+        if missing > 0:
+            found.append(
+                f"{self._course.rounds} rounds are too few for an interval: {missing} are "
+                "missing; give it a longer --time."
             )
         elif self._course.stopped_by == "time":
-            reasons.append(
-                "The time was up before the interval was within "
-                f"{self._rule.half_width:.1%} of the ratio."
+            found.append(
+                "The time was up before both intervals were within "
+                f"{self._rule.half_width:.1%} of their ratios."
             )
-        for name, side in (("base", self._base), ("new model", self._new)):
-            if side.warm is not None and not side.warm.steady:
-                reasons.append(
-                    f"The {name}'s speed was not steady after {side.warm.samples} warm-up runs."
-                )
-        if self._machine is not None:
-            reasons += disturbances(self._machine)
-        return reasons
+        return found
 
 
 def quads_per_opening(

@@ -9,7 +9,7 @@ from edgekit.benchmarks.blocks import BlockLog
 from edgekit.benchmarks.clock import Clock, monotonic_clock
 from edgekit.benchmarks.sensors import Observe, observe_machine
 from edgekit.benchmarks.steady import Steady, WarmUp
-from edgekit.benchmarks.summary import Summary, unsteady
+from edgekit.benchmarks.summary import Summary, validity
 from edgekit.benchmarks.watch import Watch, read_machine
 from edgekit.core.errors import BadInput
 
@@ -62,7 +62,7 @@ class BlockMeasurement:
             figures: Fields of Summary.
         """
         warm = self._warm or WarmUp(samples=0, steady=False, medians_ns=())
-        reasons = (*reasons, *unsteady(warm, self._steady), *self._log.disturbances())
+        reasons = validity(reasons, warm, self._steady, self._log.disturbances())
         return Summary(
             blocks=tuple(self._log.sizes),
             block_starts_ns=tuple(self._log.starts_ns),

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from edgekit.benchmarks.autocorrelation import above_median, dependence
 from edgekit.benchmarks.statistics import Samples, nearest_rank
 
-__all__ = ["block_length", "effective_samples", "median_interval"]
+__all__ = ["block_length", "effective_samples", "median_interval", "resampled_medians"]
 
 # Up to here every resample is drawn sample by sample; above, blocks are counted into bins.
 _DIRECT_LIMIT = 8192
@@ -96,18 +96,38 @@ def _counted(
 ) -> npt.NDArray[np.float64]:
     length = max(length, math.ceil(values.size / _MOST_BLOCKS))
     blocks = values.size // length
-    values = values[: blocks * length]
-    n = values.size
-    # Eight times the largest standard error that blocks of this length can give, each side.
-    reach = 4 * math.sqrt(n * length)
+    drawn = rng.integers(blocks, size=(resamples, blocks)) + np.arange(resamples)[:, None] * blocks
+    times = np.bincount(drawn.ravel(), minlength=resamples * blocks).reshape(resamples, blocks)
+    return resampled_medians(values[: blocks * length], np.full(blocks, length), times)
+
+
+def resampled_medians(
+    values: npt.NDArray[np.float64],
+    sizes: npt.NDArray[np.int64],
+    times: npt.NDArray[np.int64],
+    together: int = 1,
+) -> npt.NDArray[np.float64]:
+    """Return the medians of resamples that are made of whole units, read off 512 order statistics.
+
+    Args:
+        values: (n,) unit after unit.
+        sizes: (u,) values of each unit; their sum is n.
+        times: (resamples, u) how often each unit occurs in each resample.
+        together: So many neighbouring units were drawn at once.
+
+    Returns:
+        (resamples,) by nearest rank.
+    """
+    n, units = values.size, sizes.size
+    # Eight times the largest standard error that such units can give, each side.
+    reach = 4 * math.sqrt(together * float((sizes.astype(np.float64) ** 2).sum()))
     ranks = np.linspace(max(0.0, n / 2 - reach), min(n - 1.0, n / 2 + reach), _BINS)
     grid = np.unique(np.sort(values)[ranks.astype(np.int64)])
     bins = np.searchsorted(grid, values, side="left")
-    cells = np.repeat(np.arange(blocks), length) * (grid.size + 1) + bins
-    counts = np.bincount(cells, minlength=blocks * (grid.size + 1)).reshape(blocks, -1)
+    cells = np.repeat(np.arange(units), sizes) * (grid.size + 1) + bins
+    counts = np.bincount(cells, minlength=units * (grid.size + 1)).reshape(units, -1)
     not_above = counts.cumsum(axis=1)[:, : grid.size].astype(np.float64)
-    drawn = rng.integers(blocks, size=(resamples, blocks)) + np.arange(resamples)[:, None] * blocks
-    times = np.bincount(drawn.ravel(), minlength=resamples * blocks).reshape(resamples, blocks)
-    enough = times.astype(np.float64) @ not_above > nearest_rank(n, 50)
+    often = times.astype(np.float64)
+    enough = 2 * (often @ not_above) >= (often @ sizes.astype(np.float64))[:, None]
     enough[:, -1] = True
     return np.asarray(grid[np.argmax(enough, axis=1)])

@@ -6,13 +6,21 @@ import math
 from statistics import NormalDist
 
 import msgspec
-import numpy as np
 
 from edgekit.benchmarks.median import median_interval
+from edgekit.benchmarks.rate import rate_interval
 from edgekit.benchmarks.ratio import RatioInterval
-from edgekit.benchmarks.statistics import Samples
+from edgekit.benchmarks.statistics import Samples, percentile
 
-__all__ = ["DRIFT", "DRIFT_VIRTUAL", "Figure", "figure_of", "stated_figure", "stored_ratio"]
+__all__ = [
+    "DRIFT",
+    "DRIFT_VIRTUAL",
+    "Figure",
+    "mean_figure",
+    "median_figure",
+    "stated_figure",
+    "stored_ratio",
+]
 
 # What the machine's own speed changes by between two runs. On a virtual machine it was measured
 # (docs/comparing.md): valid runs of one model, minutes apart, differed by up to 58 %, because the
@@ -31,17 +39,44 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None = None
 
 
-def figure_of(samples: Samples, confidence: float, seed: int = 0) -> Figure:
+def median_figure(samples_ns: Samples, confidence: float, seed: int = 0) -> Figure | None:
     """Return the median of raw samples with its block-bootstrap interval; see median_interval.
 
     Args:
-        samples: (n,) in order of time, n >= 1.
+        samples_ns: (n,) in order of time, nanoseconds.
         confidence: Of the interval.
         seed: Of the bootstrap.
+
+    Returns:
+        Milliseconds; None where there are too few samples for a median.
     """
-    low, high = median_interval(samples, confidence=confidence, seed=seed)
-    middle = float(np.median(np.asarray(samples)))
-    return Figure(value=middle, low=min(low, middle), high=max(high, middle))
+    middle = percentile(samples_ns, 50)
+    if middle is None:
+        return None
+    low, high = median_interval(samples_ns, confidence=confidence, seed=seed)
+    return Figure(value=middle / 1e6, low=min(low, middle) / 1e6, high=max(high, middle) / 1e6)
+
+
+def mean_figure(
+    samples_ns: Samples, confidence: float, counts: Samples | None = None, seed: int = 0
+) -> Figure:
+    """Return the mean time of one event with its block-bootstrap interval; see rate_interval.
+
+    Args:
+        samples_ns: (n,) in order of time, nanoseconds.
+        confidence: Of the interval.
+        counts: (n,) events of each sample; None means one each.
+        seed: Of the bootstrap.
+
+    Returns:
+        Milliseconds.
+    """
+    found = rate_interval(samples_ns, counts, confidence=confidence, seed=seed)
+    if found.low is None or found.high is None:
+        return Figure(value=1e3 / found.value)
+    low, high = 1e3 / found.high, 1e3 / found.low
+    value = 1e3 / found.value
+    return Figure(value=value, low=min(low, value), high=max(high, value))
 
 
 def stated_figure(value: float, low: float | None, high: float | None, confidence: float) -> Figure:

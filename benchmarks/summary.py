@@ -23,7 +23,7 @@ __all__ = [
     "stage_figures",
     "summarise",
     "unstable_level",
-    "unsteady",
+    "validity",
 ]
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
@@ -153,8 +153,21 @@ def stage_figures(stages_ns: Mapping[str, Samples]) -> dict[str, StageLatency]:
     }
 
 
-def unsteady(warm: WarmUp, rule: Steady) -> list[str]:
-    """Say that a warm-up ended before the speed was steady; empty where it was."""
+def validity(
+    figures: Sequence[str], warm: WarmUp, rule: Steady, machine: Sequence[str]
+) -> tuple[str, ...]:
+    """Return everything that makes a measurement INVALID, each a sentence; empty where it is valid.
+
+    Args:
+        figures: What the samples themselves say against the figures.
+        warm: How the warm-up went.
+        rule: When it is steady.
+        machine: What else the machine did meanwhile.
+    """
+    return (*figures, *_unsteady(warm, rule), *machine)
+
+
+def _unsteady(warm: WarmUp, rule: Steady) -> list[str]:
     if warm.steady:
         return []
     found = (

@@ -383,7 +383,8 @@ def bench_against(
     """Measure a model against another, both in one process, until their ratio is known.
 
     They take turns in quads of blocks (ABBA) and are opened anew for every round; see
-    edgekit.benchmarks.ratio for the interval and the verdict.
+    edgekit.benchmarks.ratio for the intervals and the verdict. It is INVALID where a measurement of
+    either would be.
 
     Args:
         model: What is judged: an ONNX file, a folder of graphs, a bundle, BUNDLE@VARIANT, or a
@@ -403,8 +404,8 @@ def bench_against(
         time: Seconds of measurement of each of the two, at most.
         timeout: Seconds until a measurement that hangs is ended; None derives it from `time`.
         margin: SAME means that the whole interval lies within this share of 1; the measurement
-            goes on until the interval's half width is a third of it.
-        confidence: Of the interval.
+            goes on until the half widths of both intervals are a third of it.
+        confidence: Of the intervals.
         allow_fallback: Whether nodes may run on another device.
         provider_options: Options of an execution provider ("onnxruntime:ep=QNN"), key to value.
         trust_engine: Open engines that were not built on this machine; they are native code.

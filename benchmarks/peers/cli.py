@@ -9,7 +9,6 @@ is 1 where the median of `edgekit --help` is 0.2 s or more.
 from __future__ import annotations
 
 import argparse
-import math
 import subprocess
 import sys
 import time
@@ -19,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from edgekit.benchmarks.interleave import mirrored_rounds
-from edgekit.benchmarks.ratio import ratio_interval
+from edgekit.benchmarks.ratio import ratios
+from edgekit.benchmarks.statistics import percentile
 
 LIMIT_S = 0.2
 EDGEKIT = str(Path(sys.executable).with_name("edgekit"))
@@ -55,11 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("| command | median ms | ratio to a bare interpreter | 95 % interval |")
     print("| --- | --- | --- | --- |")
     for name, values in taken.items():
-        logs = [math.log(one / base) for one, base in zip(values, bare, strict=True)]
-        found = ratio_interval(logs, 0.95)
-        assert found is not None
+        found = ratios(*([[1e9 * one] for one in side] for side in (values, bare)), 0.95).typical
+        middle = percentile(values, 50)
+        if found is None or middle is None:
+            print(f"| `{name}` | too few rounds | – | – |")
+            continue
         ends = f"{found.low:.2f}–{found.high:.2f}" if found.low and found.high else "–"
-        print(f"| `{name}` | {1000 * np.median(values):.0f} | {found.ratio:.2f} | {ends} |")
+        print(f"| `{name}` | {1000 * middle:.0f} | {found.ratio:.2f} | {ends} |")
     return int(float(np.median(taken["edgekit --help"])) >= LIMIT_S)
 
 

@@ -35,7 +35,7 @@ import numpy as np
 from demo_worker import usual_compute
 
 from edgekit.benchmarks.interleave import mirrored_rounds
-from edgekit.benchmarks.ratio import ratio_interval
+from edgekit.benchmarks.ratio import ratios
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -147,6 +147,11 @@ class Turns:
     cores: list[float] = field(default_factory=list)
     boxes: list[int] = field(default_factory=list)
     load: list[float] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        """Frames a second over all turns, which the ratios are made of; each has as many frames."""
+        return len(self.rates) / sum(1 / rate for rate in self.rates)
 
 
 def groups(own: str) -> dict[str, list[Pair]]:
@@ -306,10 +311,9 @@ def judge(pairs: Sequence[Pair], taken: dict[Contestant, Turns]) -> list[Result]
     """The ratio of every pair."""
     results = []
     for pair in pairs:
-        new, base = taken[pair.new].rates, taken[pair.base].rates
-        logs = [math.log(one / other) for one, other in zip(new, base, strict=True)]
-        found = ratio_interval(logs, 0.95)
-        assert found is not None
+        # The time of a frame: more frames a second of the new one are more time of the base.
+        frame_ns = [[[1e9 / rate] for rate in taken[one].rates] for one in (pair.base, pair.new)]
+        found = ratios(frame_ns[0], frame_ns[1], 0.95).mean
         results.append(Result(pair, found.ratio, found.low, found.high))
     return results
 
@@ -431,7 +435,7 @@ def rates_table(taken: dict[Contestant, Turns]) -> str:
         work = 1000 * np.median(np.asarray(turns.cores) / np.asarray(turns.rates))
         ran = f" ({turns.runs})" if turns.runs else ""
         lines.append(
-            f"| {one.name}{ran} | {np.median(turns.rates):.1f} | {max(turns.rates):.1f} | "
+            f"| {one.name}{ran} | {turns.rate:.1f} | {max(turns.rates):.1f} | "
             f"{np.median(turns.cores):.2f} | {work:.1f} | {np.mean(turns.boxes):.1f} | "
             f"{np.median(turns.load):.1f} |"
         )

@@ -30,7 +30,7 @@ import numpy as np
 
 from edgekit import api
 from edgekit.benchmarks.environment import environment
-from edgekit.benchmarks.ratio import ratio_interval
+from edgekit.benchmarks.signed_rank import ratio_interval
 from edgekit.benchmarks.singlestream import SingleStream, SingleStreamRule
 from edgekit.benchmarks.steady import Steady
 from edgekit.core.progress import Silent

@@ -21,7 +21,7 @@ from edgekit.benchmarks.report.measured_charts import (
 from edgekit.benchmarks.report.tables import environment_lines
 from edgekit.benchmarks.report.template import fill, load_libraries
 from edgekit.benchmarks.report.views import Chart
-from edgekit.core.documents import BenchDocument, BenchEntry, CompareDocument
+from edgekit.core.documents import BenchDocument, BenchEntry, ComparedEntry, CompareDocument
 
 __all__ = ["Compared", "Measured", "render_measured"]
 
@@ -126,10 +126,10 @@ def _measured_view(subject: Measured, place: int) -> dict[str, object]:
 
 def _compared_view(subject: Compared, place: int) -> dict[str, object]:
     document = subject.document
+    ratios = [(one, ratio) for one in document.entries for ratio in _ratios(one)]
     bars = [
-        RatioBar(one.new, one.ratio, one.ratio_low, one.ratio_high)
-        for one in document.entries
-        if one.ratio is not None
+        RatioBar(f"{one.new}, {ratio.name}", ratio.value, ratio.low, ratio.high)
+        for one, ratio in ratios
     ]
     title = f"{len(bars)} ratios with their intervals; the table holds the figures."
     return {
@@ -153,15 +153,21 @@ def _compared_view(subject: Compared, place: int) -> dict[str, object]:
                 "new": one.new,
                 "base": one.base,
                 "verdict": one.verdict,
-                "ratio": "–" if one.ratio is None else f"{one.ratio:.3f}",
-                "interval": _ratio_ends(one.ratio_low, one.ratio_high),
-                "base_p50": words.milliseconds(one.base_p50_ms, ""),
-                "new_p50": words.milliseconds(one.new_p50_ms, ""),
+                "figure": ratio.name,
+                "proves": ratio.verdict or "–",
+                "ratio": f"{ratio.value:.3f}",
+                "interval": _ratio_ends(ratio.low, ratio.high),
+                "base_figure": words.milliseconds(ratio.base, ""),
+                "new_figure": words.milliseconds(ratio.new, ""),
                 "n": f"{one.new_n} + {one.base_n}",
                 "blocks": str(one.blocks) if one.paired else "not in turns",
-                "reasons": list(one.reasons),
             }
+            for one, ratio in ratios
+        ],
+        "reasons": [
+            {"new": one.new, "reasons": list(one.reasons)}
             for one in document.entries
+            if one.reasons
         ],
         "distribution": _distribution(list(subject.series.items()), f"distribution-{place}"),
         "times": [
@@ -171,20 +177,61 @@ def _compared_view(subject: Compared, place: int) -> dict[str, object]:
     }
 
 
+@dataclass(frozen=True)
+class _Ratio:
+    """One ratio of a pair, and the two figures that it is made of."""
+
+    name: str
+    verdict: str | None
+    value: float
+    low: float | None
+    high: float | None
+    new: float | None
+    base: float | None
+
+
+def _ratios(entry: ComparedEntry) -> list[_Ratio]:
+    """The ratios that an entry has, by the figure that they are made of."""
+    one, offline = entry, entry.scenario == "offline"
+    figures = (
+        (one.new_throughput_per_s, one.base_throughput_per_s)
+        if offline
+        else (one.new_p50_ms, one.base_p50_ms)
+    )
+    name = "inputs/s" if offline else "p50, ms"
+    found = []
+    if one.ratio is not None:
+        ends = (one.ratio, one.ratio_low, one.ratio_high)
+        found.append(_Ratio(name, one.typical_verdict, *ends, *figures))
+    if one.mean_ratio is not None:
+        ends = (one.mean_ratio, one.mean_ratio_low, one.mean_ratio_high)
+        figures = (one.new_mean_ms, one.base_mean_ms)
+        found.append(_Ratio("mean, ms", one.mean_verdict, *ends, *figures))
+    return found
+
+
 def _headline(document: CompareDocument) -> str:
-    if document.ratio is None:
+    decides = [one for one in document.entries if one.ratio == document.ratio]
+    ratios = _ratios(decides[0]) if decides else []
+    if not ratios:
         return "No ratio could be measured."
-    ends = _ratio_ends(document.ratio_low, document.ratio_high)
-    share = 100 * (document.ratio - 1)
-    way = "more" if share > 0 else "less"
-    between = f" (interval of the ratio {ends})" if ends != "–" else ""
-    said = f"takes {abs(share):.1f} % {way} time than the base{between}"
+    said = " and ".join(_longer(one) for one in ratios)
     return {
-        "FASTER": f"The new one is faster: it {said}.",
-        "SLOWER": f"The new one is slower: it {said}.",
-        "SAME": f"Both take the same time within {100 * document.margin:g} %: the new one {said}.",
-        "UNCLEAR": f"Nothing is proven: the new one {said}, which may be the machine's noise.",
+        "FASTER": f"The new one is faster: it takes {said}.",
+        "SLOWER": f"The new one is slower: it takes {said}.",
+        "SAME": f"Both take the same time within {100 * document.margin:g} %: the new one takes "
+        f"{said}.",
+        "UNCLEAR": f"Nothing is proven: the new one takes {said}.",
+        "INVALID": f"The measurement is INVALID and proves nothing: the new one takes {said}.",
     }[document.verdict]
+
+
+def _longer(ratio: _Ratio) -> str:
+    share = 100 * (ratio.value - 1)
+    way = "more" if share > 0 else "less"
+    ends = _ratio_ends(ratio.low, ratio.high)
+    between = f", interval of the ratio {ends}" if ends != "–" else ""
+    return f"{abs(share):.1f} % {way} time than the base (by {ratio.name}{between})"
 
 
 def _row(number: int, entry: BenchEntry) -> dict[str, object]:

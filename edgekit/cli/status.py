@@ -20,6 +20,8 @@ INTERRUPTED = 130
 # Options that turn a result into a failure; they are no arguments of the API's calls.
 GATES = ("fail_on", "require_valid", "require_verified")
 
+_UNDECIDED = ("UNCLEAR", "INVALID")
+
 
 def status_of(document: object, gates: Mapping[str, Any]) -> int:
     """Return the exit status that a result earns.
@@ -71,19 +73,25 @@ def status_of(document: object, gates: Mapping[str, Any]) -> int:
     if isinstance(document, DeployDocument | BenchDocument) and gates.get("require_valid"):
         failed = failed or not all(entry.valid for entry in document.entries)
     if isinstance(document, CompareDocument):
-        # UNCLEAR is no failure unless told so, and neither is a slowdown that nobody asked about.
+        # UNCLEAR and INVALID are no failure unless told so, and neither is a slowdown that nobody
+        # asked about.
         failed = _fails(document.entries, gates.get("fail_on") or {})
     return FAILED if failed else DONE
 
 
 def _fails(entries: Sequence[ComparedEntry], conditions: Mapping[str, float | None]) -> bool:
     """Whether an entry meets one of the conditions of --fail-on."""
-    if "unclear" in conditions and any(entry.verdict == "UNCLEAR" for entry in entries):
+    if "unclear" in conditions and any(entry.verdict in _UNDECIDED for entry in entries):
         return True
     if "slower" not in conditions:
         return False
     limit = conditions["slower"]
     if limit is None:
         return any(entry.verdict == "SLOWER" for entry in entries)
-    # Proven only: the whole interval lies above.
-    return any(entry.ratio_low is not None and entry.ratio_low > 1 + limit for entry in entries)
+    return any(_slower_by(entry) > limit for entry in entries if entry.verdict not in _UNDECIDED)
+
+
+def _slower_by(entry: ComparedEntry) -> float:
+    """The slowdown that is proven: both intervals lie above it."""
+    lows = [low for low in (entry.ratio_low, entry.mean_ratio_low) if low is not None]
+    return min(lows) - 1 if lows else 0.0

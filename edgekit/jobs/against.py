@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edgekit.benchmarks.duel import DuelSide, DuelSummary
-from edgekit.benchmarks.ratio import RatioRule, judge
+from edgekit.benchmarks.ratio import RatioRule
 from edgekit.core.destination import FOLDER, Destination
 from edgekit.core.documents import ComparedEntry, CompareDocument
 from edgekit.core.errors import BadInput, EdgekitError
@@ -19,7 +19,7 @@ from edgekit.jobs.bundles.bundle import entry_name
 from edgekit.jobs.delivery import read_for
 from edgekit.jobs.measuring.cells import Cell
 from edgekit.jobs.measuring.prepare import Prepared, Preparer
-from edgekit.jobs.results.deciding import compare_document, side_name
+from edgekit.jobs.results.deciding import compare_document, judged, side_name
 from edgekit.jobs.results.raw import RawSamples
 from edgekit.jobs.results.writing import write_samples
 from edgekit.jobs.running.child import Child
@@ -190,34 +190,36 @@ def _measured(
 
 def _entry(base: Prepared, new: Prepared, rule: RatioRule, figures: DuelFigures) -> ComparedEntry:
     found: DuelSummary = figures.summary
-    interval = found.interval
-    low = interval.low if interval is not None else None
-    high = interval.high if interval is not None else None
     reasons = list(found.reasons)
     if figures.openings < _FEW_OPENINGS:
         reasons.append(
             f"Opening both takes so long that it was done {figures.openings} times only; what two "
-            "openings of one model differ by is part of the ratio."
+            "openings of one model differ by is part of the ratios."
         )
+    fell_back = [f"{_name(side)}: {side.fell_back}" for side in (base, new) if side.fell_back]
     return ComparedEntry(
         base=_name(base),
         new=_name(new),
         boundary=_BOUNDARY,
         scenario=_SCENARIO,
-        verdict=judge(low, high, rule.margin),
-        ratio=interval.ratio if interval is not None else None,
-        ratio_low=low,
-        ratio_high=high,
         confidence=rule.confidence,
         paired=True,
-        base_p50_ms=_milliseconds(found.base),
-        new_p50_ms=_milliseconds(found.new),
+        base_p50_ms=found.base.latency.p50_ms,
+        new_p50_ms=found.new.latency.p50_ms,
+        base_mean_ms=found.base.mean_ms,
+        new_mean_ms=found.new.mean_ms,
         base_n=len(found.base.samples_ns),
         new_n=len(found.new.samples_ns),
         blocks=found.rounds,
         seconds=found.seconds,
         stopped_by=found.stopped_by,
-        reasons=tuple(reasons),
+        **judged(
+            found.ratios.typical if found.ratios else None,
+            found.ratios.mean if found.ratios else None,
+            margin=rule.margin,
+            invalid=[*fell_back, *found.invalid],
+            reasons=reasons,
+        ),
     )
 
 
@@ -227,18 +229,10 @@ def _failed(base: Prepared, new: Prepared, rule: RatioRule, error: EdgekitError)
         new=_name(new),
         boundary=_BOUNDARY,
         scenario=_SCENARIO,
-        verdict="UNCLEAR",
-        ratio=None,
-        ratio_low=None,
-        ratio_high=None,
         confidence=rule.confidence,
         paired=True,
-        reasons=(str(error),),
+        **judged(None, None, margin=rule.margin, invalid=[str(error)], reasons=()),
     )
-
-
-def _milliseconds(side: DuelSide) -> float | None:
-    return None if side.p50_ns is None else side.p50_ns / 1e6
 
 
 def _name(side: Prepared) -> str:

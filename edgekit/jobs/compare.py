@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from edgekit.benchmarks.environment import differences
-from edgekit.benchmarks.ratio import MARGIN, judge
+from edgekit.benchmarks.ratio import MARGIN, RatioInterval
 from edgekit.benchmarks.stored_ratio import (
     DRIFT,
     DRIFT_VIRTUAL,
     Figure,
-    figure_of,
+    mean_figure,
+    median_figure,
     stated_figure,
     stored_ratio,
 )
 from edgekit.core.documents import BenchEntry, ComparedEntry, CompareDocument
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress
-from edgekit.jobs.results.deciding import compare_document, side_name
+from edgekit.jobs.results.deciding import compare_document, judged, side_name
 from edgekit.jobs.results.raw import RawSamples, StoredResult
 from edgekit.jobs.results.reading import read_result
 
@@ -34,6 +36,8 @@ _UNSAID = ("threads", "streams", "concurrency")
 # Observed keys whose change is worth a warning; the rest (time, free memory) always differs.
 _WATCHED = ("clock_mhz", "temperature_c", "load_average", "throttle_count", "cpu_limit")
 _OFFLINE = "offline"
+# One inference after the other: what is done in a second says how long one takes on the average.
+_ONE_BY_ONE = "single-stream"
 _SHARPER = "`edgekit bench --against` is sharper."
 
 
@@ -162,71 +166,98 @@ def _entry(
     margin: float,
     confidence: float,
 ) -> ComparedEntry:
-    sides = (
-        (base.document.entries[places[0]], base.samples.get(places[0])),
-        (new.document.entries[places[1]], new.samples.get(places[1])),
-    )
-    one, other = sides[0][0], sides[1][0]
-    figures = [_figure(entry, raw, confidence) for entry, raw in sides]
-    reasons = [
-        f"Not measured in turns: the interval allows for a drift of {drift:.0%}. {_SHARPER}",
+    one, other = base.document.entries[places[0]], new.document.entries[places[1]]
+    ours = _times(one, base.samples.get(places[0]), confidence)
+    theirs = _times(other, new.samples.get(places[1]), confidence)
+    invalid = [
+        f"The {name} is INVALID, so nothing is proven: {' '.join(entry.reasons)}"
+        for name, entry in (("base", one), ("new result", other))
+        if not entry.valid
     ]
-    for name, (entry, _) in zip(("base", "new result"), sides, strict=True):
-        if not entry.valid:
-            reasons.append(
-                f"The {name} is INVALID, so nothing is proven: {' '.join(entry.reasons)}"
-            )
-    ratio: float | None = None
-    low: float | None = None
-    high: float | None = None
-    if figures[0] is None or figures[1] is None:
+    reasons = [f"Not measured in turns: the interval allows for a drift of {drift:.0%}. {_SHARPER}"]
+    typical = _ratio(ours.typical, theirs.typical, drift)
+    mean = _ratio(ours.mean, theirs.mean, drift)
+    if one.scenario == _OFFLINE:
+        typical, mean = mean, None
+    if typical is None:
         reasons.append("One of the two has no figure to compare.")
-    else:
-        found = stored_ratio(figures[0], figures[1], drift)
-        ratio, low, high = found.ratio, found.low, found.high
-        if low is None:
-            reasons.append("One of the two has no interval, so nothing is proven.")
-    if not (one.valid and other.valid):
-        # Its drift has no bound: gates read the interval, and must not read a proof out of it.
-        low = high = None
+    elif typical.low is None:
+        reasons.append("One of the two has no interval, so nothing is proven.")
+    if invalid:
+        # Its drift has no bound: nobody must read a proof out of the interval.
+        typical, mean = _bare(typical), _bare(mean)
     return ComparedEntry(
         base=_name(one),
         new=_name(other),
         boundary=one.boundary,
         scenario=one.scenario,
-        verdict=judge(low, high, margin),
-        ratio=ratio,
-        ratio_low=low,
-        ratio_high=high,
         confidence=confidence,
         paired=False,
-        base_p50_ms=one.p50_ms,
-        new_p50_ms=other.p50_ms,
-        base_throughput_per_s=one.throughput_per_s,
-        new_throughput_per_s=other.throughput_per_s,
+        base_p50_ms=ours.p50_ms,
+        new_p50_ms=theirs.p50_ms,
+        base_mean_ms=None if mean is None else ours.mean_ms,
+        new_mean_ms=None if mean is None else theirs.mean_ms,
+        base_throughput_per_s=ours.throughput_per_s,
+        new_throughput_per_s=theirs.throughput_per_s,
         base_n=one.n,
         new_n=other.n,
-        reasons=tuple(reasons),
+        **judged(typical, mean, margin=margin, invalid=invalid, reasons=reasons),
     )
 
 
-def _figure(entry: BenchEntry, raw: RawSamples | None, confidence: float) -> Figure | None:
-    """A time whose ratio is the comparison's: the median latency, or the time of one input."""
-    if entry.scenario == _OFFLINE:
-        rate = entry.throughput_per_s
-        if raw is not None and raw.counts.size:
-            return figure_of(raw.samples_ns / raw.counts / entry.batch / 1e9, confidence)
-        if not rate:
-            return None
-        low, high = entry.throughput_low_per_s, entry.throughput_high_per_s
-        return stated_figure(
-            1 / rate, 1 / high if high else None, 1 / low if low else None, confidence
-        )
-    if not entry.p50_ms:
-        return None
-    if raw is not None:
-        return figure_of(raw.samples_ns / 1e6, confidence)
-    return stated_figure(entry.p50_ms, entry.p50_low_ms, entry.p50_high_ms, confidence)
+@dataclass(frozen=True)
+class _Times:
+    """Times of one entry whose ratios are the comparison's, and its figures as they are shown.
+
+    Attributes:
+        typical: Median, ms.
+        mean: Mean time of one inference, ms; for offline, of one input.
+        throughput_per_s: Inputs a second.
+    """
+
+    typical: Figure | None
+    mean: Figure | None
+    throughput_per_s: float | None
+
+    @property
+    def p50_ms(self) -> float | None:
+        return None if self.typical is None else self.typical.value
+
+    @property
+    def mean_ms(self) -> float | None:
+        return None if self.mean is None else self.mean.value
+
+
+def _times(entry: BenchEntry, raw: RawSamples | None, confidence: float) -> _Times:
+    """The figures of the raw samples where there are some, else those that the document states."""
+    offline = entry.scenario == _OFFLINE
+    rate, low, high = (
+        entry.throughput_per_s, entry.throughput_low_per_s, entry.throughput_high_per_s
+    )  # fmt: skip
+    if raw is not None and offline == bool(raw.counts.size):
+        counts = raw.counts * entry.batch if offline else None
+        mean = mean_figure(raw.samples_ns, confidence, counts)
+        if offline:
+            return _Times(None, mean, 1e3 / mean.value)
+        return _Times(median_figure(raw.samples_ns, confidence), mean, rate)
+    if offline:
+        ends = (1e3 / high if high else None, 1e3 / low if low else None)
+        return _Times(None, stated_figure(1e3 / rate, *ends, confidence) if rate else None, rate)
+    stated = None
+    if rate and low and high and entry.scenario == _ONE_BY_ONE:
+        batch = 1e3 * entry.batch
+        stated = stated_figure(batch / rate, batch / high, batch / low, confidence)
+    p50 = entry.p50_ms
+    typical = stated_figure(p50, entry.p50_low_ms, entry.p50_high_ms, confidence) if p50 else None
+    return _Times(typical, stated, rate)
+
+
+def _ratio(base: Figure | None, new: Figure | None, drift: float) -> RatioInterval | None:
+    return None if base is None or new is None else stored_ratio(base, new, drift)
+
+
+def _bare(found: RatioInterval | None) -> RatioInterval | None:
+    return None if found is None else RatioInterval(ratio=found.ratio)
 
 
 def _observed(base: StoredResult, new: StoredResult) -> list[str]:

@@ -144,6 +144,10 @@ def test_wrong_usage_is_2_and_calls_nothing(invoke, answer, samples, wrong):
         ("UNCLEAR", 0.9, ["slower,unclear"], 1),
         ("UNCLEAR", None, ["slower:3%"], 0),
         ("FASTER", 0.9, ["slower", "unclear"], 0),
+        # The interval of what is INVALID proves nothing, wherever it lies.
+        ("INVALID", 1.041, ["slower", "slower:3%"], 0),
+        ("UNCLEAR", 1.041, ["slower:3%"], 0),
+        ("INVALID", 1.041, ["unclear"], 1),
     ],
 )
 def test_fail_on_is_1_for_what_is_proven_alone(
@@ -153,6 +157,14 @@ def test_fail_on_is_1_for_what_is_proven_alone(
     answer("compare", replace(samples["compare"], verdict=verdict, entries=(entry,)))
     given = [word for condition in conditions for word in ("--fail-on", condition)]
     assert invoke("compare", *arguments["compare"], *given).status == status
+
+
+def test_fail_on_by_how_much_takes_both_ratios(invoke, answer, samples, arguments, make):
+    for low, status in ((1.02, 0), (1.04, 1)):
+        entry = make["compared_entry"](verdict="SLOWER", ratio_low=1.04, mean_ratio_low=low)
+        answer("compare", replace(samples["compare"], entries=(entry,)))
+        given = ("--fail-on", "slower:3%")
+        assert invoke("compare", *arguments["compare"], *given).status == status
 
 
 def test_bench_against_has_the_same_gate(invoke, answer, samples, arguments):

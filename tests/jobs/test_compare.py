@@ -36,12 +36,12 @@ def entry(**changes):
 
 @pytest.fixture
 def result(tmp_path):
-    def make(name, *entries, environment=MACHINE, samples=None):
+    def make(name, *entries, environment=MACHINE, samples=None, **columns):
         folder = tmp_path / name
         folder.mkdir()
         if samples is not None:
             (folder / "samples").mkdir()
-            np.savez(folder / "samples" / "one.npz", samples_ns=samples)
+            np.savez(folder / "samples" / "one.npz", samples_ns=samples, **columns)
             entries = [msgspec.structs.replace(entries[0], samples="samples/one.npz")]
         document = BenchDocument(model="m.onnx", environment=environment, entries=tuple(entries))
         (folder / "bench.json").write_bytes(msgspec.json.encode(document))
@@ -83,6 +83,40 @@ def test_raw_samples_go_before_the_figures_that_are_stated(result):
     base = result("base", entry(p50_ms=99.0), samples=times)
     new = result("new", entry(p50_ms=1.0), samples=(times * 1.3).astype(np.int64))
     assert api.compare(base, new).ratio == pytest.approx(1.3, rel=1e-3)
+
+
+def test_figures_and_ratios_are_of_the_same_samples(result):
+    """Red where offline's ratio was one of medians of chunks beside two throughputs."""
+    rng = np.random.default_rng(1)
+    times = (rng.lognormal(0, 0.02, 400) * 10e6).astype(np.int64)
+    stalled = np.where(rng.random(400) < 0.2, 50_000_000, times // 2)
+    found = api.compare(result("a", entry(), samples=times), result("b", entry(), samples=stalled))
+    (one,) = found.entries
+    assert one.ratio == one.new_p50_ms / one.base_p50_ms
+    assert one.mean_ratio == one.new_mean_ms / one.base_mean_ms
+    assert one.ratio < 0.6 < 1.2 < one.mean_ratio
+    assert found.mean_ratio == one.mean_ratio
+    offline = entry(scenario="offline", boundary="throughput.host", p50_ms=None)
+    base = result("c", offline, samples=times, counts=np.full(400, 8))
+    new = result("d", offline, samples=stalled, counts=np.full(400, 8))
+    (one,) = api.compare(base, new, drift=0).entries
+    assert one.ratio == pytest.approx(one.base_throughput_per_s / one.new_throughput_per_s)
+    assert one.ratio > 1.2
+    assert one.mean_ratio is None
+
+
+def test_a_sooner_median_beside_less_in_equal_time_is_unclear_and_says_why(result):
+    rate = {"throughput_low_per_s": 99.0, "throughput_high_per_s": 101.0}
+    base = result("a", entry(throughput_per_s=100.0, **rate))
+    sooner = {"p50_ms": 7.0, "p50_low_ms": 6.9, "p50_high_ms": 7.1}
+    slow = {"throughput_per_s": 60.0, "throughput_low_per_s": 59.0, "throughput_high_per_s": 61.0}
+    (one,) = api.compare(base, result("b", entry(**sooner, **slow))).entries
+    assert (one.typical_verdict, one.mean_verdict, one.verdict) == ("FASTER", "SLOWER", "UNCLEAR")
+    assert "FASTER" in one.reasons[0]
+    assert "SLOWER" in one.reasons[0]
+    both = api.compare(base, result("c", entry(**sooner, throughput_per_s=160.0,
+        throughput_low_per_s=158.0, throughput_high_per_s=162.0)))  # fmt: skip
+    assert both.verdict == "FASTER"
 
 
 def test_offline_compares_throughputs_the_right_way_round(result):
@@ -154,7 +188,8 @@ def test_the_worst_entry_decides(result):
 def test_an_invalid_entry_proves_nothing_whatever_its_ratio(result):
     busy = entry(p50_ms=30.0, p50_low_ms=29.9, p50_high_ms=30.1, valid=False, reasons=("Busy.",))
     document = api.compare(result("a", entry()), result("b", busy))
-    assert document.verdict == "UNCLEAR"
+    assert document.verdict == "INVALID"
+    assert not document.entries[0].valid
     assert document.ratio == pytest.approx(3.0)
     assert document.ratio_low is None
     assert "INVALID, so nothing is proven: Busy." in " ".join(document.entries[0].reasons)

@@ -92,7 +92,7 @@ def command(*, model: str, against: str | None, **rest: Any) -> BenchDocument | 
     """Measure latency, throughput and memory of MODEL, the targets taking turns.
 
     A sweep measures cell after cell instead, each in a process of its own. With --against, MODEL
-    is judged against another one: FASTER, SLOWER, SAME or UNCLEAR.
+    is judged against another one: FASTER, SLOWER, SAME or UNCLEAR, or INVALID as a measurement is.
 
     MODEL is an ONNX file, a folder of graphs, a bundle, BUNDLE@VARIANT, or a folder of engines that
     compile -o wrote.

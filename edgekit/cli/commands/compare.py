@@ -37,7 +37,7 @@ __all__ = ["command"]
 @options.confidence_of_ratio
 @reporting
 def command(*, base: str, new: str, **rest: Any) -> CompareDocument:
-    """Judge the stored result NEW against BASE: FASTER, SLOWER, SAME or UNCLEAR.
+    """Judge the stored result NEW against BASE: FASTER, SLOWER, SAME, UNCLEAR or INVALID.
 
     BASE and NEW are folders or JSON documents that `edgekit bench` wrote. Entries of the same
     conditions are compared; other machines, boundaries or scenarios are refused. What was not

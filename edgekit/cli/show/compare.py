@@ -19,7 +19,7 @@ from edgekit.core.documents import ComparedEntry, CompareDocument
 
 __all__ = ["show_compare"]
 
-_HEADERS = ("verdict", "ratio", "interval", "base p50 ms", "new p50 ms", "n", "rounds")
+_HEADERS = ("", "verdict", "ratio", "interval", "base", "new")
 
 
 def show_compare(document: CompareDocument, console: Console) -> None:
@@ -48,9 +48,13 @@ def _show_entry(entry: ComparedEntry, console: Console) -> None:
     sentence(console, title, indent=2)
     if entry.base != entry.new:
         sentence(console, f"against {entry.base}", indent=2)
-    console.print(grid(_HEADERS, [_row(entry)], left=(0,)))
+    console.print(grid(_HEADERS, _rows(entry), left=(0, 1), whole=(0, 1)))
+    taken = f"{entry.base_n} samples of the base, {entry.new_n} of the new one"
+    if entry.paired:
+        taken += f", in {entry.blocks} rounds"
+    sentence(console, f"{entry.verdict}: {taken}.", indent=2)
     if entry.paired and entry.stopped_by:
-        why = {"interval": "the interval was narrow enough", "time": "the time was up"}
+        why = {"interval": "both intervals were narrow enough", "time": "the time was up"}
         sentence(
             console,
             f"Measured in turns for {duration(entry.seconds)} until {why[entry.stopped_by]}; "
@@ -62,20 +66,25 @@ def _show_entry(entry: ComparedEntry, console: Console) -> None:
         sentence(console, reason, "dim", indent=2)
 
 
-def _row(entry: ComparedEntry) -> list[str | Text]:
-    throughput = entry.base_throughput_per_s is not None and entry.base_p50_ms is None
-    base = entry.base_throughput_per_s if throughput else entry.base_p50_ms
-    new = entry.new_throughput_per_s if throughput else entry.new_p50_ms
-    unit = "/s" if throughput else ""
-    return [
-        entry.verdict,
-        _ratio(entry.ratio),
-        f"{_ratio(entry.ratio_low)}–{_ratio(entry.ratio_high)}",
-        milliseconds(base) + unit,
-        milliseconds(new) + unit,
-        f"{entry.base_n}+{entry.new_n}",
-        str(entry.blocks) if entry.paired else NOTHING,
-    ]
+def _rows(entry: ComparedEntry) -> list[list[str | Text]]:
+    """The ratios, each with the verdict that it gives and the two figures that it is made of."""
+    if entry.base_p50_ms is None and entry.base_throughput_per_s is not None:
+        figures = (entry.base_throughput_per_s, entry.new_throughput_per_s)
+        rate = [f"{milliseconds(figure)}/s" for figure in figures]
+        return [_row("throughput", entry.typical_verdict, entry, "ratio", rate)]
+    medians = [f"{milliseconds(figure)} ms" for figure in (entry.base_p50_ms, entry.new_p50_ms)]
+    rows = [_row("p50", entry.typical_verdict, entry, "ratio", medians)]
+    if entry.mean_ratio is not None:
+        means = [f"{milliseconds(figure)} ms" for figure in (entry.base_mean_ms, entry.new_mean_ms)]
+        rows.append(_row("mean", entry.mean_verdict, entry, "mean_ratio", means))
+    return rows
+
+
+def _row(
+    name: str, verdict: str | None, entry: ComparedEntry, ratio: str, figures: list[str]
+) -> list[str | Text]:
+    ends = [_ratio(getattr(entry, f"{ratio}_{end}")) for end in ("low", "high")]
+    return [name, verdict or NOTHING, _ratio(getattr(entry, ratio)), "–".join(ends), *figures]
 
 
 def _ratio(value: float | None) -> str:
