@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from edgekit.benchmarks.environment import differences
 from edgekit.benchmarks.report import words
 from edgekit.benchmarks.report.records import Subject, entry_text
+from edgekit.benchmarks.speed import speed
 from edgekit.core.certificate import Metric
 from edgekit.core.documents import DeployEntry, Recommendation
 
@@ -69,6 +70,7 @@ def lead(subject: Subject) -> Lead:
             (),
         )
     proviso = "" if entry.verdict == "PASS" else ", once its accuracy is checked"
+    proviso += "" if best.settled else "; provisionally, because what is fastest is not settled"
     return Lead(
         f"Ship {entry_text(entry)}{proviso}",
         entry,
@@ -87,21 +89,17 @@ def rows(subject: Subject) -> list[Row]:
 def times_as_fast(
     entry: DeployEntry, base: DeployEntry | None
 ) -> tuple[float, float, float] | None:
-    """Return how many times as fast as `base` an entry is, with the widest ends of the intervals.
-
-    The ends are those of two independent intervals, so they are wider than the ratio's own.
+    """Return how many times as fast as `base` an entry is at the median, with the ratio's interval.
 
     Returns:
         Ratio of the medians, lower end, upper end; None where one is not known.
     """
-    one, other = entry.latency, None if base is None else base.latency
-    if one is None or other is None or not one.p50_ms or not other.p50_ms:
+    ratio = None if base is None else speed(entry, base).ratio
+    if ratio is None:
         return None
-    if one.boundary != other.boundary:
-        return None
-    low, high = one.p50_low_ms or one.p50_ms, one.p50_high_ms or one.p50_ms
-    base_low, base_high = other.p50_low_ms or other.p50_ms, other.p50_high_ms or other.p50_ms
-    return other.p50_ms / one.p50_ms, base_low / high, base_high / low
+    low = ratio.ratio if ratio.low is None else ratio.low
+    high = ratio.ratio if ratio.high is None else ratio.high
+    return 1 / ratio.ratio, 1 / high, 1 / low
 
 
 def alike(subjects: Sequence[Subject]) -> list[str]:
@@ -150,8 +148,8 @@ def side_by_side(subjects: Sequence[Subject], unlike: Sequence[str]) -> list[str
         p50, one, entry = min(timed, key=lambda row: row[0])
         slowest = max(row[0] for row in timed)
         found.append(
-            f"Fastest: {one.name}, {entry_text(entry)}, at {words.milliseconds(p50)}; the slowest "
-            f"of the choices takes {slowest / p50:.2f} times as long."
+            f"Smallest median: {one.name}, {entry_text(entry)}, at {words.milliseconds(p50)}; the "
+            f"largest is {slowest / p50:.2f} times as long."
         )
     scored = [(entry.metric, one, entry) for one, entry in held if entry.metric is not None]
     kinds = {(metric.name, metric.n) for metric, _, _ in scored}
@@ -178,7 +176,7 @@ def _uncertified(subject: Subject) -> Lead:
     cautions = [f"{caution} edgekit deploy does."]
     if timed:
         entry = min(timed, key=lambda one: (one.latency and one.latency.p50_ms) or 0.0)
-        headline = f"Fastest: {entry_text(entry)}"
+        headline = f"Smallest median: {entry_text(entry)}"
     elif subject.entries:
         entry = subject.entries[0]
         headline = f"Scored: {entry_text(entry)}"
@@ -205,11 +203,16 @@ def _speed(subject: Subject, entry: DeployEntry) -> str:
     if base is None or base is entry or ratio is None:
         return f"{text}."
     value, low, high = ratio
-    if low <= 1 <= high:
-        return f"{text}, as fast as fp32 there."
-    if value >= 1:
-        return f"{text}, {value:.2f} times as fast as fp32 there ({low:.2f}–{high:.2f})."
-    return f"{text}, {1 / value:.2f} times as long as fp32 there ({1 / high:.2f}–{1 / low:.2f})."
+    found = speed(entry, base)
+    if found.verdict == "SAME":
+        return f"{text}, as fast as fp32 there ({value:.2f} times, {low:.2f}–{high:.2f})."
+    if found.verdict == "SLOWER":
+        long = f"{1 / value:.2f} times as long as fp32 there ({1 / high:.2f}–{1 / low:.2f})"
+        return f"{text}, {long}."
+    times = f"{value:.2f} times as fast as fp32 there ({low:.2f}–{high:.2f})"
+    if found.verdict == "FASTER":
+        return f"{text}, {times}."
+    return f"{text}. Whether it is faster than fp32 there is not settled: {found.reason}."
 
 
 def _accuracy(subject: Subject, entry: DeployEntry) -> str:

@@ -77,7 +77,7 @@ def _commands(
             if {entry.variant for entry in document.entries} == {"fp32"}:
                 yield from _deploy_onnx(document.model, [], targets)
         case CompareDocument():
-            if document.verdict == "UNCLEAR" and "--against" in arguments:
+            if _needs_time(document) and "--against" in arguments:
                 yield from _longer(arguments)
             yield from _page(options)
         case PlanDocument():
@@ -99,6 +99,14 @@ def _page(options: Mapping[str, Any]) -> Iterator[Sequence[str]]:
     if options.get("output") is not None:
         folder = str(options["output"])
         yield ["edgekit", "report", folder, "-o", _free(f"{Path(folder).name}.html")]
+
+
+def _needs_time(document: CompareDocument) -> bool:
+    """Whether more samples may decide it: not where the two ratios prove what does not agree."""
+    decides = [one for one in document.entries if one.verdict == document.verdict]
+    return document.verdict == "UNCLEAR" and any(
+        "UNCLEAR" in (one.typical_verdict, one.mean_verdict) for one in decides
+    )
 
 
 def _longer(arguments: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -153,6 +161,8 @@ def _after_deploy(document: DeployDocument) -> Iterator[Sequence[str]]:
     if best is not None and best.variant is not None:
         yield ["edgekit", "verify", bundle]
         yield _pack(bundle, best.target)
+        for command in best.settle[:1]:
+            yield shlex.split(command)
     yield ["edgekit", "report", bundle, "-o", _free(f"{Path(bundle).name}.html")]
     for entry in document.entries:
         reason = _why(bundle, entry.target, entry.variant, entry.compute, entry.checks)

@@ -6,8 +6,10 @@ cache: what was made is never made twice, and a deployment that was killed goes 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from edgekit.benchmarks.recommend import Candidate, best, recommend
@@ -60,6 +62,7 @@ __all__ = [
     "prepare",
     "prove",
     "run",
+    "settling_command",
     "variants_of",
 ]
 
@@ -212,13 +215,20 @@ def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> Deplo
         deploy_entry(one, figures.get(str(one.plan)), variants[one.plan.variant], measured_at)
         for one in made
     )
-    candidates = _candidates(made, entries)
-    recommended = tuple(recommend(target, several) for target, several in candidates.items())
+    candidates = [
+        Candidate(precision=one.plan.precision, entry=entry)
+        for one, entry in zip(made, entries, strict=True)
+    ]
+    settling = partial(settling_command, request)
+    recommended = tuple(
+        recommend(target, [one for one in candidates if one.entry.target == target], settling)
+        for target in dict.fromkeys(one.entry.target for one in candidates)
+    )
     document = DeployDocument(
         bundle=str(request.output),
         source=request.source,
         recommended=recommended,
-        best=best(recommended, candidates),
+        best=best(recommended, candidates, settling),
         verdict=_verdict(recommended, entries),
         entries=entries,
         reference=known.name,
@@ -386,22 +396,22 @@ def _without_int8(
     return kept
 
 
-def _candidates(
-    made: Sequence[Made], entries: Sequence[DeployEntry]
-) -> dict[str, Sequence[Candidate]]:
-    """The entries of each target, as those who choose see them."""
-    candidates: dict[str, Sequence[Candidate]] = {}
-    for one, entry in zip(made, entries, strict=True):
-        candidate = Candidate(
-            variant=entry.variant,
-            precision=one.plan.precision,
-            compute=entry.compute,
-            verdict=entry.verdict,
-            latency=entry.latency,
-            failed=tuple(name for name, check in entry.checks.items() if check.verdict == "FAIL"),
-        )
-        candidates[entry.target] = [*candidates.get(entry.target, ()), candidate]
-    return candidates
+def settling_command(request: DeployRequest, new: DeployEntry, base: DeployEntry) -> str:
+    """Return the command that holds an entry of the bundle against another, as it was measured."""
+    words = ["edgekit", "bench", f"{request.output}@{new.variant}"]
+    words += ["--target", new.target, "--compute", new.compute]
+    words += ["--against", f"{request.output}@{base.variant}"]
+    if base.target != new.target:
+        words += ["--against-target", base.target]
+    if base.compute != new.compute:
+        words += ["--against-compute", base.compute]
+    if request.threads is not None:
+        words += ["--threads", str(request.threads)]
+    if request.limits.allow_fallback:
+        words.append("--allow-fallback")
+    for key, value in request.provider_options.items():
+        words += ["--provider-option", f"{key}={value}"]
+    return shlex.join(words)
 
 
 def _verdict(recommended: Sequence[Recommendation], entries: Sequence[DeployEntry]) -> Verdict:

@@ -87,12 +87,16 @@ def test_what_comes_next(samples, kind, options, expected):
 
 def test_an_unclear_comparison_is_given_more_time(samples, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    unclear = replace(samples["compare"], verdict="UNCLEAR")
+    entry = replace(samples["compare"].entries[0], verdict="UNCLEAR", mean_verdict="UNCLEAR")
+    unclear = replace(samples["compare"], verdict="UNCLEAR", entries=(entry,))
     line = ["bench", "new.onnx", "--against", "old.onnx", "--target", "ort"]
     again = "edgekit bench new.onnx --against old.onnx --target ort --time 240"
     assert following(unclear, {}, line) == [again]
     assert following(unclear, {}, [*line, "--time=5"]) == []
     assert following(unclear, {}, ["compare", "monday", "tuesday"]) == []
+    # What both ratios prove, and is not the same, no time decides.
+    at_odds = replace(unclear, entries=(replace(entry, mean_verdict="FASTER"),))
+    assert following(at_odds, {}, line) == []
     clear = replace(unclear, verdict="SAME")
     assert following(clear, {"output": Path("found")}, [*line, "-o", "found"]) == [
         "edgekit report found -o found.html"

@@ -124,6 +124,34 @@ def test_what_is_not_proven_and_what_is_not_valid_is_said(make):
     assert "INVALID measurement of fp32 on openvino:cpu in fp32: the clock was throttled" in text
 
 
+def test_both_ratios_stand_beside_the_figures_that_they_are_made_of(samples, make):
+    """Red where the table held medians and the verdict was of something else."""
+    lines = shown(samples["compare"]).splitlines()
+    (median,) = [line.split() for line in lines if line.startswith("p50")]
+    (mean,) = [line.split() for line in lines if line.startswith("mean")]
+    assert median[:4] == ["p50", "SLOWER", "1.052", "1.041–1.063"]
+    assert mean[:4] == ["mean", "SLOWER", "1.061", "1.043–1.079"]
+    invalid = make["compared_entry"](
+        verdict="INVALID", valid=False, typical_verdict=None, mean_verdict=None, reasons=("Busy.",)
+    )
+    text = shown(replace(samples["compare"], verdict="INVALID", entries=(invalid,)))
+    assert "SLOWER" not in text
+    assert "Busy." in text
+
+
+def test_what_is_provisional_is_not_called_recommended(make):
+    document = make["deploy"]()
+    settle = "edgekit bench a --against b"
+    choices = tuple(
+        replace(one, settled=False, settle=(settle,), reason=f"not settled: {settle}")
+        for one in document.recommended
+    )
+    text = shown(replace(document, recommended=choices, best=choices[0]))
+    assert "★" not in text
+    assert "☆ provisional" in text
+    assert settle in " ".join(text.split())
+
+
 def test_the_end_of_a_deploy_is_its_path_on_one_line(make):
     lines = shown(make["deploy"](bundle="my bundles/" + "x" * 90)).splitlines()
     assert lines[-1] == "bundle  my bundles/" + "x" * 90

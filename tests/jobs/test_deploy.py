@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import msgspec
 import numpy as np
@@ -15,6 +16,8 @@ from edgekit.cli.main import run as command
 from edgekit.core.certificate import CHECKS, Limits
 from edgekit.core.errors import BadInput
 from edgekit.core.files import sha256_file
+from edgekit.jobs.deploy import settling_command
+from edgekit.jobs.deploying.request import DeployRequest
 
 
 def test_every_target_has_a_recommended_entry_that_passes(deployed):
@@ -23,8 +26,29 @@ def test_every_target_has_a_recommended_entry_that_passes(deployed):
     assert {one.target for one in document.recommended} == {"onnxruntime:cpu", "openvino:cpu"}
     for one in document.recommended:
         assert verdicts[one.target, one.variant, one.compute] == "PASS"
-    assert document.best in document.recommended
+    keys = [(one.target, one.variant, one.compute) for one in document.recommended]
+    assert (document.best.target, document.best.variant, document.best.compute) in keys
     assert document.verdict == "PASS"
+
+
+def test_what_is_not_settled_names_the_command_that_settles_it(deployed, capsys):
+    """Whether anything is open depends on the machine; that the command works does not."""
+    document, bundle = deployed
+    for one in (document.best, *document.recommended):
+        assert one.settled == (not one.settle)
+        assert one.settled or one.settle[0] in one.reason
+    request = DeployRequest(source="edgekit:digits", output=bundle, threads=1)
+    new = next(one for one in document.entries if one.variant == "int8-u8s8")
+    base = next(one for one in document.entries if one.target != new.target)
+    typed = shlex.split(settling_command(request, new, base))
+    assert typed[0] == "edgekit"
+    assert command([*typed[1:], "--time", "0.3", "--fail-on", "slower", "--json", "--quiet"]) in (
+        0,
+        1,
+    )
+    (entry,) = json.loads(capsys.readouterr().out)["entries"]
+    assert entry["new"].startswith(f"{new.variant} on {new.target} in {new.compute}")
+    assert entry["base"].startswith(f"{base.variant} on {base.target} in {base.compute}")
 
 
 def test_all_eight_checks_are_judged_with_figure_and_limit(deployed):

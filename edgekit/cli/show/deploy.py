@@ -22,11 +22,12 @@ from edgekit.cli.show.text import (
     size,
     verdict,
 )
-from edgekit.core.documents import DeployDocument, DeployEntry
+from edgekit.core.documents import DeployDocument, DeployEntry, Recommendation
 
 __all__ = ["show_deploy"]
 
 MARK = "★"
+PROVISIONAL = "☆"
 # A busy machine spoils every measurement for the same reason: no need to say it each time.
 _MOST_INVALID = 2
 
@@ -54,10 +55,11 @@ def _show_entries(document: DeployDocument, console: Console) -> None:
         headers += [_two_lines(metric_name), "drop\n(pts)"]
     headers += ["agree-\nment", "p50 ms\n(95 % interval)", "×\nfp32", "\nsize"]
 
-    chosen = {(best.target, best.variant, best.compute) for best in document.recommended}
+    chosen = {(one.target, one.variant, one.compute): one for one in document.recommended}
     by_target: dict[str, list[list[str | Text]]] = {}
     for entry in document.entries:
-        star = MARK if (entry.target, entry.variant, entry.compute) in chosen else ""
+        choice = chosen.get((entry.target, entry.variant, entry.compute))
+        star = _mark(choice) if choice is not None else ""
         row = _row(entry, star, _baseline(document, entry.target), with_metric=bool(metric_name))
         by_target.setdefault(entry.target, []).append(row)
     rows: list[list[str | Text]] = []
@@ -69,7 +71,10 @@ def _show_entries(document: DeployDocument, console: Console) -> None:
         Grid(headers, rows, left=(0, 1, 2, 3), whole=(0, 2, 3), titles=titles, header_style="dim")
     )
     line(console)
-    legend = [f"{MARK} recommended", "× fp32: times as fast as fp32"]
+    marks = {_mark(one) for one in document.recommended}
+    legend = [f"{MARK} recommended"] if MARK in marks else []
+    legend += [f"{PROVISIONAL} provisional: not settled"] if PROVISIONAL in marks else []
+    legend.append("× fp32: times as fast as fp32 at the median")
     boundary = next((entry.latency.boundary for entry in document.entries if entry.latency), "")
     if boundary:
         legend.append(f"p50 is {boundary}")
@@ -166,13 +171,17 @@ def _show_choice(document: DeployDocument, console: Console) -> None:
         else:
             name = f"{choice.variant} in {choice.compute}"
             reason = choice.reason.removeprefix(name).strip()
-            text = Text.assemble(f"{MARK} {choice.target}: ", (name, "bold"), f" {reason}")
+            text = Text.assemble(f"{_mark(choice)} {choice.target}: ", (name, "bold"), f" {reason}")
         sentence(console, text, indent=2)
     best = document.best
     if best is not None and best.variant is not None and len(document.recommended) > 1:
-        sentence(console, f"Fastest of them: {best.variant} on {best.target} in {best.compute}.")
+        sentence(console, best.reason, indent=2)
     if document.verdict != "PASS":
         line(console, Text.assemble("The whole is ", verdict(document.verdict), "."))
+
+
+def _mark(choice: Recommendation) -> str:
+    return MARK if choice.settled else PROVISIONAL
 
 
 def _stages(document: DeployDocument) -> list[str]:

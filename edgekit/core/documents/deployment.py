@@ -22,18 +22,27 @@ __all__ = [
 
 
 class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
-    """The entry to ship on one target, or the reason why there is none."""
+    """The entry to ship on one target, or the reason why there is none.
+
+    Attributes:
+        reason: Sentences.
+        settled: Whether the figures show it; else it is the smallest median and provisional.
+        settle: The commands that settle it, one a pair of entries; empty where it is settled.
+    """
 
     target: str
     variant: str | None
     compute: str | None
     reason: str
+    settled: bool = True
+    settle: tuple[str, ...] = ()
 
 
 class DeployEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One (target, variant, compute) with its certificate and its measurement.
 
     Attributes:
+        throughput_low_per_s: Lower end of its 95 % interval; null where refused.
         measured_at: When it was measured, UTC, ISO 8601; before this deployment where the
             measurement was taken from the cache.
     """
@@ -56,6 +65,8 @@ class DeployEntry(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...] = ()
     error: str = ""
     measured_at: str = ""
+    throughput_low_per_s: float | None = None
+    throughput_high_per_s: float | None = None
 
 
 class DeployStage(msgspec.Struct, frozen=True, kw_only=True):

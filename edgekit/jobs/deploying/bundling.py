@@ -170,6 +170,8 @@ def deploy_entry(
         metric=certificate.metric if certificate else None,
         latency=stream.latency if stream else None,
         throughput_per_s=stream.throughput_per_s if stream else None,
+        throughput_low_per_s=stream.throughput_low_per_s if stream else None,
+        throughput_high_per_s=stream.throughput_high_per_s if stream else None,
         size_bytes=sum(Path(path).stat().st_size for path in variant.graphs.values()),
         load_ms=measured.load_ns / 1e6 if measured else None,
         first_ms=measured.first_ns / 1e6 if measured else None,

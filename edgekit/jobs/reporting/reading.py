@@ -182,6 +182,8 @@ def _timed(entry: BenchEntry) -> DeployEntry:
         executed_precision=entry.executed_precision,
         latency=latency if entry.n else None,
         throughput_per_s=entry.throughput_per_s,
+        throughput_low_per_s=entry.throughput_low_per_s,
+        throughput_high_per_s=entry.throughput_high_per_s,
         load_ms=entry.load_ms,
         first_ms=entry.first_ms,
         rss_peak_bytes=entry.rss_peak_bytes,
