@@ -171,6 +171,19 @@ class Destination:
         except ValueError as error:  # a NUL, or characters that the disk's encoding lacks
             raise self._unwritable(str(error)) from error
 
+    def reads(self, files: Iterable[Path]) -> None:
+        """Refuse a folder that holds some of the files which a list that was read names.
+
+        Raises:
+            BadInput: It does.
+        """
+        path = _resolved(self.path)
+        if self.form is not FOLDER or not os.path.lexists(path):
+            return
+        for folder in {_resolved(file).parent for file in files}:
+            if folder == path or _holds(path, folder):
+                raise self._refused(f"holds files that are read here, in {folder}")
+
     @contextmanager
     def writing(self) -> Iterator[Path]:
         """Yield a temporary file or folder; put it in place when the block succeeds.
@@ -311,6 +324,10 @@ class Destination:
                 raise self._refused(f"holds {given}, which is used here and would be replaced")
             if read.is_dir() and _holds(read, path):
                 raise self._refused(f"lies in {given}, which is read here")
+            for link in _links_below(read) if os.path.lexists(path) else ():
+                goal = _resolved(link)
+                if path == goal or (self.form is FOLDER and _holds(path, goal)):
+                    raise self._refused(f"is or holds what {link} leads to, which is read here")
 
     def _refuse_bundle(self) -> None:
         for folder in _resolved(self.path).parents:
@@ -497,6 +514,14 @@ def _is_as_written(path: Path, expected: ManifestFile | None, *, sums: bool) -> 
     if path.stat().st_size != expected.size_bytes:
         return False
     return not sums or sha256_file(path) == expected.sha256
+
+
+def _links_below(folder: Path) -> Iterator[Path]:
+    return (
+        (path for _, path in _files_below(folder) if path.is_symlink())
+        if folder.is_dir()
+        else iter(())
+    )
 
 
 def _files_below(folder: Path, below: str = "") -> Iterator[tuple[str, Path]]:

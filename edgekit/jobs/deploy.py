@@ -138,6 +138,7 @@ def prepare(request: DeployRequest) -> Prepared:
     data = None
     if request.data is not None or request.calibration is not None:
         data = open_data(request.data, card, calibration=request.calibration, seed=request.seed)
+        output.reads(sample.path for sample in data.dataset.samples)
         task_for(card, folder=folder, trust_code=request.trust_code)
     refuse_unbakeable(card, parse_bake(request.bake), output.path / "main.onnx")
     if request.sign is not None:

@@ -285,6 +285,32 @@ def test_an_output_neither_holds_nor_lies_in_what_is_read(tmp_path, untouched):
                 Destination(path, form, inputs=[read])
 
 
+def test_what_links_in_a_folder_that_is_read_lead_to_is_an_input(tmp_path, untouched):
+    # A folder of links to the images of a data set, and -o that data set with --force.
+    images, links = made(tmp_path / "set"), tmp_path / "links" / "deeper"
+    (tmp_path / "v.mp4").write_text("frames")
+    links.mkdir(parents=True)
+    (links / "a").symlink_to(images / "a")
+    (links / "v.mp4").symlink_to(tmp_path / "v.mp4")
+    (links / "nowhere").symlink_to(tmp_path / "gone")
+    untouched()
+    for path, form in ((images, FOLDER), (tmp_path / "v.mp4", VIDEO)):
+        with pytest.raises(BadInput, match="leads to"):
+            Destination(path, form, force=True, inputs=[links.parent])
+    Destination(tmp_path / "new", FOLDER, force=True, inputs=[links.parent])
+
+
+def test_what_a_list_names_in_another_folder_is_an_input(tmp_path, untouched):
+    # labels.csv of one data set may name the images of another: deploy --data ONE -o OTHER --force.
+    images = made(tmp_path / "set")
+    untouched()
+    place = Destination(images, FOLDER, force=True)
+    for name in ("a", "sub/b"):
+        with pytest.raises(BadInput, match="read here"):
+            place.reads([images / name])
+    place.reads([tmp_path / "other" / "a"])
+
+
 def test_nothing_is_written_into_a_sealed_bundle(tmp_path, untouched):
     bundle, site = tmp_path / "b", tmp_path / "site"
     for folder, schema in ((bundle, "edgekit.bundle/1"), (site, "a web page's own")):
