@@ -83,7 +83,6 @@ def test_several_targets_give_an_entry_each_and_what_differs_is_said(quick, slow
     ("options", "words"),
     [
         ({"scenario": "offline"}, "--against measures in single-stream, not in offline"),
-        ({"targets": []}, "No target was given"),
         ({"time": 0}, "must be above 0"),
         ({"margin": 0.0}, "margin of a comparison is above 0"),
         ({"confidence": 1.0}, "confidence of a comparison"),

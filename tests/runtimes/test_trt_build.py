@@ -86,7 +86,9 @@ def test_every_kind_of_layer_builds_in_fp16(tmp_path: Path, name: str) -> None:
     except BadInput as error:
         pytest.skip(error.message)
     made = compiled(tmp_path / "fp16.onnx", tmp_path / "e")
-    assert made.planned == ({"fp16": 1.0} if name in PLANNED else {})
+    # The steps of a recurrent layer cannot be simulated in fp16, so the cast leaves it alone.
+    kind = "fp32" if name in ("lstm", "gru") else "fp16"
+    assert made.planned == ({kind: 1.0} if name in PLANNED else {})
 
 
 @pytest.mark.filterwarnings("ignore")  # NNCF's own
