@@ -14,7 +14,7 @@ import numpy as np
 from edgekit.benchmarks.agreement import Agreement
 from edgekit.benchmarks.shift import Shift
 from edgekit.core.certificate import CHECKS, Certificate, Check, Limits, Metric, Verdict
-from edgekit.core.parity import SQNR_LIMIT_DB, TensorParity
+from edgekit.core.parity import SQNR_LIMIT_DB, TensorParity, rows_told
 from edgekit.core.runtime import Array, NodePlacement, Placement
 from edgekit.core.variant import Entry
 
@@ -39,6 +39,7 @@ __all__ = [
     "images_needed",
     "judge_simulated",
     "parity_limit",
+    "parity_verdict",
     "require_proven",
     "spoiled_sums",
     "worse",
@@ -302,6 +303,13 @@ def spoiled_sums(simulated: Simulated, limit: float) -> str:
     return f"Added up in fp16, {node!r} moves the output to {min(poor):.1f} dB. {_WHO_ADDS}"
 
 
+def parity_verdict(sqnr_db: float, unjudged: int, limit: float) -> Verdict:
+    """Judge an output by its SQNR, dB; a PASS says nothing of rows that could not be judged."""
+    if sqnr_db < limit - _SLACK:
+        return "FAIL"
+    return "UNVERIFIED" if unjudged else "PASS"
+
+
 def parity_limit(precision: str, compute: str, min_parity: float | None = None) -> float:
     """Return the SQNR that the worst output of an entry must reach, dB.
 
@@ -374,8 +382,10 @@ def check_parity(
             "the calls that were compared, and not those that come later."
         )
         return Check(verdict="UNVERIFIED", value=value, limit=limit, reason=reason, details=details)
-    if value >= limit - _SLACK:
-        return Check(verdict="PASS", value=value, limit=limit, details=details)
+    told = rows_told((name, one.moved, one.unjudged) for name, one in finite.items())
+    verdict = parity_verdict(value, sum(one.unjudged for one in finite.values()), limit)
+    if verdict != "FAIL":
+        return Check(verdict=verdict, value=value, limit=limit, reason=told, details=details)
     needs = f"{judged_by} needs" if min_parity is None else "asked for are"
     reason = f"The output {worst!r} reaches {value:.1f} dB; {needs} {limit:g} dB"
     if broken_node:

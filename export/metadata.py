@@ -23,6 +23,7 @@ from edgekit.core.onnx_keys import CARD_KEY, ROLE_KEY
 from edgekit.core.requires import requires
 from edgekit.core.runtime import Array, Feeds
 from edgekit.export.onnx_file import read_onnx, write_onnx
+from edgekit.export.row_sets import chosen_rows
 from edgekit.export.signature import match_names, merge_tensors
 from edgekit.export.ultralytics_card import is_ultralytics, ultralytics_card
 from edgekit.tasks.outputs import Outputs
@@ -165,6 +166,7 @@ def graph_card(model: Any, where: str = "the graph") -> GraphCard:
     return GraphCard(
         inputs={tensor.name: _tensor_card(tensor, where) for tensor in inputs},
         outputs={tensor.name: _tensor_card(tensor, where) for tensor in model.graph.output},
+        rows=chosen_rows(model),
     )
 
 
@@ -187,8 +189,8 @@ def with_card(model: Any, card: GraphCard, where: str) -> tuple[GraphCard, list[
         own.inputs, match_names(tuple(own.inputs), card.inputs, where), where
     )
     known = {name: tensor for name, tensor in card.outputs.items() if name in own.outputs}
-    if known != card.outputs:
-        unknown = next(name for name in card.outputs if name not in own.outputs)
+    unknown = next((name for name in (*card.outputs, *card.rows) if name not in own.outputs), None)
+    if unknown is not None:
         raise BadInput(
             f"{where} has no output {unknown!r}.", hint=f"It has: {', '.join(own.outputs)}."
         )
@@ -207,7 +209,8 @@ def with_card(model: Any, card: GraphCard, where: str) -> tuple[GraphCard, list[
                 f"The card's state {source!r} cannot become {target!r} in {where}: "
                 f"{_sizes(outputs[source])} against {_sizes(inputs[target])}."
             )
-    return GraphCard(inputs=inputs, outputs=outputs, state=card.state), notes
+    rows = tuple(dict.fromkeys((*own.rows, *card.rows)))
+    return GraphCard(inputs=inputs, outputs=outputs, state=card.state, rows=rows), notes
 
 
 def _image_size(graph: GraphCard) -> tuple[int, int] | None:

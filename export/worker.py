@@ -186,7 +186,7 @@ def _from_torch(
     feeds, outputs = [one.feeds for one in answers], [one.outputs for one in answers]
     notes = [*graph.notes, *notes, *name_axes(model, feeds, outputs)]
     model, more = clean(model, _smallest([one.feeds for one in judged]), request.runner)
-    full, _ = with_card(model, GraphCard(graph.inputs, card.outputs, card.state), where)
+    full, _ = with_card(model, GraphCard(graph.inputs, card.outputs, card.state, card.rows), where)
     return _Graph(
         model,
         full,
@@ -212,7 +212,7 @@ def _from_onnx(
     feeds = example_feeds(full.inputs, real, seed=request.seed)
     model, more = clean(model, feeds, request.runner)
     # Inputs that were initializers too (old files) are gone after the clean-up.
-    full, _ = with_card(model, GraphCard(full.inputs, card.outputs, card.state), where)
+    full, _ = with_card(model, GraphCard(full.inputs, card.outputs, card.state, card.rows), where)
     return _Graph(model, full, "onnx", [], [*notes, *more])
 
 

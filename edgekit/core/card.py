@@ -78,11 +78,14 @@ class GraphCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         inputs: Name to tensor.
         outputs: Name to tensor.
         state: Output name to the input it becomes on the next call, for a step with state.
+        rows: Outputs whose rows a top-k or a suppression chose; where scores tie, their order and
+            which come last are no property of the model.
     """
 
     inputs: dict[str, TensorCard] = {}
     outputs: dict[str, TensorCard] = {}
     state: dict[str, str] = {}
+    rows: tuple[str, ...] = ()
 
 
 class Preprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -173,6 +176,7 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         inputs: Inputs of the graph "main".
         outputs: Outputs of the graph "main".
         state: State of the graph "main", see GraphCard.
+        rows: Outputs of the graph "main" that are sets of rows, see GraphCard.
         graphs: Further graphs by role ("encoder", "step"); a model of several graphs has no "main".
         preprocess: None for "raw".
         postprocess: None for "raw".
@@ -185,6 +189,7 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     inputs: dict[str, TensorCard] = {}
     outputs: dict[str, TensorCard] = {}
     state: dict[str, str] = {}
+    rows: tuple[str, ...] = ()
     graphs: dict[str, GraphCard] = {}
     preprocess: Preprocess | None = None
     postprocess: Postprocess | None = None
@@ -200,7 +205,7 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     def graph(self, role: str) -> GraphCard:
         """Return inputs, outputs and state of one graph; empty where the card is silent."""
         if role == "main":
-            return GraphCard(inputs=self.inputs, outputs=self.outputs, state=self.state)
+            return GraphCard(self.inputs, self.outputs, self.state, self.rows)
         return self.graphs.get(role, GraphCard())
 
     def with_graphs(self, graphs: dict[str, GraphCard]) -> ModelCard:
@@ -211,7 +216,7 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         if main is None:
             return card
         return msgspec.structs.replace(
-            card, inputs=main.inputs, outputs=main.outputs, state=main.state
+            card, inputs=main.inputs, outputs=main.outputs, state=main.state, rows=main.rows
         )
 
 

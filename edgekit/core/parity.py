@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SQNR_LIMIT_DB", "ParityMeter", "TensorParity"]
+__all__ = ["SQNR_LIMIT_DB", "ParityMeter", "TensorParity", "rows_told"]
 
 # Starting limits by precision (docs/certificate.md argues them). SQNR = 10 log10(signal / error),
 # in decibels; an error of one part in 10^4 in every value is 80 dB.
@@ -26,6 +28,9 @@ class TensorParity(msgspec.Struct, frozen=True):
         cosine: Cosine of the angle between the two, taken as one long vector each.
         sqnr_db: Signal to quantization noise ratio, 10 log10(sum ref^2 / sum (ref - out)^2), dB.
         finite: Whether every value of the output is finite.
+        moved: Rows that were compared with the row of another place, because a top-k or a
+            suppression chose them.
+        unjudged: Rows of which nothing tells whether they are right, see edgekit.benchmarks.rows.
     """
 
     max_abs: float
@@ -33,6 +38,29 @@ class TensorParity(msgspec.Struct, frozen=True):
     cosine: float
     sqnr_db: float
     finite: bool
+    moved: int = 0
+    unjudged: int = 0
+
+
+def rows_told(outputs: Iterable[tuple[str, int, int]]) -> str:
+    """Say how sets of rows were compared; empty where all stood in the reference's places.
+
+    Args:
+        outputs: Name, rows moved, and rows unjudged of each, see TensorParity.
+    """
+    sets: dict[tuple[int, int], list[str]] = {}
+    for name, moved, unjudged in outputs:
+        if moved or unjudged:
+            sets.setdefault((moved, unjudged), []).append(repr(name))
+    return " ".join(
+        f"The rows of {', '.join(names)} were chosen by their scores and are compared as a set: "
+        f"{moved} with the row of another place, {unjudged} not at all, because nothing tells "
+        "which row theirs is."
+        if unjudged
+        else f"The rows of {', '.join(names)} were chosen by their scores and are compared as a "
+        f"set: {moved} with the row of another place, where scores tie."
+        for (moved, unjudged), names in sets.items()
+    )
 
 
 class ParityMeter:

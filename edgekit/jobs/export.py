@@ -11,14 +11,14 @@ from pathlib import Path
 
 import msgspec
 
-from edgekit.benchmarks.certificate import ShapeCase, check_shapes, parity_limit
+from edgekit.benchmarks.certificate import ShapeCase, check_shapes, parity_limit, parity_verdict
 from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Check, Verdict, worst
 from edgekit.core.destination import FOLDER, GRAPH, Destination
 from edgekit.core.documents import ExportDocument, OutputParity
 from edgekit.core.errors import Unavailable
 from edgekit.core.inputs import parse_shape, sizes_in
-from edgekit.core.parity import TensorParity
+from edgekit.core.parity import TensorParity, rows_told
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
 from edgekit.core.source import Source
@@ -313,6 +313,8 @@ def export_graphs(
     if not feeds:
         reference, got = _answered(reference, got, outcome.card, unjudged)
     parity = output_parity(reference, got, outcome.card)
+    if told := rows_told((one.output, one.moved, one.unjudged) for one in parity):
+        (unjudged if any(one.unjudged for one in parity) else notes).append(told)
     noise: Mapping[str, Sequence[Mapping[str, float]]] = {}
     if outcome.reference and _verdict(parity, min_parity) == "FAIL":
         noise = run_in_child(
@@ -418,12 +420,14 @@ def _row(role: str, name: str, shape: tuple[int, ...], one: TensorParity) -> Out
         max_rel=_finite(one.max_rel),
         cosine=one.cosine,
         sqnr_db=one.sqnr_db,
+        moved=one.moved,
+        unjudged=one.unjudged,
     )
 
 
 def _verdict(parity: Sequence[OutputParity], min_parity: float | None) -> Verdict:
     limit = parity_limit("fp32", "fp32", min_parity)
-    return worst("PASS" if one.sqnr_db >= limit else "FAIL" for one in parity)
+    return worst(parity_verdict(one.sqnr_db, one.unjudged, limit) for one in parity)
 
 
 def _finite(figure: float) -> float | None:

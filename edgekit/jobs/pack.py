@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from edgekit.benchmarks import rows
 from edgekit.core.destination import FOLDER, Destination
 from edgekit.core.documents import PackDocument, PackedGraph
 from edgekit.core.errors import BadInput
@@ -84,6 +85,9 @@ def _folder(folder: Path, output: Path, chosen: Chosen, engine: Scripted) -> Pac
     rules = chosen.card.postprocess
     if rules is not None and rules.decode == "end2end":
         texts["alignment.py"] = ALIGNMENT
+    if any(one.rows for one in graphs.values()):
+        # The module itself: it imports nothing of edgekit.
+        texts["rows.py"] = Path(rows.__file__).read_text("utf-8")
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return describe(folder, output, chosen, "folder", graphs=graphs, notes=notes, needed=needed)
@@ -169,6 +173,8 @@ def _repository(
 
 def _graph(chosen: Chosen, role: str, graph: str, engine: str) -> PackedGraph:
     tensors = chosen.tensors(role)
+    rules = chosen.card.postprocess
+    lists = rules is not None and rules.decode == "end2end"  # for alignment.py
     return PackedGraph(
         graph=graph,
         engine=engine,
@@ -176,6 +182,7 @@ def _graph(chosen: Chosen, role: str, graph: str, engine: str) -> PackedGraph:
         inputs=tuple(tensor.name for tensor in tensors.inputs),
         outputs=tuple(tensor.name for tensor in tensors.outputs),
         state=chosen.card.graph(role).state,
+        rows=() if lists else chosen.card.graph(role).rows,
     )
 
 

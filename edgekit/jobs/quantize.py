@@ -8,13 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit.benchmarks.certificate import Simulated, parity_limit, spoiled_sums
+from edgekit.benchmarks.certificate import (
+    Simulated,
+    parity_limit,
+    parity_verdict,
+    spoiled_sums,
+)
 from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Verdict, worst
 from edgekit.core.destination import FOLDER, GRAPH, JSON, Destination
 from edgekit.core.documents import OutputParity, QuantizeDocument
 from edgekit.core.errors import BadInput, Unavailable
 from edgekit.core.names import closest
+from edgekit.core.parity import rows_told
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
 from edgekit.core.variant import Variant
@@ -404,8 +410,9 @@ def _checked(
         return (), "UNVERIFIED", [f"Parity was not checked: {error}"]
     parity = output_parity(reference, got, card)
     limit = parity_limit(after.precision, after.precision, min_parity)
-    verdict = worst("PASS" if one.sqnr_db >= limit else "FAIL" for one in parity)
+    verdict = worst(parity_verdict(one.sqnr_db, one.unjudged, limit) for one in parity)
     said = [_ELSEWHERE] if after.id == "int8-s8s8" else []
+    said += filter(None, [rows_told((one.output, one.moved, one.unjudged) for one in parity)])
     if simulated is not None:
         said.append(_SIMULATED)
         spoiled = spoiled_sums(simulated, limit)

@@ -99,7 +99,7 @@ def test_a_model_of_several_graphs_is_refused(toy, tmp_path):
 
 def test_runs_of_other_models_are_not_aligned(baked_digits):
     runs = {"main": [[{"logits": np.zeros((1, 5, 6))}]]}
-    assert aligned_runs(runs, runs, read_card(baked_digits[1])) == (runs, runs)
+    assert aligned_runs(runs, runs, read_card(baked_digits[1])) == (runs, runs, {})
 
 
 @pytest.fixture(scope="module")

@@ -86,7 +86,7 @@ def test_the_figure_is_the_certificates(seed, objects, confidence, noise, replac
     ]
     # The device divides in float32, the certificate in float64.
     found_there = decibels([alignment.align(pictures, confidence, 400)])
-    assert found_there == pytest.approx(expected, rel=1e-5)
+    assert found_there == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
 # --- a small detector, all the way ---

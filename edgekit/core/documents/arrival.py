@@ -108,6 +108,7 @@ class PackedGraph(msgspec.Struct, frozen=True, kw_only=True):
         inputs: Names in the graph's order.
         outputs: Likewise.
         state: Output name to the input it becomes on the next call.
+        rows: Outputs whose rows are compared as a set, see GraphCard.
     """
 
     graph: str
@@ -116,6 +117,7 @@ class PackedGraph(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     state: dict[str, str] = {}
+    rows: tuple[str, ...] = ()
 
 
 class PackDocument(Document, frozen=True, kw_only=True):

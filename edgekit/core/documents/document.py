@@ -48,3 +48,5 @@ class OutputParity(msgspec.Struct, frozen=True, kw_only=True):
     max_rel: float | None
     cosine: float
     sqnr_db: float
+    moved: int = 0
+    unjudged: int = 0

@@ -79,7 +79,7 @@ def compare_sequences(
             calls.append({**one, **state})
             state = {name: step[output] for output, name in graph.state.items()}
     meters: dict[str, _Meter] = {}
-    first, second = aligned_runs({role: expected}, {role: got}, card)
+    first, second, _ = aligned_runs({role: expected}, {role: got}, card)
     for case, (one, other) in enumerate(zip(_flat(first[role]), _flat(second[role]), strict=True)):
         for name, array in one.items():
             meters.setdefault(name, _Meter()).add(case, array, other[name])

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice, zip_longest
 
+import msgspec
 import numpy as np
 
+from edgekit.benchmarks.rows import Rows
 from edgekit.core.card import GraphCard
 from edgekit.core.parity import ParityMeter, TensorParity
 from edgekit.core.runtime import Array, Feeds, Session
@@ -134,9 +136,17 @@ def _growth(calls: Sequence[Feeds], name: str) -> float:
 
 
 def compare(
-    reference: Mapping[str, list[list[Outputs]]], outputs: Mapping[str, list[list[Outputs]]]
+    reference: Mapping[str, list[list[Outputs]]],
+    outputs: Mapping[str, list[list[Outputs]]],
+    rows: Mapping[tuple[str, str], Rows] | None = None,
 ) -> dict[tuple[str, str], TensorParity]:
-    """Compare sequences by role; the key of the result is (role, output name)."""
+    """Compare sequences by role; the key of the result is (role, output name).
+
+    Args:
+        reference: Outputs of the reference.
+        outputs: Of the other.
+        rows: What matching rows came to, by the same key.
+    """
     meters: dict[tuple[str, str], ParityMeter] = {}
     for role, sequences in reference.items():
         for expected, got in zip(sequences, outputs[role], strict=True):
@@ -144,4 +154,7 @@ def compare(
                 for name, array in step.items():
                     meter = meters.setdefault((role, name), ParityMeter())
                     meter.add(array, call[name])
-    return {key: meter.result() for key, meter in meters.items()}
+    figures = {key: meter.result() for key, meter in meters.items()}
+    for key, (moved, unjudged) in (rows or {}).items():
+        figures[key] = msgspec.structs.replace(figures[key], moved=moved, unjudged=unjudged)
+    return figures
