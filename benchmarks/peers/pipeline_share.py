@@ -219,9 +219,10 @@ def table(rounds: Sequence[dict[str, Turn]]) -> float:
     shares = {}
     for name in rounds[0]:
         turns = [each[name] for each in rounds]
-        ratios = [each[name].rate / each[BARE].rate for each in rounds]
-        shares[name] = float(np.median(ratios))
-        low, high = np.percentile(ratios, [25, 75])
+        # Of the medians that are shown, so that a share is the quotient of two rates of the table.
+        bare = np.median([each[BARE].rate for each in rounds])
+        low, middle, high = np.percentile([one.rate for one in turns], [25, 50, 75])
+        shares[name] = float(middle / bare)
         ages = np.concatenate([one.ages_ms for one in turns])
         age = [f"{np.percentile(ages, each):.1f}" if len(ages) else "" for each in (50, 90)]
         where = [one.stages_ms for one in turns if one.stages_ms]
@@ -231,8 +232,8 @@ def table(rounds: Sequence[dict[str, Turn]]) -> float:
             if where
         ]
         print(
-            f"| {name} | {np.median([one.rate for one in turns]):.1f} | {shares[name]:.3f} "
-            f"({low:.3f} to {high:.3f}) | {age[0]} | {age[1]} | "
+            f"| {name} | {middle:.1f} | {shares[name]:.3f} "
+            f"({low / bare:.3f} to {high / bare:.3f}) | {age[0]} | {age[1]} | "
             f"{', '.join(stages)} |"
         )
     return shares[EVERY]

@@ -231,7 +231,8 @@ def _longer(ratio: _Ratio) -> str:
     way = "more" if share > 0 else "less"
     ends = _ratio_ends(ratio.low, ratio.high)
     between = f", interval of the ratio {ends}" if ends != "–" else ""
-    return f"{abs(share):.1f} % {way} time than the base (by {ratio.name}{between})"
+    name = ratio.name.partition(",")[0]
+    return f"{abs(share):.1f} % {way} time than the base (by the {name}{between})"
 
 
 def _row(number: int, entry: BenchEntry) -> dict[str, object]:

@@ -89,6 +89,7 @@ def _choice(source: str, subject: Subject) -> ReportChoice:
             compute=entry.compute,
             verdict=entry.verdict,
             reason=reason,
+            settled=subject.best is None or subject.best.settled,
         )
     if not subject.certified:
         reason = f"A result of edgekit {subject.kind} has no certificate."

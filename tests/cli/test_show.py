@@ -152,6 +152,13 @@ def test_what_is_provisional_is_not_called_recommended(make):
     assert settle in " ".join(text.split())
 
 
+def test_a_page_ships_provisionally_what_is_not_settled(samples):
+    document = samples["report"]
+    choices = tuple(replace(one, settled=False) for one in document.recommended)
+    assert "provisionally" not in shown(document)
+    assert "provisionally" in shown(replace(document, recommended=choices))
+
+
 def test_the_end_of_a_deploy_is_its_path_on_one_line(make):
     lines = shown(make["deploy"](bundle="my bundles/" + "x" * 90)).splitlines()
     assert lines[-1] == "bundle  my bundles/" + "x" * 90

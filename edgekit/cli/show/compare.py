@@ -83,8 +83,9 @@ def _rows(entry: ComparedEntry) -> list[list[str | Text]]:
 def _row(
     name: str, verdict: str | None, entry: ComparedEntry, ratio: str, figures: list[str]
 ) -> list[str | Text]:
-    ends = [_ratio(getattr(entry, f"{ratio}_{end}")) for end in ("low", "high")]
-    return [name, verdict or NOTHING, _ratio(getattr(entry, ratio)), "–".join(ends), *figures]
+    low, high = (getattr(entry, f"{ratio}_{end}") for end in ("low", "high"))
+    ends = NOTHING if low is None or high is None else f"{low:.3f}–{high:.3f}"
+    return [name, verdict or NOTHING, _ratio(getattr(entry, ratio)), ends, *figures]
 
 
 def _ratio(value: float | None) -> str:

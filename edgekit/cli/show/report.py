@@ -30,4 +30,6 @@ def _choice(one: ReportChoice) -> Text:
     if one.variant is None or one.verdict is None:
         return Text(one.reason)
     text = f"ship {one.variant} in {one.compute} on {one.target} "
+    if not one.settled:
+        text += "provisionally "
     return Text.assemble(text, verdict(one.verdict))

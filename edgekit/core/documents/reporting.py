@@ -18,6 +18,7 @@ class ReportChoice(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         bundle: The bundle or result, as it was given.
         reason: Why, a sentence.
+        settled: Whether it is settled that nothing else is faster; else it is provisional.
     """
 
     bundle: str
@@ -26,6 +27,7 @@ class ReportChoice(msgspec.Struct, frozen=True, kw_only=True):
     compute: str | None = None
     verdict: Verdict | None = None
     reason: str = ""
+    settled: bool = True
 
 
 class ReportDocument(Document, frozen=True, kw_only=True):
