@@ -36,6 +36,7 @@ __all__ = [
     "MOVING",
     "NARROW",
     "FloatTypes",
+    "Reduction",
     "has_body",
     "is_known",
     "label",
@@ -108,7 +109,7 @@ class FloatTypes:
 
 
 @dataclass
-class Narrowed:
+class Reduction:
     """One reduction while it is written out in fp16 steps.
 
     Attributes:
@@ -231,7 +232,7 @@ class Narrowed:
         )
 
 
-def _keeps(one: Narrowed) -> bool:
+def _keeps(one: Reduction) -> bool:
     return bool(one.attribute("keepdims", 1))
 
 
@@ -240,7 +241,7 @@ def _reduced(
 ) -> Any:
     """A reduction with operators before and after it."""
 
-    def write(one: Narrowed) -> str:
+    def write(one: Reduction) -> str:
         tensor = one.node.input[0]
         for operator in before:
             operands = (tensor, tensor) if operator == "Mul" else (tensor,)
@@ -253,15 +254,15 @@ def _reduced(
     return write
 
 
-def _mean(one: Narrowed) -> str:
+def _mean(one: Reduction) -> str:
     return one.mean(one.node.input[0], one.axes, keep=_keeps(one))
 
 
-def _global_average(one: Narrowed) -> str:
+def _global_average(one: Reduction) -> str:
     return one.mean(one.node.input[0], range(2, one.rank))
 
 
-def _average_pool(one: Narrowed) -> str:
+def _average_pool(one: Reduction) -> str:
     """The sum of a window is rounded, and divided by its size."""
     writer = one.writer
     size = float(np.prod(one.attribute("kernel_shape", [1])))
@@ -274,14 +275,14 @@ def _average_pool(one: Narrowed) -> str:
     return one.add("Div", total, writer.number(size))
 
 
-def _softmax_axes(one: Narrowed) -> list[int]:
+def _softmax_axes(one: Reduction) -> list[int]:
     if one.opset >= 13:
         return [one.attribute("axis", -1) % one.rank]
     # Until then all axes from this one on were one.
     return list(range(one.attribute("axis", 1) % one.rank, one.rank))
 
 
-def _softmax(one: Narrowed) -> str:
+def _softmax(one: Reduction) -> str:
     tensor, axes = one.node.input[0], _softmax_axes(one)
     largest = _largest(one, tensor, axes)
     distance = one.add("Sub", tensor, largest)
@@ -292,13 +293,13 @@ def _softmax(one: Narrowed) -> str:
     return one.add("Sub", distance, one.add("Log", total))
 
 
-def _largest(one: Narrowed, tensor: str, axes: Sequence[int]) -> str:
+def _largest(one: Reduction, tensor: str, axes: Sequence[int]) -> str:
     if one.opset < 18:
         return one.writer.add("ReduceMax", tensor, axes=list(axes))
     return one.writer.add("ReduceMax", tensor, one.writer.constant(list(axes)))
 
 
-def _layer_norm(one: Narrowed) -> str:
+def _layer_norm(one: Reduction) -> str:
     first = one.attribute("axis", -1) % one.rank
     result = one.normal(
         one.node.input[0],
@@ -310,18 +311,18 @@ def _layer_norm(one: Narrowed) -> str:
     return one.add("Add", result, one.node.input[2]) if has_bias else result
 
 
-def _instance_norm(one: Narrowed) -> str:
+def _instance_norm(one: Reduction) -> str:
     return _by_channel(one, one.normal(one.node.input[0], range(2, one.rank)))
 
 
-def _by_channel(one: Narrowed, tensor: str) -> str:
+def _by_channel(one: Reduction, tensor: str) -> str:
     shape = one.writer.constant([-1, *[1] * (one.rank - 2)])
     scale, bias = (one.writer.add("Reshape", name, shape) for name in one.node.input[1:3])
     return one.add("Add", one.add("Mul", tensor, scale), bias)
 
 
 # Operators that add up, and how an engine does it that has fp16 and no more.
-NARROW: Mapping[str, Callable[[Narrowed], str]] = {
+NARROW: Mapping[str, Callable[[Reduction], str]] = {
     "AveragePool": _average_pool,
     "GlobalAveragePool": _global_average,
     "InstanceNormalization": _instance_norm,
@@ -471,7 +472,7 @@ def narrowed(
         axes = values[given].tolist() if given in values else None
     if axes is None or rank is None or opset < _OLDEST:
         return ""
-    return NARROW[node.op_type](Narrowed(writer, node, rank, opset, tuple(axes), halved))
+    return NARROW[node.op_type](Reduction(writer, node, rank, opset, tuple(axes), halved))
 
 
 def is_known(node: onnx.NodeProto) -> bool:
