@@ -169,7 +169,7 @@ def judge_both(
     """
     one = None if typical is None else judge(typical.low, typical.high, margin)
     other = None if mean is None else judge(mean.low, mean.high, margin)
-    said = {word for word in (one, other) if word is not None}
+    said: set[RatioVerdict] = {word for word in (one, other) if word is not None}
     if len(said) == 1:
         return Judgement(verdict=said.pop(), typical=one, mean=other)
     reason = ""

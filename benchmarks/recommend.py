@@ -155,13 +155,13 @@ def _provisional(
     settling: Settling,
     words: str,
 ) -> Recommendation:
-    commands = tuple(settling(item.entry, fastest.entry) for item, _ in unsettled)
+    commands = [settling(item.entry, fastest.entry) for item, _ in unsettled]
     more = f" ({len(commands) - 1} more pairs are open)" if len(commands) > 1 else ""
     return _choose(
         fastest,
         f"{words}: {unsettled[0][1].reason}{more}. Until then it is provisional; this settles it, "
         f"on a quiet machine: {commands[0]}",
-        settle=commands,
+        settle=tuple(commands),
     )
 
 
