@@ -223,7 +223,7 @@ def _by_torchscript(graph: TorchGraph, opset: int | None) -> Any:
             output_names=list(graph.outputs),
             dynamic_axes={
                 name: {
-                    index: axis_label(size)
+                    index: str(axis_label(size))
                     for index, size in enumerate(tensor.shape)
                     if not isinstance(size, int)
                 }

@@ -150,8 +150,8 @@ def takes_size(axis: int | str | Axis, size: int) -> bool:
         return label == size
     if isinstance(axis, Axis) and not axis.min <= size <= (axis.max or size):
         return False
-    names = axis_names(label)
-    return len(names) > 1 or bool(solve_axis(label, names[0], {}, Axis(names[0]), size, size))
+    first, *others = axis_names(label)
+    return bool(others or solve_axis(label, first, {}, Axis(first), size, size))
 
 
 def label_range(label: str, axes: Mapping[str, Axis]) -> Axis:

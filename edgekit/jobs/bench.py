@@ -170,17 +170,19 @@ def _one_by_one(
         name = f"{cell.target} in {cell.compute}, {cell.conditions or 'batch 1'}"
         progress.stage(name, Position(number, len(cells)))
         prepared: Prepared | None = None
+        outcome: Measured | EdgekitError | None = None
         try:
             prepared = preparer.prepare(cell, timeout=limit)
         except Unwritable:
             raise
         except EdgekitError as error:
-            outcome: Measured | EdgekitError = error
+            outcome = error
         with deferred_interrupt() as interruption:
             if prepared is not None:
                 outcome = measure_alone(
                     prepared.contestant, timeout=limit, progress=progress, interruption=interruption
                 )
+            assert outcome is not None
             if prepared is None or isinstance(outcome, EdgekitError):
                 assert isinstance(outcome, EdgekitError)
                 progress.note(f"{name}: {outcome}")

@@ -367,7 +367,7 @@ def test_an_output_that_cannot_be_written_is_one_sentence(deployed, tmp_path):
 
 @pytest.mark.parametrize("inside", [".", "packed", ".."])
 def test_the_bundle_is_never_overwritten(bundle, inside):
-    with pytest.raises(BadInput, match=r"which is|exists and is not"):
+    with pytest.raises(BadInput):
         api.pack(bundle, bundle / inside, target=ORT, force=True)
     assert (bundle / "manifest.json").is_file()
 
