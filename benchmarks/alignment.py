@@ -200,7 +200,7 @@ def _read(rows: Array, head: Head) -> Detections:
     boxes = rows[:, :4]
     if not head.corners:
         half = boxes[:, 2:] / 2
-        boxes = np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
+        boxes = np.hstack([boxes[:, :2] - half, boxes[:, :2] + half]).astype(rows.dtype)
     if head.chosen:
         return Detections(boxes, rows[:, 4], np.rint(rows[:, 5]).astype(np.int64))
     scores = rows[:, 4:]

@@ -464,7 +464,7 @@ def test_a_peer_s_run_is_compared_with_ours_boundary_by_boundary(store, tmp_path
     assert pair.boundary == "latency.host"
     assert pair.ratio == pytest.approx(1 / 1.379, rel=0.01)
     # Nothing is known of the peer's machine, and its run is not valid: nothing is claimed.
-    assert pair.verdict == "UNCLEAR"
+    assert pair.verdict == "INVALID"
     assert "machine: that of #1 is not known" in found.differences
     store.add(ours, entry(boundary="latency.device"), None)
     assert len(api.compare("1", str(ours)).entries) == 2
