@@ -68,17 +68,19 @@ class Segmenter:
             evaluation: Likewise.
 
         Raises:
-            BadInput: No such output, or C is not the number of labels.
+            BadInput: No such output, C is not the number of labels, or the shape is that of classes
+                last, and the card does not say so.
         """
         labels = len(self.card.labels)
         outputs = {name: self._planes(name, array) for name, array in outputs.items()}
-        _, array = pick(
+        name, array = pick(
             outputs,
             reader="Segmentation",
             expected=f"(1, {labels or 'classes'}, height, width)",
             fits=lambda shape: len(shape) == 4 and shape[0] == 1 and 2 <= shape[1] <= 255,
             prefers=lambda shape: shape[1] == labels,
         )
+        self._refuse_last(name, array.shape, fit.size)
         scores = array[0]
         check_labels(self.card, len(scores))
         best = _best_class(scores)
@@ -86,11 +88,29 @@ class Segmenter:
         columns = _nearest(fit.image[1], fit.scale_x, fit.left, fit.size[1], best.shape[1])
         return Segmentation(best[rows][:, columns], _grid(scores))
 
+    def _refuse_last(self, name: str, shape: tuple[int, ...], size: tuple[int, int]) -> None:
+        """Refuse to take rows for classes where only (1, h, w, C) has the input's proportions."""
+        described = self.card.outputs.get(name)
+        if described is not None and described.layout is not None:
+            return
+        if _like(shape[1:3], size) and not _like(shape[2:], size):
+            raise BadInput(
+                f"The output {name!r} is {shape}: read as (1, C, h, w) its points do not cover an "
+                f"input of {list(size)}, and as (1, h, w, C) they do.",
+                hint=f"Say it in the card: outputs: {{{name}: {{shape: {list(shape)}, "
+                "layout: NHWC}}.",
+            )
+
     def _planes(self, name: str, array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         described = self.card.outputs.get(name)
         if described is not None and described.layout == "NHWC" and array.ndim == 4:
             return array.transpose(0, 3, 1, 2)
         return array
+
+
+def _like(points: tuple[int, ...], size: tuple[int, int]) -> bool:
+    """Whether (h, w) have the proportions of (H, W), but for rounding."""
+    return abs(points[0] * size[1] - points[1] * size[0]) < max(size)
 
 
 def _best_class(scores: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:

@@ -79,3 +79,12 @@ def test_a_crop_and_an_unknown_decode_are_refused(card):
         task_for(card("segmentation", preprocess={"resize": "crop"}))
     with pytest.raises(BadInput, match="Did you mean 'argmax'"):
         task_for(card("segmentation", postprocess={"decode": "argmx"}))
+
+
+@pytest.mark.parametrize("labels", ["abc", ""])
+def test_classes_that_come_last_are_not_taken_for_rows(card, labels):
+    # Red where the second axis is the classes whatever the shape is: 32 classes of 32 x 3 points.
+    array = scores(32, 32, 3)
+    with pytest.raises(BadInput, match="y") as caught:
+        segment(task_for(card("segmentation", labels)), {"y": array}, (9, 9))
+    assert "layout: NHWC" in caught.value.hint
