@@ -127,7 +127,7 @@ def test_opset_shapes_axes_and_metadata_are_facts(compared):
     diff = compared(network(), after)
     assert diff.facts["opset"] == Change(before=17, after=18)
     assert diff.inputs["x"].after == ("float32", ("n", 3))
-    axis = {"min": 1, "typical": None, "max": None, "counted": 1}
+    axis = {"min": 1, "typical": None, "max": None, "counted": 1, "stated": True}
     assert diff.axes["n"] == Change(before=None, after=axis)
     assert diff.metadata == {
         "edgekit.card.task": Change(before=None, after="raw"),
