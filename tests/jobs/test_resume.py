@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -57,6 +58,8 @@ class Desk:
                 "EDGEKIT_CACHE": str(self.cache),
                 "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
             },
+            # A suite that a shell started in the background ignores Ctrl-C, and so would this.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
         )
 
     def finish(self, name="bundle", *options):
