@@ -18,7 +18,8 @@ know what else the tool looks at, so the verdicts are counted as if all were val
 
 The rule was chosen on the series called tuning. Those called holdout were recorded afterwards;
 those called busy and overloaded while test suites filled both cores beside them; bursty beside
-processes that use a core for some tenths of a second again and again. In series older than the
+processes that use a core for some tenths of a second again and again, and so were those called
+blind, of two engines, after the rule was final. In series older than the
 turning order of blocks, of one model against itself, every second quad has its roles exchanged.
 """
 
@@ -43,7 +44,7 @@ from edgekit.benchmarks.summary import unstable_level
 NOISE = Path(__file__).parent.parent / "noise"
 # Rounds of two engines in a row.
 _RUN = 10
-KINDS = ("tuning", "holdout", "busy", "overloaded", "bursty")
+KINDS = ("tuning", "holdout", "busy", "overloaded", "bursty", "blind")
 
 
 @dataclass(frozen=True)
