@@ -365,9 +365,16 @@ def test_an_output_that_cannot_be_written_is_one_sentence(deployed, tmp_path):
         api.pack(deployed[1], tmp_path / "file" / "packed", target=ORT)
 
 
-@pytest.mark.parametrize("inside", [".", "packed", ".."])
-def test_the_bundle_is_never_overwritten(bundle, inside):
-    with pytest.raises(BadInput):
+@pytest.mark.parametrize(
+    ("inside", "why"),
+    [
+        (".", "is an input"),
+        ("packed", "lies in .*bundle, which is read"),
+        ("..", "holds .*bundle, which is used|does not name"),
+    ],
+)
+def test_the_bundle_is_never_overwritten(bundle, inside, why):
+    with pytest.raises(BadInput, match=why):
         api.pack(bundle, bundle / inside, target=ORT, force=True)
     assert (bundle / "manifest.json").is_file()
 

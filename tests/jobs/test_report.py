@@ -137,7 +137,7 @@ def test_deploy_puts_pictures_into_the_page_where_it_is_told_to(deployed, digits
     assert "data:image/jpeg" in text
     assert any("report.html shows pictures" in note for note in document.notes)
     assert "report-images: true" in (tmp_path / "bundle" / "recipe.yaml").read_text()
-    with pytest.raises(BadInput, match="--data DIR"):
+    with pytest.raises(BadInput, match="no data was given. Give --data"):
         api.deploy(
             "edgekit:digits", tmp_path / "b", targets=["onnxruntime:cpu"], report_images=True
         )
