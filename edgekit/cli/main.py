@@ -29,6 +29,8 @@ def run(arguments: Sequence[str]) -> int:
         The exit status of the contract: 0, 1, 2, 3 or 130.
     """
     forgive_encodings()
+    # A PNG of one megabyte unpacks to three gigabytes. OpenCV reads this as it is first imported.
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 28))
     if _QUESTION in os.environ:
         return _answer(os.environ[_QUESTION])
     return _guarded(list(arguments))

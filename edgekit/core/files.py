@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from edgekit.core.errors import Unwritable
+from edgekit.core.opening import open_file
 
 _WRITING_FAILED = {
     errno.EACCES,
@@ -178,9 +179,13 @@ def write_text(path: Path, content: str) -> None:
 
 
 def sha256_file(path: Path) -> str:
-    """Return the hex sha256 of a file."""
+    """Return the hex sha256 of a file.
+
+    Raises:
+        OSError: As of `edgekit.core.opening.open_file`.
+    """
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

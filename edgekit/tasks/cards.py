@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import msgspec
@@ -18,7 +17,8 @@ from edgekit.core.card import (
 )
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
-from edgekit.tasks.text_files import read_text
+from edgekit.core.opening import TEXT_BYTES, read_placed, shown
+from edgekit.tasks.text_files import as_text, read_text, table
 
 __all__ = [
     "check_labels",
@@ -47,7 +47,7 @@ def read_card(path: Path) -> ModelCard:
     if isinstance(content, dict) and "labels" in content:
         labels = content["labels"]
         if isinstance(labels, str):
-            content = {**content, "labels": list(read_labels(path.parent / labels))}
+            content = {**content, "labels": list(read_labels(labels, path))}
         elif isinstance(labels, list):
             for index, label in enumerate(labels):
                 if not isinstance(label, str):
@@ -147,24 +147,30 @@ def parse_yaml(path: Path) -> Any:
         raise BadInput(f"{path}{place} is not valid YAML: {problem}.") from error
 
 
-def read_labels(path: Path) -> tuple[str, ...]:
+def read_labels(name: str, card: Path) -> tuple[str, ...]:
     """Read a file of class names.
 
     Args:
-        path: .names or .txt with one name a line in class order, or .csv with the columns
-            `class_index` and `name` in any order.
+        name: Relative to the card's folder, in it or beside it: .names or .txt with one name a line
+            in class order, or .csv with the columns `class_index` and `name` in any order.
+        card: The file that names it.
 
     Raises:
-        BadInput: The file is missing or of another kind, an index is missing or there twice, or a
-            line is empty.
+        BadInput: The file is missing, elsewhere or of another kind, an index is missing or there
+            twice, or a line is empty.
     """
-    suffix = path.suffix.lower()
+    suffix = PurePath(name).suffix.lower()
     if suffix not in (".names", ".txt", ".csv"):
         raise BadInput(
-            f"The labels file {path} ends in {suffix or 'nothing'!r}, which is not known.",
+            f"{card}: `labels` names {shown(name)}, and the ending {shown(suffix)} is not known.",
             hint="Use .names or .txt with one name a line, or .csv with class_index and name.",
         )
-    text = read_text(path, hint="The key `labels` is a list, or a file named relative to the card.")
+    hint = "The key `labels` is a list, or a file in the card's folder or in one beside it."
+    path = card.parent / name
+    content = read_placed(
+        name, card.parent, f"{card}: `labels`", TEXT_BYTES, beside=True, hint=hint
+    )
+    text = as_text(content, path, hint)
     return _labels_from_csv(text, path) if suffix == ".csv" else _labels_from_lines(text, path)
 
 
@@ -179,25 +185,18 @@ def _labels_from_lines(text: str, path: Path) -> tuple[str, ...]:
 
 
 def _labels_from_csv(text: str, path: Path) -> tuple[str, ...]:
-    reader = csv.DictReader(text.splitlines())
-    missing = {"class_index", "name"} - set(reader.fieldnames or ())
-    if missing:
-        raise BadInput(
-            f"The labels file {path} has no column {sorted(missing)[0]!r}.",
-            hint=f"Its columns are: {', '.join(reader.fieldnames or ('none',))}.",
-        )
+    _, rows = table(text, path, ("class_index", "name"))
     names: dict[int, str] = {}
-    for row in reader:
+    for where, row in rows:
         try:
             index = int(row["class_index"])
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise BadInput(
-                f"{path}, line {reader.line_num}: class_index {row['class_index']!r} is not a "
-                "whole number."
+                f"{where}: class_index {shown(row['class_index'])} is not a whole number."
             ) from error
         if index in names:
-            raise BadInput(f"{path}, line {reader.line_num}: class_index {index} is there twice.")
-        names[index] = (row["name"] or "").strip()
+            raise BadInput(f"{where}: class_index {index} is there twice.")
+        names[index] = row["name"]
     gaps = sorted(set(range(len(names))) - set(names))
     if gaps or not names:
         missing_index = gaps[0] if gaps else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -9,10 +10,16 @@ import msgspec
 
 from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
+from edgekit.core.opening import TABLE_BYTES, no_file, placed, read_file, shown
 from edgekit.tasks.class_names import match_classes
-from edgekit.tasks.samples import Found, Sample, make_boxes
+from edgekit.tasks.images import LINK
+from edgekit.tasks.samples import Found, Sample, make_boxes, sample_id
 
 __all__ = ["read_coco"]
+
+
+# Wider than any image: a box beyond that is no box, and would not fit a float32.
+_PIXELS = 1e7
 
 
 class _Image(msgspec.Struct):
@@ -55,7 +62,10 @@ def read_coco(folder: Path, card: ModelCard) -> Found | None:
     if path is None:
         return None
     try:
-        content = msgspec.json.decode(path.read_bytes(), type=_Coco)
+        content = msgspec.json.decode(read_file(path, TABLE_BYTES), type=_Coco)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise BadInput(f"{path} cannot be read: {reason}.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} is not a COCO instances file: {error}.") from error
     categories = sorted(content.categories, key=lambda each: each.id)
@@ -64,17 +74,23 @@ def read_coco(folder: Path, card: ModelCard) -> Found | None:
     if len(index_of) < len(categories):
         raise BadInput(f"{path} has two categories of one id.")
     objects: dict[int | str, list[_Annotation]] = {image.id: [] for image in content.images}
+    if len(objects) < len(content.images):
+        raise BadInput(f"{path} has two images of one id.")
     for number, annotation in enumerate(content.annotations):
         if annotation.image_id not in objects:
             raise BadInput(
-                f"{path}: annotation {number} belongs to image {annotation.image_id!r}, which "
-                "`images` does not list."
+                f"{path}: annotation {number} belongs to image "
+                f"{shown(annotation.image_id)}, which `images` does not list."
             )
         if annotation.category_id not in index_of:
             raise BadInput(
                 f"{path}: annotation {number} has category {annotation.category_id}, which "
                 "`categories` does not list."
             )
+        if min(annotation.bbox[2:]) < 0 or max(map(abs, annotation.bbox)) > _PIXELS:
+            raise BadInput(f"{path}: annotation {number} has a box that lies in no image.")
+        if annotation.area is not None and not 0 <= annotation.area <= _PIXELS**2:
+            raise BadInput(f"{path}: annotation {number} has an area that no image has.")
         objects[annotation.image_id].append(annotation)
     samples = []
     for image in content.images:
@@ -87,14 +103,13 @@ def read_coco(folder: Path, card: ModelCard) -> Found | None:
             [each.bbox[2] * each.bbox[3] if each.area is None else each.area for each in found],
             [bool(each.iscrowd) for each in found],
         )
-        name = file.relative_to(folder).as_posix()
-        samples.append(Sample(name, file, truth, role=image.role))
+        samples.append(Sample(sample_id(file, folder), file, truth, role=image.role))
     return Found("coco", tuple(samples), True, (path,), (note,) if note else ())
 
 
 def _find(folder: Path) -> Path | None:
     own = folder / "instances.json"
-    if own.is_file():
+    if os.path.lexists(own):
         return own
     found = sorted((folder / "annotations").glob("instances*.json"))
     if len(found) > 1:
@@ -107,7 +122,9 @@ def _find(folder: Path) -> Path | None:
 
 
 def _image_file(folder: Path, name: str, annotations: Path) -> Path:
-    for path in (folder / "images" / name, folder / name):
-        if path.is_file():
+    place = placed(name, folder, f"{annotations}: `images`", links=True, hint=LINK)
+    for path in (folder / "images" / name, place):
+        missing = no_file(path)
+        if not missing:
             return path
-    raise BadInput(f"{annotations} lists the image {name!r}, which {folder} does not hold.")
+    raise BadInput(f"{annotations} lists the image {shown(name)}, which {missing} (in {folder}).")

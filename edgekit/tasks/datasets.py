@@ -16,7 +16,7 @@ from edgekit.tasks.coco_data import read_coco
 from edgekit.tasks.images import UnreadableImage
 from edgekit.tasks.images_data import read_class_folders, read_labels_csv, read_plain
 from edgekit.tasks.mask_data import read_masks
-from edgekit.tasks.samples import Example, Found, Role, Sample, load
+from edgekit.tasks.samples import Example, Found, Role, Sample, load, sample_id
 from edgekit.tasks.yolo_data import read_yolo
 
 __all__ = ["CALIBRATION_SHARE", "FORMATS", "Dataset", "open_dataset", "readable"]
@@ -315,6 +315,5 @@ def _fingerprint(parts: Sequence[tuple[Path, Found, tuple[Sample, ...]]]) -> str
             size = sample.path.stat().st_size
             digest.update(f"{sample.id}\0{size}\0{sample.role}\n".encode())
         for path in found.annotations:
-            name = path.relative_to(folder).as_posix()
-            digest.update(f"{name}\0{sha256_file(path)}\n".encode())
+            digest.update(f"{sample_id(path, folder)}\0{sha256_file(path)}\n".encode())
     return digest.hexdigest()

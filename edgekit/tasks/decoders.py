@@ -14,10 +14,14 @@ import numpy as np
 from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
+from edgekit.core.opening import no_file, placed, shown
 from edgekit.tasks.heads import Candidates, Float, Reader
 from edgekit.tasks.outputs import Outputs
 
 __all__ = ["carried", "decoder_file", "is_user_decoder", "load_decoder"]
+
+
+_FORM = "A decoder of your own is a Python file in the card's folder: `decode: heads.py:function`."
 
 
 def is_user_decoder(decode: str) -> bool:
@@ -26,8 +30,18 @@ def is_user_decoder(decode: str) -> bool:
 
 
 def decoder_file(decode: str, folder: Path) -> Path | None:
-    """Return the file that `decode` names, relative to the card's folder; None for a built-in."""
-    return folder / decode.rpartition(":")[0] if is_user_decoder(decode) else None
+    """Return the file that `decode` names, relative to the card's folder; None for a built-in.
+
+    Raises:
+        BadInput: It is no .py file, or leads out of that folder. It is copied along with the model,
+            so nothing else of the user's may pass for it.
+    """
+    if not is_user_decoder(decode):
+        return None
+    name = decode.rpartition(":")[0]
+    if not name.lower().endswith(".py"):
+        raise BadInput(f"`decode` names {shown(name)}, which is no .py file.", _FORM)
+    return placed(name, folder, "`decode`", hint=_FORM)
 
 
 def carried(card: ModelCard, folder: Path) -> tuple[ModelCard, Path | None, str]:
@@ -46,9 +60,9 @@ def carried(card: ModelCard, folder: Path) -> tuple[ModelCard, Path | None, str]
     file = decoder_file(head.decode, folder) if head is not None else None
     if head is None or file is None:
         return card, None, ""
-    if not file.is_file():
-        missing = f"The decoder {file}, which the card names, does not exist and stays behind."
-        return card, None, missing
+    missing = no_file(file)
+    if missing:
+        return card, None, f"The decoder {file}, which the card names, {missing}: it stays behind."
     decode = f"{file.name}:{head.decode.rpartition(':')[2]}"
     head = msgspec.structs.replace(head, decode=decode)
     return msgspec.structs.replace(card, postprocess=head), file, ""
@@ -71,6 +85,7 @@ def load_decoder(decode: str, folder: Path | None, *, trust_code: bool) -> Reade
         BadInput: Not trusted, no such file or function, or the file fails as it is loaded.
     """
     file, _, name = decode.rpartition(":")
+    path = decoder_file(decode, folder or Path())
     if not trust_code:
         raise BadInput(
             f"The card's decoder {decode!r} is Python code from a file, which runs only with "
@@ -82,10 +97,11 @@ def load_decoder(decode: str, folder: Path | None, *, trust_code: bool) -> Reade
             f"The card's decoder {decode!r} names a file, but the card comes from none.",
             hint="Give the card as a file with --card, the decoder beside it.",
         )
-    path = folder / file
-    if not path.is_file():
+    assert path is not None, "only a decoder of a file is loaded"
+    missing = no_file(path)
+    if missing:
         raise BadInput(
-            f"The decoder's file {path} does not exist.",
+            f"The decoder's file {path} {missing}.",
             hint="`postprocess.decode` names it relative to the card.",
         )
     module = _run(path)

@@ -11,13 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.core.errors import BadInput
+from edgekit.core.opening import IMAGE_BYTES, read_file
 from edgekit.tasks.task import Image
 
-__all__ = ["IMAGE_SUFFIXES", "UnreadableImage", "image_files", "read_image", "read_mask"]
+__all__ = ["IMAGE_SUFFIXES", "LINK", "UnreadableImage", "image_files", "read_image", "read_mask"]
 
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
+
+# What to do with images that a file of a data set names elsewhere.
+LINK = "Move the images into that folder, or put a symbolic link to their folder there."
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8"
@@ -87,7 +91,7 @@ def image_files(folder: Path) -> tuple[Path, ...]:
 def _content(path: Path) -> bytes:
     # The bytes are read here and not by OpenCV, which cannot open every path on Windows.
     try:
-        content = path.read_bytes()
+        content = read_file(path, IMAGE_BYTES)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UnreadableImage(f"{path} cannot be read: {reason}.") from error
@@ -101,7 +105,14 @@ def _content(path: Path) -> bytes:
 def _decode(content: bytes, flags: int, path: Path) -> npt.NDArray[np.uint8]:
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    except cv2.error:
+    except cv2.error as error:
+        if "CV_IO_MAX_IMAGE" in str(error):
+            raise UnreadableImage(
+                f"{path} is larger than images are read: {error.err}.",
+                hint="OPENCV_IO_MAX_IMAGE_PIXELS in the environment is the limit.",
+            ) from error
+        if error.code == cv2.Error.StsNoMem:
+            raise UnreadableImage(f"{path} needs more memory than there is.") from error
         image = None
     if image is None:
         raise UnreadableImage(f"{path} is not an image that OpenCV can read.")
@@ -129,9 +140,9 @@ def _palette_as_grey(content: bytes) -> tuple[bytes, int]:
     """
     start = len(_PNG)
     header = bytearray(content[start + 8 : start + 8 + 13])
-    if len(header) < 13 or header[9] != 3:
+    depth = header[8] if len(header) == 13 else 0
+    if header[9:10] != b"\x03" or depth not in (1, 2, 4, 8):
         return content, 1
-    depth = header[8]
     header[9] = 0
     chunks = [_PNG, _chunk(b"IHDR", bytes(header))]
     position = start + 12 + 13

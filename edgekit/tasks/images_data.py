@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import csv
+import os
 from pathlib import Path
 from typing import cast
 
 from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
+from edgekit.core.opening import TABLE_BYTES, no_file, placed, shown
 from edgekit.tasks.class_names import match_classes
-from edgekit.tasks.images import image_files
+from edgekit.tasks.images import LINK, image_files
 from edgekit.tasks.samples import Found, Role, Sample
-from edgekit.tasks.text_files import read_text
+from edgekit.tasks.text_files import read_text, table
 
 # ruff: noqa: ARG001  (the arguments of a reader are fixed)
 
 __all__ = ["read_class_folders", "read_labels_csv", "read_plain"]
 
 _CSV = "labels.csv"
+_DIGITS = 9  # of a class index
 
 
 def read_plain(folder: Path, card: ModelCard) -> Found | None:
@@ -36,22 +38,14 @@ def read_labels_csv(folder: Path, card: ModelCard) -> Found | None:
             file is there twice; names the line.
     """
     path = folder / _CSV
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
-    reader = csv.DictReader(read_text(path).splitlines())
-    columns = list(reader.fieldnames or ())
-    for column in ("file", "class_index"):
-        if column not in columns:
-            raise BadInput(
-                f"{path} has no column {column!r}.",
-                hint=f"Its columns are: {', '.join(columns) or 'none'}.",
-            )
+    columns, rows = table(read_text(path, limit=TABLE_BYTES), path, ("file", "class_index"))
     samples: dict[str, Sample] = {}
-    for row in reader:
-        where = f"{path}, line {reader.line_num}"
+    for where, row in rows:
         sample = _sample(row, folder, card, where, "role" in columns)
         if sample.id in samples:
-            raise BadInput(f"{where}: {sample.id} is there twice.")
+            raise BadInput(f"{where}: {shown(sample.id)} is there twice.")
         samples[sample.id] = sample
     return Found(_CSV, tuple(samples.values()), labelled=True, annotations=(path,))
 
@@ -84,23 +78,22 @@ def read_class_folders(folder: Path, card: ModelCard) -> Found | None:
     return Found("class folders", samples, labelled=True, notes=(note,) if note else ())
 
 
-def _sample(
-    row: dict[str, str | None], folder: Path, card: ModelCard, where: str, roles: bool
-) -> Sample:
-    name = (row["file"] or "").strip()
-    path = folder / name
-    if not name or not path.is_file():
-        raise BadInput(f"{where}: the file {name!r} does not exist in {folder}.")
-    text = (row["class_index"] or "").strip()
-    if not text.isdecimal():
-        raise BadInput(f"{where}: class_index {text!r} is not a whole number from 0.")
+def _sample(row: dict[str, str], folder: Path, card: ModelCard, where: str, roles: bool) -> Sample:
+    name = row["file"]
+    path = placed(name, folder, where, links=True, hint=LINK)
+    missing = no_file(path)
+    if missing:
+        raise BadInput(f"{where}: the file {shown(name)} {missing} (in {folder}).")
+    text = row["class_index"]
+    if not text.isdecimal() or len(text) > _DIGITS:
+        raise BadInput(f"{where}: class_index {shown(text)} is not a whole number from 0.")
     index = int(text)
     if card.labels and index >= len(card.labels):
         raise BadInput(
             f"{where}: class_index {index} is out of range; the card names {len(card.labels)} "
             "labels."
         )
-    role = (row.get("role") or "").strip() if roles else ""
+    role = row["role"] if roles else ""
     if roles and role not in ("calib", "eval"):
-        raise BadInput(f"{where}: the role {role!r} is unknown.", hint="Known: calib, eval.")
+        raise BadInput(f"{where}: the role {shown(role)} is unknown.", hint="Known: calib, eval.")
     return Sample(name, path, index, cast("Role", role) if roles else None)

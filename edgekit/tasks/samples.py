@@ -26,6 +26,7 @@ __all__ = [
     "feeds",
     "load",
     "make_boxes",
+    "sample_id",
 ]
 
 Role = Literal["calib", "eval"]
@@ -163,6 +164,11 @@ def load(sample: Sample) -> Example:
             )
         return Example(sample, image, mask)
     return Example(sample, image, sample.answer)
+
+
+def sample_id(path: Path, folder: Path) -> str:
+    """Name a file of a data set: relative to its folder, or in full where it lies beside that."""
+    return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
 
 
 def feeds(example: Example, task: Task, name: str) -> tuple[Feeds, Fit | None]:

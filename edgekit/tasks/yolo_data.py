@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,20 @@ import numpy as np
 
 from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
+from edgekit.core.opening import TABLE_BYTES, no_file, placed, shown
 from edgekit.tasks.cards import parse_yaml
 from edgekit.tasks.class_names import match_classes
 from edgekit.tasks.images import image_files
-from edgekit.tasks.samples import Found, RelativeBoxes, Role, Sample
+from edgekit.tasks.samples import Found, RelativeBoxes, Role, Sample, sample_id
 from edgekit.tasks.text_files import read_text
 
 __all__ = ["read_yolo"]
+
+_PLACES = 1000  # in a list of folders, each of which is walked through
+_HINT = (
+    "Put data.yaml into the folder of its images, or a symbolic link to these into the folder of "
+    "data.yaml."
+)
 
 _ROLES: tuple[tuple[str, Role], ...] = (("train", "calib"), ("val", "eval"))
 
@@ -24,15 +32,16 @@ def read_yolo(folder: Path, card: ModelCard) -> Found | None:
     """Read data.yaml: `names`, `train` (for calibration) and `val` (for scoring).
 
     `train` and `val` are a folder, a text file of image paths, or a list of these, relative to
-    `path`, which is relative to data.yaml. The boxes of images/…/NAME.jpg are in
-    labels/…/NAME.txt, an object a line: class, centre x, centre y, width, height as fractions of
-    the image, or class and the corners of an outline. An image without such a file has no objects.
+    `path`, which is relative to data.yaml. All of them lie in the folder of data.yaml, or beside
+    it. The boxes of images/…/NAME.jpg are in labels/…/NAME.txt, an object a line: class, centre x,
+    centre y, width, height as fractions of the image, or class and the corners of an outline. An
+    image without such a file has no objects.
 
     Raises:
         BadInput: A key, folder or image is missing, or a line is wrong; names it.
     """
     path = folder / "data.yaml"
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
     content = parse_yaml(path)
     if not isinstance(content, dict):
@@ -40,7 +49,7 @@ def read_yolo(folder: Path, card: ModelCard) -> Found | None:
     names = _names(content, path)
     indices, note = match_classes(names, card.labels, str(path))
     root = folder / str(content.get("path") or ".")
-    if not root.is_dir():
+    if not os.path.isdir(root):  # noqa: PTH112 - Path's raises for a long name
         # `path` is often left as it was on the machine where the data set was made.
         root = folder
     samples: list[Sample] = []
@@ -52,16 +61,18 @@ def read_yolo(folder: Path, card: ModelCard) -> Found | None:
         images = _images(content[key], root, folder, path, key)
         if images is None:
             if role == "eval":
-                raise BadInput(f"{path}: `val` is {content[key]!r}, which does not exist.")
+                raise BadInput(
+                    f"{path}: `val` is {shown(str(content[key]))}, which does not exist."
+                )
             notes.append(f"`train` of {path} does not exist here, so `val` is split.")
             continue
         for image in images:
             answer = None
             if role == "eval":
                 truth = _label_file(image)
-                annotations += [truth] if truth.is_file() else []
+                annotations += [truth] if os.path.lexists(truth) else []
                 answer = _boxes(truth, indices)
-            samples.append(Sample(_id(image, folder), image, answer, role))
+            samples.append(Sample(sample_id(image, folder), image, answer, role))
     if not any(sample.role == "eval" for sample in samples):
         raise BadInput(f"{path} names no images under `val`.")
     if not any(sample.role == "calib" for sample in samples):
@@ -85,25 +96,44 @@ def _images(
 ) -> tuple[Path, ...] | None:
     """Return the images that `train` or `val` names; None where it does not exist."""
     images: list[Path] = []
-    for entry in value if isinstance(value, list) else [value]:
+    entries = value if isinstance(value, list) else [value]
+    if len(entries) > _PLACES:
+        raise BadInput(f"{path}: `{key}` lists {len(entries)} paths, and {_PLACES} are read.")
+    for entry in entries:
         if not isinstance(entry, str):
-            raise BadInput(f"{path}: `{key}` is {entry!r}, not a path.")
-        # Some exporters write paths relative to a folder that is not shipped: "../valid/images".
-        places = (root / entry, folder / entry, folder / entry.removeprefix("../"))
-        place = next((each for each in places if each.exists()), None)
+            raise BadInput(f"{path}: `{key}` is {shown(str(entry))}, not a path.")
+        place = _place(entry, root, folder, f"{path}: `{key}`")
         if place is None:
             return None
-        images += _listed(place) if place.suffix == ".txt" else image_files(place)
+        images += _listed(place, folder) if place.suffix == ".txt" else image_files(place)
     return tuple(images)
 
 
-def _listed(path: Path) -> list[Path]:
+def _place(entry: str, root: Path, folder: Path, by: str) -> Path | None:
+    """Return the first place where an entry of data.yaml may be meant; None where it is nowhere."""
+    refused = None
+    # Some exporters write paths relative to a folder that is not shipped: "../valid/images".
+    for way in (root / entry, folder / entry, folder / entry.removeprefix("../")):
+        if os.path.exists(way):  # noqa: PTH110 - Path's raises for a long name
+            try:
+                return placed(str(way), folder, by, beside=True, links=True, hint=_HINT)
+            except BadInput as error:
+                refused = error
+    if refused is not None:
+        raise refused
+    return None
+
+
+def _listed(path: Path, folder: Path) -> list[Path]:
     images = []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path, limit=TABLE_BYTES).splitlines(), start=1):
         if line.strip():
-            image = path.parent / line.strip()
-            if not image.is_file():
-                raise BadInput(f"{path}, line {number}: the image {line.strip()} does not exist.")
+            where, name = f"{path}, line {number}", line.strip()
+            image = path.parent / name
+            placed(str(image), folder, where, beside=True, links=True, hint=_HINT)
+            missing = no_file(image)
+            if missing:
+                raise BadInput(f"{where}: the image {shown(name)} {missing}.")
             images.append(image)
     return images
 
@@ -119,7 +149,7 @@ def _label_file(image: Path) -> Path:
 
 def _boxes(path: Path, indices: tuple[int, ...]) -> RelativeBoxes:
     boxes, classes = [], []
-    lines = read_text(path).splitlines() if path.is_file() else []
+    lines = read_text(path).splitlines() if os.path.lexists(path) else []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -127,19 +157,18 @@ def _boxes(path: Path, indices: tuple[int, ...]) -> RelativeBoxes:
         try:
             values = [float(word) for word in line.split()]
         except ValueError as error:
-            raise BadInput(f"{where}: {line.strip()!r} is not a row of numbers.") from error
+            raise BadInput(f"{where}: {shown(line.strip())} is not a row of numbers.") from error
         if len(values) != 5 and (len(values) < 7 or len(values) % 2 == 0):
             raise BadInput(
                 f"{where}: {len(values)} numbers are neither class and box (5) nor class and "
                 "outline (an odd number from 7)."
             )
-        category = int(values[0])
-        if category != values[0] or not 0 <= category < len(indices):
+        if not values[0].is_integer() or not 0 <= values[0] < len(indices):
             raise BadInput(f"{where}: class {values[0]:g} is out of range of {len(indices)} names.")
         if not all(-0.01 <= value <= 1.01 for value in values[1:]):
             raise BadInput(f"{where}: coordinates are fractions of the image, 0 to 1.")
         boxes.append(_corners(values[1:]))
-        classes.append(indices[category])
+        classes.append(indices[int(values[0])])
     return RelativeBoxes(
         np.array(boxes, np.float32).reshape(-1, 4), np.array(classes, np.int64).reshape(-1)
     )
@@ -150,9 +179,3 @@ def _corners(values: list[float]) -> tuple[float, float, float, float]:
         x, y, width, height = values
         return x - width / 2, y - height / 2, x + width / 2, y + height / 2
     return min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
-
-
-def _id(image: Path, folder: Path) -> str:
-    if image.is_relative_to(folder):
-        return image.relative_to(folder).as_posix()
-    return image.as_posix()

@@ -37,10 +37,12 @@ def test_labels_may_be_a_list_or_a_file_beside_the_card(tmp_path):
 
 
 def test_names_may_be_there_twice_but_indices_may_not(tmp_path):
-    assert read_labels(write(tmp_path / "a.txt", "crane\ncrane\n")) == ("crane", "crane")
+    assert read_labels(
+        write(tmp_path / "a.txt", "crane\ncrane\n").name, tmp_path / "card.yaml"
+    ) == ("crane", "crane")
     path = write(tmp_path / "a.csv", "class_index,name\n0,a\n0,b\n")
     with pytest.raises(BadInput, match=r"a\.csv, line 3: class_index 0 is there twice"):
-        read_labels(path)
+        read_labels(path.name, tmp_path / "card.yaml")
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ def test_names_may_be_there_twice_but_indices_may_not(tmp_path):
 )
 def test_a_faulty_labels_file_is_named_with_its_fault(tmp_path, name, text, words):
     with pytest.raises(BadInput) as caught:
-        read_labels(write(tmp_path / name, text))
+        read_labels(write(tmp_path / name, text).name, tmp_path / "card.yaml")
     assert words in str(caught.value)
     assert name in str(caught.value)
 

@@ -52,7 +52,7 @@ def test_labels_csv_gives_classes_and_roles(card, csv_set):
         ("file,class_index", "images/0.png", "line 2: class_index ''"),
         ("file,class_index", "images/gone.png,0", "line 2: the file 'images/gone.png'"),
         ("file,class_index,role", "images/0.png,0,train", "line 2: the role 'train'"),
-        ("file,class_index", "images/0.png,0\nimages/0.png,1", "line 3: images/0.png is there tw"),
+        ("file,class_index", "images/0.png,0\nimages/0.png,1", "line 3: 'images/0.png' is there"),
     ],
 )
 def test_a_faulty_labels_csv_names_the_line(card, csv_set, header, row, words):
