@@ -11,6 +11,19 @@ The command line and `edgekit.api` make bundles; a program uses them through `ed
 
 from __future__ import annotations
 
+import os
+import sys
+
+# `python -m edgekit`: Python put the current folder first, where a typing.py may lie.
+if (
+    sys.argv[:1] == ["-m"]
+    and not getattr(sys.flags, "safe_path", False)
+    and os.path.exists(sys.path[0])  # noqa: PTH110  (pathlib is not imported yet)
+    and os.path.samefile(os.curdir, sys.path[0])  # noqa: PTH121
+):
+    del sys.path[0]
+
+# isort: split
 import importlib
 from typing import TYPE_CHECKING
 

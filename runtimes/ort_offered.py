@@ -17,10 +17,11 @@ from typing import Any
 
 import msgspec
 
+from edgekit.core.interpreter import command, environment
 from edgekit.runtimes.installed import files_present
 from edgekit.runtimes.ort_providers import PROVIDERS, offered_as, provider, short_name
 
-__all__ = ["LIBRARIES", "Offer", "ask", "listed", "register"]
+__all__ = ["LIBRARIES", "Offer", "answer", "ask", "listed", "register"]
 
 # NAME=FILE, several separated as in PATH: plugins that no distribution of the table brings.
 LIBRARIES = "EDGEKIT_PROVIDER_LIBRARIES"
@@ -93,10 +94,14 @@ def ask(names: tuple[str, ...] = ()) -> Offer:
     Args:
         names: Short names of providers whose plugins are to be registered first.
     """
-    command = [sys.executable, "-m", __name__, *names]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_SECONDS, check=False
+            command("edgekit.runtimes.ort_offered:answer", *names),
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+            env=environment(),
         )
         # Plugins print what they like; the answer is the last line.
         return msgspec.json.decode(done.stdout.strip().splitlines()[-1], type=Offer)
@@ -111,17 +116,14 @@ def _libraries() -> dict[str, Path]:
     return {short_name(name.strip()).casefold(): Path(path.strip()) for name, _, path in pairs}
 
 
-def _answer(names: list[str]) -> None:
+def answer() -> None:
+    """Print which providers onnxruntime offers once the plugins of sys.argv[1:] are registered."""
     try:
         import onnxruntime
     except Exception as error:
         offer = Offer(problem=f"onnxruntime does not import: {' '.join(str(error).split())[:300]}")
     else:
         onnxruntime.set_default_logger_severity(4)
-        problems = [problem for name in names if (problem := register(onnxruntime, name))]
+        problems = [problem for name in sys.argv[1:] if (problem := register(onnxruntime, name))]
         offer = Offer(tuple(onnxruntime.get_available_providers()), " ".join(problems))
     sys.stdout.write(f"\n{msgspec.json.encode(offer).decode()}\n")
-
-
-if __name__ == "__main__":
-    _answer(sys.argv[1:])

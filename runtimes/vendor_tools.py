@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekit.core.interpreter import absolute_entries
+
 __all__ = ["Answer", "Run", "ask"]
 
 # A GPU without persistence mode wakes for every question, seconds each on a server of eight.
@@ -41,13 +43,19 @@ def ask(command: Sequence[str]) -> Answer | None:
     Args:
         command: Name of the program and its arguments.
     """
-    program = shutil.which(command[0]) or next(
-        (
-            str(path)
-            for path in (Path(folder, command[0]) for folder in _MORE_FOLDERS)
-            if os.access(path, os.X_OK) and path.is_file()
-        ),
-        None,
+    found = shutil.which(command[0], path=absolute_entries("PATH"))
+    # Windows looks in the current folder too, whatever PATH says.
+    program = (
+        found
+        if found and Path(found).is_absolute()
+        else next(
+            (
+                str(path)
+                for path in (Path(folder, command[0]) for folder in _MORE_FOLDERS)
+                if os.access(path, os.X_OK) and path.is_file()
+            ),
+            None,
+        )
     )
     if program is None:
         return None

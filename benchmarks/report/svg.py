@@ -85,7 +85,10 @@ def to_svg(draw: Callable[[Axes], None], *, width: int, height: int, name: str, 
     from matplotlib.figure import Figure
 
     written = io.StringIO()
-    with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
+    with mpl.rc_context(), warnings.catch_warnings():
+        # A matplotlibrc of the current folder changes nothing, and runs no LaTeX.
+        mpl.rcdefaults()
+        mpl.rcParams.update(_SETTINGS)
         # The browser draws the letters, so what matplotlib's own font lacks does not matter, nor
         # does what its layout says of a drawing that is tight.
         warnings.simplefilter("ignore", UserWarning)

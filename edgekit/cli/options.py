@@ -137,7 +137,8 @@ card = click.option(
 arch = click.option(
     "--arch",
     metavar="MODULE:FACTORY",
-    help="The network that a state dict belongs to; file.py:factory needs --trust-code.",
+    help="The network that a state dict belongs to; file.py:factory, or one that a recipe names, "
+    "needs --trust-code.",
 )
 trust_code = click.option(
     "--trust-code",

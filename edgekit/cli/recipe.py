@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
@@ -15,6 +16,8 @@ __all__ = ["config", "consent"]
 
 # What a file may ask for, but only whoever runs it can grant.
 _CONSENT = ("trust_code", "trust_pickle")
+# Options that name code: Python to import, and libraries that an execution provider loads.
+_NAMES_CODE = ("arch", "provider_options")
 _ASKED = "edgekit.recipe.consent"
 _NOT_RECIPE = ("as_json", "quiet", "debug", "config", "help")
 
@@ -39,16 +42,26 @@ def consent(ctx: click.Context, parameter: click.Parameter, given: bool) -> bool
     """Return whether a --trust-… flag was given, as its callback.
 
     Raises:
-        BadInput: A recipe asks for it and the command line does not grant it.
+        BadInput: A recipe asks for it, or names code, and the command line does not grant it.
     """
-    path = ctx.meta.get(_ASKED, {}).get(parameter.name)
-    if path is not None and not given:
-        flag = _key(parameter)
-        raise BadInput(
-            f"{path} needs {flag}, and a file cannot consent for you.",
-            hint=f"If you agree, give --{flag} on the command line.",
-        )
+    asked: dict[str, tuple[Path, str]] = ctx.meta.get(_ASKED, {})
+    if not given and parameter.name in asked:
+        path, what = asked[parameter.name]
+        raise _refusal(f"{path} needs {what}", parameter)
+    for name in _NAMES_CODE:
+        # What stands on the command line was read by now, and takes the place of the recipe's.
+        overridden = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if parameter.name == "trust_code" and not given and name in asked and not overridden:
+            path, what = asked[name]
+            raise _refusal(f"{path} names code to run by {what}", parameter)
     return given
+
+
+def _refusal(what: str, parameter: click.Parameter) -> BadInput:
+    return BadInput(
+        f"{what}, and a file cannot consent for you.",
+        hint=f"If you agree, give --{_key(parameter)} on the command line.",
+    )
 
 
 def _values(path: Path, ctx: click.Context) -> dict[str, Any]:
@@ -71,8 +84,8 @@ def _values(path: Path, ctx: click.Context) -> dict[str, Any]:
         checked = _checked(path, key, value, parameter)
         if parameter.name not in _CONSENT:
             values[parameter.name] = checked
-        elif checked:
-            ctx.meta.setdefault(_ASKED, {})[parameter.name] = path
+        if checked and parameter.name in (*_CONSENT, *_NAMES_CODE):
+            ctx.meta.setdefault(_ASKED, {})[parameter.name] = path, key
     return values
 
 

@@ -136,6 +136,26 @@ def test_a_file_cannot_consent_for_its_user(deployed, key):
     assert calls[0][1][key.replace("-", "_")] is True
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "given"),
+    [
+        ("arch", "json:loads", ["--arch", "own:make"]),
+        ("arch", "network.py:make", ["--arch", "own:make"]),
+        ("provider-option", "[backend_path=x.so]", ["--provider-option", "a=b"]),
+    ],
+)
+def test_a_file_names_no_code_without_consent(deployed, key, value, given):
+    """`arch` of a recipe was imported, and options of a provider were passed on, unasked."""
+    recipe = f"{RECIPE}{key}: {value}\n"
+    outcome, calls = deployed(recipe)
+    assert (outcome.status, calls) == (2, [])
+    assert key in outcome.stderr
+    assert "--trust-code" in outcome.stderr
+    assert deployed(recipe, "--trust-code")[0].status == 0
+    # What stands on the command line takes its place.
+    assert deployed(recipe, *given)[0].status == 0
+
+
 def test_a_recipe_that_is_not_there_is_said(invoke):
     outcome = invoke("deploy", "--config", "nowhere.yaml")
     assert outcome.status == 2

@@ -25,16 +25,17 @@ from functools import partial
 from typing import Any, BinaryIO, TypeVar
 
 from edgekit.core.errors import CheckFailed, EdgekitError
+from edgekit.core.interpreter import command, environment
 from edgekit.core.progress import Position, Progress, Silent
 
-__all__ = ["Child", "ChildDied", "ChildTimedOut", "run_in_child"]
+__all__ = ["Child", "ChildDied", "ChildTimedOut", "run_in_child", "serve"]
 
 T = TypeVar("T")
 
 _OVER_STDIO = os.name == "nt"
 # Instead of the numbers of pipes: they are stdin and stdout.
 _STDIO = "stdio"
-_COMMAND = (sys.executable, "-m", "edgekit.jobs.running.child")
+_CALLED = "edgekit.jobs.running.child:serve"
 
 
 class ChildDied(CheckFailed):
@@ -93,7 +94,7 @@ class Child:
         lifeline, self._lifeline = _pipe(write_end=True)
         ends = (to_child, from_child, lifeline)
         process = subprocess.Popen(
-            [*_COMMAND, *map(str, ends)],
+            command(_CALLED, *map(str, ends)),
             stdin=subprocess.DEVNULL,
             stdout=self._errors,
             stderr=self._errors,
@@ -106,7 +107,7 @@ class Child:
 
     def _started_over_stdio(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [*_COMMAND, _STDIO, str(os.getpid())],
+            command(_CALLED, _STDIO, str(os.getpid())),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -266,13 +267,9 @@ class _Function:
 
 
 def _environment() -> dict[str, str]:
-    return {
-        # OpenMP's threads (torch has them) would spin while they wait, and on a busy machine that
-        # made the reference four times slower.
-        "OMP_WAIT_POLICY": "PASSIVE",
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-    }
+    # OpenMP's threads (torch has them) would spin while they wait, and on a busy machine that made
+    # the reference four times slower.
+    return {"OMP_WAIT_POLICY": "PASSIVE", **environment()}
 
 
 def _pipe(*, write_end: bool) -> tuple[Any, Any]:
@@ -345,7 +342,8 @@ def _parent_gone(process: int) -> None:
         psutil.Process(process).wait()
 
 
-def _main() -> None:
+def serve() -> None:
+    """Answer the parent until it closes its pipe: what a child process runs."""
     gone: Callable[[], object]
     if sys.argv[1] == _STDIO:
         requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
@@ -362,7 +360,3 @@ def _main() -> None:
     # Engines and torch sometimes crash while Python tears them down; everything was answered.
     sys.stderr.flush()
     os._exit(0)
-
-
-if __name__ == "__main__":
-    _main()
