@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import click
 
 from edgekit.cli.pipes import reader_left
-from edgekit.cli.safe import safe
 from edgekit.cli.status import BAD_INPUT, FAILED
 from edgekit.core.errors import EdgekitError
 from edgekit.core.names import closest
+from edgekit.core.texts import safe
 
 __all__ = ["Failure", "describe", "report"]
 

@@ -16,9 +16,9 @@ from rich.live import Live
 from rich.text import Text
 
 from edgekit.cli.pace import Countdown, Pace, left
-from edgekit.cli.safe import safe
 from edgekit.cli.terminal import console_on_stderr
 from edgekit.core.progress import Position, Progress, Silent
+from edgekit.core.texts import safe
 
 __all__ = ["Lines", "OnTerminal", "progress_on_stderr"]
 

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
+from edgekit.core.texts import shown
 from edgekit.core.version import __version__
 
 __all__ = ["config", "consent"]
@@ -78,7 +79,7 @@ def _values(path: Path, ctx: click.Context) -> dict[str, Any]:
         parameter = parameters.get(key)
         if parameter is None or parameter.name is None:
             raise BadInput(
-                f"{path} has the unknown key {key!r}{other and f': {other}'}.",
+                f"{path} has the unknown key {shown(key)}{other and f': {other}'}.",
                 closest(str(key), parameters),
             )
         checked = _checked(path, key, value, parameter)
@@ -94,7 +95,7 @@ def _other_version(path: Path, content: dict[Any, Any]) -> str:
     written = content.pop("edgekit", __version__)
     if not isinstance(written, str):
         raise BadInput(
-            f"{path}: edgekit must be a version, got {written!r}.",
+            f"{path}: edgekit must be a version, got {shown(written)}.",
             hint="Leave it out, or write it in quotes.",
         )
     if written == __version__:
@@ -103,17 +104,9 @@ def _other_version(path: Path, content: dict[Any, Any]) -> str:
 
 
 def _mapping(path: Path) -> dict[Any, Any]:
-    import yaml
+    from edgekit.core.yaml_text import read_yaml
 
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(
-            f"{path} cannot be read: {error}.", hint="Give a recipe with --config."
-        ) from error
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise BadInput(f"{path} is not valid YAML: {reason}.") from error
+    content = read_yaml(path, hint="Give a recipe with --config.")
     if not isinstance(content, dict):
         raise BadInput(
             f"{path} is no recipe: it is not a mapping of option names to values.",
@@ -127,7 +120,7 @@ def _checked(path: Path, key: str, value: Any, parameter: click.Parameter) -> An
     if isinstance(parameter, click.Option) and parameter.is_flag:
         if isinstance(value, bool):
             return value
-        raise BadInput(f"{path}: {key} must be true or false, got {value!r}.")
+        raise BadInput(f"{path}: {key} must be true or false, got {shown(value)}.")
     repeatable = isinstance(parameter, click.Option) and parameter.multiple
     if repeatable and isinstance(value, dict):
         # `input: {x: [batch, 3, 224, 224]}` reads better than a list of NAME=SHAPE.
@@ -136,7 +129,7 @@ def _checked(path: Path, key: str, value: Any, parameter: click.Parameter) -> An
     for item in items:
         if isinstance(item, bool) or not isinstance(item, str | int | float):
             wanted = "a value or a list of values" if repeatable else "one value"
-            raise BadInput(f"{path}: {key} must be {wanted}, got {value!r}.")
+            raise BadInput(f"{path}: {key} must be {wanted}, got {shown(value)}.")
     return items if repeatable else value
 
 

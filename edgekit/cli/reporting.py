@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from edgekit.cli.pipes import reader_left
-from edgekit.cli.safe import safe
 from edgekit.cli.status import GATES, status_of
+from edgekit.core.texts import safe
 
 __all__ = ["reporting"]
 

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from edgekit.core.texts import bounded, safe
+
 __all__ = [
     "BadInput",
     "CheckFailed",
@@ -30,6 +32,9 @@ __all__ = [
 class EdgekitError(Exception):
     """Base of every error that edgekit raises on purpose.
 
+    Whatever a message quotes, it has at most 1,500 characters, and no control characters: it may
+    hold names and values of a file that came from anyone.
+
     Args:
         message: One sentence: what is wrong and where.
         hint: What the user can do about it; may be empty.
@@ -39,9 +44,9 @@ class EdgekitError(Exception):
     kind: ClassVar[str] = "error"
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message, hint)
-        self.message = message
-        self.hint = hint
+        self.message = bounded(safe(message))
+        self.hint = bounded(safe(hint))
+        super().__init__(self.message, self.hint)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edgekit.core.errors import BadInput
+from edgekit.core.texts import shown
 
 __all__ = [
     "IMAGE_BYTES",
@@ -25,7 +26,6 @@ __all__ = [
     "placed",
     "read_file",
     "read_placed",
-    "shown",
 ]
 
 # Larger than all that are met: a card with its labels, the instances of Objects365, a satellite's
@@ -47,7 +47,6 @@ _FLAGS = os.O_RDONLY | sum(
     getattr(os, name, 0) for name in ("O_BINARY", "O_CLOEXEC", "O_NOCTTY", "O_NONBLOCK")
 )
 _NO_NAME = "No file can have this name"
-_LONGEST = 120  # characters of a name in a sentence
 
 
 def open_file(path: Path, limit: int | None = None, *, follow: bool = True) -> BinaryIO:
@@ -157,13 +156,6 @@ def placed(
             hint or "Copy it into that folder, and name it from there.",
         )
     return path
-
-
-def shown(name: str | int) -> str:
-    """Return a name from a file as it stands in a sentence: in quotes, and never very long."""
-    if isinstance(name, str) and len(name) > _LONGEST:
-        return repr(f"{name[: _LONGEST - 1]}…")
-    return repr(name)
 
 
 def _content(file: BinaryIO) -> bytes:

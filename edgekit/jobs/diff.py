@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
 from edgekit.core.card import card_to_dict
 from edgekit.core.documents import DiffDocument, EntryDiff
 from edgekit.core.errors import BadInput
+from edgekit.core.json_text import read_json
 from edgekit.core.manifest import Manifest
+from edgekit.core.yaml_text import read_yaml
 from edgekit.export.diff import changes, flattened, graph_diff
 from edgekit.jobs.bundles.bundle import is_bundle, read_manifest, verify_command
 from edgekit.jobs.inspect import graph_files
@@ -193,31 +194,25 @@ def _at(content: Any, keys: tuple[str, ...]) -> Any:
 
 
 def _recipe(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise _damaged(path) from error
+    content = read_yaml(path, hint=_see(path))
     return flattened(content) if isinstance(content, dict) else {}
 
 
 def _deployed(path: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
     """Entries of deploy.json as plain data, so that another version's can be compared too."""
+    if not path.exists():
+        return {}
+    content = read_json(path, hint=_see(path))
     try:
-        content = msgspec.json.decode(path.read_bytes())
         return {
             (entry["target"], entry["variant"], entry["compute"]): entry
             for entry in content["entries"]
         }
-    except FileNotFoundError:
-        return {}
-    except (OSError, msgspec.MsgspecError, LookupError, TypeError) as error:
-        raise _damaged(path) from error
+    except (LookupError, TypeError) as error:
+        raise BadInput(f"{path} is damaged or of another version.", hint=_see(path)) from error
 
 
-def _damaged(path: Path) -> BadInput:
-    return BadInput(
-        f"{path} is damaged or of another version.",
-        hint=f"See: {verify_command(path.parent)}",
-    )
+def _see(path: Path) -> str:
+    return f"See: {verify_command(path.parent)}"

@@ -6,7 +6,6 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import msgspec
-import yaml
 
 from edgekit.core.card import (
     ModelCard,
@@ -17,21 +16,20 @@ from edgekit.core.card import (
 )
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
-from edgekit.core.opening import TEXT_BYTES, read_placed, shown
-from edgekit.tasks.text_files import as_text, read_text, table
+from edgekit.core.opening import TEXT_BYTES, read_placed
+from edgekit.core.reading import as_text
+from edgekit.core.texts import shown
+from edgekit.core.yaml_text import dump_yaml, read_yaml
+from edgekit.tasks.text_files import table
 
 __all__ = [
     "check_labels",
     "dump_card",
     "find_card",
     "override",
-    "parse_yaml",
     "read_card",
     "read_labels",
 ]
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def read_card(path: Path) -> ModelCard:
@@ -43,7 +41,7 @@ def read_card(path: Path) -> ModelCard:
     Raises:
         BadInput: Names the file and the line, the key or the labels that are wrong.
     """
-    content = parse_yaml(path)
+    content = read_yaml(path)
     if isinstance(content, dict) and "labels" in content:
         labels = content["labels"]
         if isinstance(labels, str):
@@ -53,8 +51,8 @@ def read_card(path: Path) -> ModelCard:
                 if not isinstance(label, str):
                     raise BadInput(
                         f"{path} is not a valid card: `labels` entry {index} is "
-                        f"{type(label).__name__} {label!r}, not text.",
-                        hint="Quote labels that YAML reads as numbers or as yes and no.",
+                        f"{type(label).__name__} {shown(label)}, not text.",
+                        hint="Quote labels that YAML reads as numbers or as true and false.",
                     )
     return card_from_dict(content, str(path))
 
@@ -69,16 +67,13 @@ def dump_card(card: ModelCard) -> str:
     """Return YAML that `read_card` reads back to an equal card."""
     # Plain JSON types only: the tuples of a card would become tags that no safe reader takes.
     text = msgspec.json.encode(card_to_dict(card)).decode()
-    dumped: str = yaml.dump(
+    return dump_yaml(
         msgspec.json.decode(text),
-        Dumper=_DUMPER,
-        sort_keys=False,
         default_flow_style=None,
         width=100,
         # PyYAML writes U+0085 and its like bare, and reads them back as a space.
         allow_unicode=text.isprintable(),
     )
-    return dumped
 
 
 def override(card: ModelCard, **options: Any) -> ModelCard:
@@ -129,22 +124,6 @@ def check_labels(card: ModelCard, classes: int, where: str = "The card") -> None
             f"{classes}.",
             hint="Give one label a class, in class order; leave `labels` out if you have none.",
         )
-
-
-def parse_yaml(path: Path) -> Any:
-    """Parse a YAML file into plain data.
-
-    Raises:
-        BadInput: The file cannot be read, or names the line where its syntax fails.
-    """
-    text = read_text(path)
-    try:
-        return yaml.load(text, Loader=_LOADER)  # noqa: S506  (a safe loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = "" if mark is None else f", line {mark.line + 1}, column {mark.column + 1}"
-        problem = getattr(error, "problem", None) or "unreadable characters"
-        raise BadInput(f"{path}{place} is not valid YAML: {problem}.") from error
 
 
 def read_labels(name: str, card: Path) -> tuple[str, ...]:

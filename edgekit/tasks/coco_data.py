@@ -10,7 +10,8 @@ import msgspec
 
 from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
-from edgekit.core.opening import TABLE_BYTES, no_file, placed, read_file, shown
+from edgekit.core.opening import TABLE_BYTES, no_file, placed, read_file
+from edgekit.core.texts import shown
 from edgekit.tasks.class_names import match_classes
 from edgekit.tasks.images import LINK
 from edgekit.tasks.samples import Found, Sample, make_boxes, sample_id

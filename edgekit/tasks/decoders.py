@@ -14,7 +14,8 @@ import numpy as np
 from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
-from edgekit.core.opening import no_file, placed, shown
+from edgekit.core.opening import no_file, placed
+from edgekit.core.texts import shown
 from edgekit.tasks.heads import Candidates, Float, Reader
 from edgekit.tasks.outputs import Outputs
 

@@ -8,11 +8,13 @@ from typing import cast
 
 from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
-from edgekit.core.opening import TABLE_BYTES, no_file, placed, shown
+from edgekit.core.opening import TABLE_BYTES, no_file, placed
+from edgekit.core.reading import read_text
+from edgekit.core.texts import shown
 from edgekit.tasks.class_names import match_classes
 from edgekit.tasks.images import LINK, image_files
 from edgekit.tasks.samples import Found, Role, Sample
-from edgekit.tasks.text_files import read_text, table
+from edgekit.tasks.text_files import table
 
 # ruff: noqa: ARG001  (the arguments of a reader are fixed)
 

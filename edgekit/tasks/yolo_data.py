@@ -10,12 +10,13 @@ import numpy as np
 
 from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
-from edgekit.core.opening import TABLE_BYTES, no_file, placed, shown
-from edgekit.tasks.cards import parse_yaml
+from edgekit.core.opening import TABLE_BYTES, no_file, placed
+from edgekit.core.reading import read_text
+from edgekit.core.texts import shown
+from edgekit.core.yaml_text import read_yaml
 from edgekit.tasks.class_names import match_classes
 from edgekit.tasks.images import image_files
 from edgekit.tasks.samples import Found, RelativeBoxes, Role, Sample, sample_id
-from edgekit.tasks.text_files import read_text
 
 __all__ = ["read_yolo"]
 
@@ -43,7 +44,7 @@ def read_yolo(folder: Path, card: ModelCard) -> Found | None:
     path = folder / "data.yaml"
     if not os.path.lexists(path):
         return None
-    content = parse_yaml(path)
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise BadInput(f"{path} holds no keys.", hint="It needs `names` and `val`.")
     names = _names(content, path)
@@ -61,9 +62,7 @@ def read_yolo(folder: Path, card: ModelCard) -> Found | None:
         images = _images(content[key], root, folder, path, key)
         if images is None:
             if role == "eval":
-                raise BadInput(
-                    f"{path}: `val` is {shown(str(content[key]))}, which does not exist."
-                )
+                raise BadInput(f"{path}: `val` is {shown(content[key])}, which does not exist.")
             notes.append(f"`train` of {path} does not exist here, so `val` is split.")
             continue
         for image in images:
@@ -101,7 +100,7 @@ def _images(
         raise BadInput(f"{path}: `{key}` lists {len(entries)} paths, and {_PLACES} are read.")
     for entry in entries:
         if not isinstance(entry, str):
-            raise BadInput(f"{path}: `{key}` is {shown(str(entry))}, not a path.")
+            raise BadInput(f"{path}: `{key}` is {shown(entry)}, not a path.")
         place = _place(entry, root, folder, f"{path}: `{key}`")
         if place is None:
             return None

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from edgekit.core.card import ModelCard, card_from_dict
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
+from edgekit.core.yaml_text import read_yaml
 from edgekit.export.builtin.digits import write_digits
 from edgekit.export.builtin.scenes.dataset import write_scenes
 
@@ -75,7 +74,7 @@ def builtin_card(name: str) -> ModelCard:
         BadInput: There is none of that name.
     """
     path = builtin(name).card
-    return card_from_dict(yaml.safe_load(path.read_text(encoding="utf-8")), path.name)
+    return card_from_dict(read_yaml(path), path.name)
 
 
 def write_data(

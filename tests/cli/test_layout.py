@@ -14,7 +14,6 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from edgekit.cli.safe import safe
 from edgekit.cli.show import show
 from edgekit.cli.show.layout import Grid, fold, wrapped
 from edgekit.cli.terminal import UNBOUNDED, console_on_stdout, forgive_encodings
@@ -30,6 +29,7 @@ from edgekit.core.documents import (
     PredictedImage,
     VerifyEntry,
 )
+from edgekit.core.texts import safe
 
 replace = msgspec.structs.replace
 WIDTHS = (60, 80, 120)

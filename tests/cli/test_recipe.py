@@ -163,7 +163,7 @@ def test_a_recipe_that_is_not_there_is_said(invoke):
 
 
 def test_a_recipe_that_is_not_text_is_said(invoke, tmp_path):
-    (tmp_path / "r.yaml").write_bytes(b"\xff\xfe\x00\x01")
+    (tmp_path / "r.yaml").write_bytes(b"\xc3\x28")
     outcome = invoke("deploy", "--config", tmp_path / "r.yaml")
     assert outcome.status == 2
-    assert "r.yaml cannot be read" in outcome.stderr
+    assert "r.yaml is not UTF-8" in outcome.stderr

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from edgekit.cli.safe import safe
+from edgekit.core.texts import safe
 
 __all__ = ["Grid", "fold", "padded", "wrapped"]
 

@@ -9,9 +9,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from edgekit.cli.safe import safe
 from edgekit.cli.show.layout import Grid, padded, wrapped
 from edgekit.core.certificate import Check, Verdict
+from edgekit.core.texts import safe
 
 __all__ = [
     "INVALID",

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from edgekit.core.files import write_text
 from edgekit.core.version import __version__
+from edgekit.core.yaml_text import dump_yaml
 from edgekit.jobs.deploying.request import DeployRequest
 
 __all__ = ["write_recipe"]
@@ -59,7 +58,7 @@ def write_recipe(path: Path, request: DeployRequest) -> None:
         name: _plain(value) for name, value in options.items() if value not in (None, (), [], {})
     }
     heading = "# Repeats this deploy: edgekit deploy --config recipe.yaml -o again\n"
-    write_text(path, heading + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    write_text(path, heading + dump_yaml(content, allow_unicode=True))
 
 
 def _plain(value: Any) -> Any:

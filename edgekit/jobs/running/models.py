@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-import yaml
 
 from edgekit.core.card import ModelCard, card_from_dict
 from edgekit.core.errors import BadInput
@@ -17,6 +16,7 @@ from edgekit.core.names import closest
 from edgekit.core.no_model import no_model, refuse_no_model
 from edgekit.core.runtime import Probe
 from edgekit.core.variant import Variant
+from edgekit.core.yaml_text import parse_yaml
 from edgekit.export.facts import graph_facts
 from edgekit.export.metadata import read_card, with_card
 from edgekit.export.onnx_file import external_files, read_onnx
@@ -166,12 +166,10 @@ def with_options(card: ModelCard, options: Mapping[str, str] | None) -> ModelCar
     Raises:
         BadInput: No such key, a value that does not fit, or one that is no YAML.
     """
-    try:
-        values = {name: yaml.safe_load(text) for name, text in (options or {}).items()}
-    except yaml.YAMLError as error:
-        raise BadInput(
-            f"The values of --set are not all YAML: {options}.", hint="Quote what is a text."
-        ) from error
+    values = {
+        name: parse_yaml(text, f"--set {name}", hint="Quote what is a text.")
+        for name, text in (options or {}).items()
+    }
     return cards.override(card, **values) if values else card
 
 
