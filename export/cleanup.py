@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from edgekit.core.parity import ParityMeter
 from edgekit.core.requires import requires
 from edgekit.core.runtime import Array, Feeds
+from edgekit.core.temporary import scratch
 from edgekit.export.module_paths import module_paths, put_module_paths
 from edgekit.export.quiet import quiet
 
@@ -72,8 +72,8 @@ def clean(model: Any, feeds: Feeds, runner: GraphRunner | None = None) -> tuple[
 
 def _run(model: Any, feeds: Feeds, runner: GraphRunner | None) -> Mapping[str, Array]:
     if runner is not None:
-        with tempfile.TemporaryDirectory(prefix="edgekit-cleanup-") as folder:
-            path = Path(folder) / "graph.onnx"
+        with scratch("cleanup") as folder:
+            path = folder / "graph.onnx"
             path.write_bytes(model.SerializeToString())
             return runner(path, feeds)
     from onnx.reference import ReferenceEvaluator

@@ -9,7 +9,6 @@ part of the graph, so that a run gives a few numbers a node and no activations.
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgekit.core.runtime import Array, Feeds
+from edgekit.core.temporary import scratch
 from edgekit.export.fp16_simulation import (
     LARGEST,
     MOVING,
@@ -107,8 +107,8 @@ def find_unfit(model: onnx.ModelProto, feeds: Sequence[Feeds], run: Runner) -> U
     if not probed or not feeds:
         return Unfit((), ())
     totals = np.zeros((len(probed), len(fields(_Figures))))
-    with tempfile.TemporaryDirectory(prefix="edgekit-fp16-") as folder:
-        path = Path(folder) / "probe.onnx"
+    with scratch("fp16") as folder:
+        path = folder / "probe.onnx"
         path.write_bytes(probe.SerializeToString())
         for outputs in run(path, feeds):
             totals += outputs[_PROBE].reshape(totals.shape)

@@ -10,7 +10,6 @@ other number would be right there.
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from edgekit.core.card import Axis, ModelCard, TensorCard
 from edgekit.core.errors import BadInput
 from edgekit.core.inputs import axis_sizes, generate_feeds
 from edgekit.core.runtime import Array, Feeds
+from edgekit.core.temporary import scratch
 from edgekit.export.baked_sizes import AGAIN, Sizes, rewrite_sizes, small_tensor
 from edgekit.export.cleanup import GraphRunner
 from edgekit.export.graph import in_order
@@ -328,8 +328,8 @@ def _feeds(model: Any) -> dict[str, Array]:
 
 
 def _run_model(model: Any, feeds: Feeds, runner: GraphRunner) -> Mapping[str, Array]:
-    with tempfile.TemporaryDirectory(prefix="edgekit-shape-") as folder:
-        path = Path(folder) / "graph.onnx"
+    with scratch("shape") as folder:
+        path = folder / "graph.onnx"
         path.write_bytes(model.SerializeToString())
         return runner(path, feeds)
 

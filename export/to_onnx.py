@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from edgekit.core.axes import axis_label, axis_names, axis_size, is_derived, renamed_label
@@ -13,6 +11,7 @@ from edgekit.core.errors import BadInput
 from edgekit.core.inputs import axis_sizes, dynamic_axes
 from edgekit.core.requires import requires
 from edgekit.core.runtime import Feeds
+from edgekit.core.temporary import scratch
 from edgekit.core.trials import example_feeds
 from edgekit.export.module_paths import module_paths, put_module_paths
 from edgekit.export.quiet import quiet
@@ -240,8 +239,8 @@ def _write(export: Any, graph: TorchGraph) -> Any:
     """Run an exporter into a temporary file, read the model back and compare its interface."""
     import onnx
 
-    with tempfile.TemporaryDirectory(prefix="edgekit-export-") as folder:
-        path = Path(folder) / "model.onnx"
+    with scratch("export") as folder:
+        path = folder / "model.onnx"
         try:
             with quiet():
                 export(str(path))

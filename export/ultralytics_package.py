@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import os
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 import cv2
 
 from edgekit.core.requires import requires
+from edgekit.core.temporary import scratch
 from edgekit.export.quiet import quiet
 
 __all__ = ["ultralytics_tasks"]
@@ -57,8 +57,8 @@ def _apart() -> Iterator[None]:
 
     environment, threads, printing = dict(os.environ), cv2.getNumThreads(), np.get_printoptions()
     save = torch.save
-    with tempfile.TemporaryDirectory(prefix="edgekit-ultralytics-") as folder:
-        os.environ.update(_SETTINGS, YOLO_CONFIG_DIR=folder)
+    with scratch("ultralytics") as folder:
+        os.environ.update(_SETTINGS, YOLO_CONFIG_DIR=str(folder))
         try:
             with _torchvision_known():
                 yield

@@ -7,15 +7,14 @@ from the far future. For the others there is a table, each row with its source.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from edgekit.core.documents import RuntimeLimit
 from edgekit.core.errors import EdgekitError
 from edgekit.core.requires import requires
 from edgekit.core.runtime import CompileOptions
+from edgekit.core.temporary import scratch
 from edgekit.runtimes.catalogue import CATALOGUE, load_runtime, parse_target
 from edgekit.runtimes.installed import installed, older_than
 
@@ -163,8 +162,8 @@ def _answer(row: Limits, opset: int, ir_version: int, words: str) -> int | None:
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version
     )
-    with tempfile.TemporaryDirectory() as folder:
-        path, engine = Path(folder) / "future.onnx", Path(folder) / "engine"
+    with scratch("limits") as folder:
+        path, engine = folder / "future.onnx", folder / "engine"
         path.write_bytes(model.SerializeToString())
         engine.mkdir()
         try:

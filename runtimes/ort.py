@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-import tempfile
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +26,7 @@ from edgekit.core.runtime import (
     TensorInfo,
 )
 from edgekit.core.target import Target
+from edgekit.core.temporary import scratch
 from edgekit.runtimes.catalogue import parse_target
 from edgekit.runtimes.cpu import cpu_device, cpu_name
 from edgekit.runtimes.engines import checked_engine, finish, read_tensors
@@ -106,11 +106,11 @@ class OnnxRuntime:
                 # (NCHWc convolutions, QLinearConv): reloaded with optimisations off it ran bit for
                 # bit like the one in memory, fp32, fp16 and int8 alike, and loads four times as
                 # fast. Hence the checks of version and instruction set before it is opened.
-                with tempfile.TemporaryDirectory() as scratch:
+                with scratch("compile") as place:
                     source = graph
                     if facts.external:
                         # What no fusion touches would go on pointing to a file beside the graph.
-                        source = Path(scratch) / "whole.onnx"
+                        source = place / "whole.onnx"
                         copy_graph(facts, source)
                     _session(library, source, target, options, optimize=True, save=temporary)
             else:
@@ -316,8 +316,8 @@ class OrtSession:
         """
         self._open_session()
         problem: BadInput | None = None
-        with tempfile.TemporaryDirectory() as folder:
-            prefix = str(Path(folder) / "profile")
+        with scratch("profile") as folder:
+            prefix = str(folder / "profile")
             for feeds in placeholder_feeds(self._inputs, self._shapes):
                 session = self._start(profile=prefix)
                 try:

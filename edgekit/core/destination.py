@@ -17,7 +17,6 @@ import io
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,6 +38,7 @@ from edgekit.core.files import (
     writing,
 )
 from edgekit.core.manifest import ManifestFile, is_whole
+from edgekit.core.temporary import held
 
 __all__ = [
     "CODE",
@@ -228,9 +228,8 @@ class Destination:
         self._grows = True
         with (
             writing(self.path),
-            tempfile.TemporaryDirectory(prefix=f".{self.path.name}.", dir=self.path.parent) as name,
+            held(self.path.parent, f".{self.path.name}.", folder=True) as temporary,
         ):
-            temporary = Path(name)
             yield temporary
             made = _contents_of(temporary)
             written = _written_in(self.path)
@@ -394,9 +393,9 @@ class Destination:
             except FileNotFoundError:
                 continue
         try:
-            # As long as the longest of the names that writing it takes.
-            name, ending = f".{self.path.name}.", aside_of(self.path).suffix + self.path.suffix
-            Path(tempfile.mkdtemp(prefix=name, suffix=ending, dir=place)).rmdir()
+            # The longest of the names that writing it takes.
+            with held(place, f".{self.path.name}.", self.path.suffix, folder=True):
+                pass
         except OSError as error:
             reason = error.strerror or str(error)
             raise self._unwritable(f"{reason} ({place})") from error

@@ -6,9 +6,8 @@ import errno
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import msgspec
 
 from edgekit.core.errors import Unwritable
 from edgekit.core.opening import open_file
+from edgekit.core.temporary import held
 
 _WRITING_FAILED = {
     errno.EACCES,
@@ -59,16 +59,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         Unwritable: The folder cannot be made or written, or the disk is full.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent
-        )
-        os.close(handle)
-    except OSError as error:
-        raise unwritable(path, error.strerror or str(error)) from error
-    temporary = Path(name)
-    try:
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            making = held(path.parent, f".{path.name}.", path.suffix, folder=False)
+            temporary = stack.enter_context(making)
+        except OSError as error:
+            raise unwritable(path, error.strerror or str(error)) from error
         with writing(path):
             yield temporary
             # Open for writing as well: Windows syncs nothing else.
@@ -76,8 +73,6 @@ def atomic_path(path: Path) -> Iterator[Path]:
                 os.fsync(written.fileno())
             temporary.chmod(0o644)
             temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -94,26 +89,25 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     Raises:
         Unwritable: It cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A path that leads through the folder itself leads nowhere once that is renamed.
-        parent = Path(os.path.realpath(path.parent))
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=parent))
-    except OSError as error:
-        raise unwritable(path, error.strerror or str(error)) from error
-    try:
-        with writing(path):
-            yield temporary
-            temporary.chmod(0o755)
-            _replace_folder(temporary, parent / path.name)
-    except Unwritable as error:
-        # The user knows what is written in it by its name in the folder to come.
-        if str(temporary) not in error.message:
-            raise
-        message = error.message.replace(str(temporary), str(path))
-        raise Unwritable(message, hint=error.hint) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # A path that leads through the folder itself leads nowhere once that is renamed.
+            parent = Path(os.path.realpath(path.parent))
+            temporary = stack.enter_context(held(parent, f".{path.name}.", folder=True))
+        except OSError as error:
+            raise unwritable(path, error.strerror or str(error)) from error
+        try:
+            with writing(path):
+                yield temporary
+                temporary.chmod(0o755)
+                _replace_folder(temporary, parent / path.name)
+        except Unwritable as error:
+            # The user knows what is written in it by its name in the folder to come.
+            if str(temporary) not in error.message:
+                raise
+            message = error.message.replace(str(temporary), str(path))
+            raise Unwritable(message, hint=error.hint) from error
 
 
 def _replace_folder(new: Path, path: Path) -> None:

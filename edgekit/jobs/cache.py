@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -18,7 +19,14 @@ from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress
 from edgekit.core.sizes import parse_size
 from edgekit.jobs.caching.lease import keys_in_use
-from edgekit.jobs.caching.store import RECORD, cache_root, records, unfinished
+from edgekit.jobs.caching.store import (
+    RECORD,
+    cache_root,
+    lock_file,
+    locked_keys,
+    records,
+    unfinished,
+)
 
 __all__ = ["keep_within_limit", "list_cache", "prune"]
 
@@ -68,6 +76,7 @@ def keep_within_limit(progress: Progress) -> None:
 
     What a running process uses stays.
     """
+    _remove_left_over()
     found = list(_found())
     removed = _down_to(_limit(), found)
     if removed:
@@ -142,7 +151,7 @@ def _down_to(limit: int, found: list[_Found]) -> list[CacheEntry]:
 def _remove(found: _Found) -> bool:
     """Remove one unless a running process makes or uses it."""
     key = found.entry.key
-    lock = FileLock(cache_root() / "locks" / f"{key}.lock")
+    lock = FileLock(lock_file(key))
     try:
         lock.acquire(timeout=0)
     except (Timeout, OSError):
@@ -158,14 +167,25 @@ def _remove(found: _Found) -> bool:
 
 
 def _remove_left_over() -> None:
-    """Remove what a killed process was making."""
+    """Remove what killed processes were making, and the locks of what is not there any more."""
+    kept = {folder.name for folder, _ in records()}
+    left: dict[str, list[Path]] = {key: [] for key in locked_keys() if key not in kept}
     for folder, key in unfinished():
-        lock = FileLock(cache_root() / "locks" / f"{key}.lock")
+        left.setdefault(key, []).append(folder)
+    for key, folders in left.items():
+        path = lock_file(key)
+        lock = FileLock(path)
         try:
             lock.acquire(timeout=0)
         except (Timeout, OSError):
             continue
-        shutil.rmtree(folder, ignore_errors=True)
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        if key not in kept:
+            # Who opened it before and waits may make a stage that another makes too: that costs
+            # time, and each is put in place whole.
+            with contextlib.suppress(OSError):
+                path.unlink()
         lock.release()
 
 

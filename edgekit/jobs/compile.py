@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,6 +13,7 @@ from edgekit.core.names import closest
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Adopting, CompileOptions, Placement, ShapeProfile
 from edgekit.core.sizes import parse_size
+from edgekit.core.temporary import scratch
 from edgekit.export import mend_qdq as mending
 from edgekit.export.graph import load
 from edgekit.jobs.delivery import read_for
@@ -109,10 +109,10 @@ def run(
         portable=tuple(sorted(set(portable))),
         provider_options=options_for(where, provider_options),
     )
-    with tempfile.TemporaryDirectory(prefix="edgekit-mend-") as scratch:
+    with scratch("mend") as work:
         graphs, mended = resolved.variant.paths, list[str]()
         if mend_qdq:
-            graphs, mended = _mended(graphs, Path(scratch))
+            graphs, mended = _mended(graphs, work)
         try:
             engines = compile_graphs(graphs, where, probe, options, force=force, progress=progress)
         except BadInput as error:

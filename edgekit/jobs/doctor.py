@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from edgekit.core.errors import CheckFailed, EdgekitError
 from edgekit.core.progress import Position, Progress
 from edgekit.core.runtime import Array, CompileOptions, Feeds, Probe
 from edgekit.core.target import Target
+from edgekit.core.temporary import scratch
 from edgekit.jobs.running.child import run_in_child
 from edgekit.runtimes.catalogue import load_runtime, parse_target
 from edgekit.runtimes.jetson import jetson
@@ -115,8 +115,8 @@ def _answer(target: Target, write: Callable[[Path], None], feeds: Feeds) -> Arra
     runtime = load_runtime(target.runtime)
     computes = runtime.probe(target).computes
     compute = "fp32" if "fp32" in computes or not computes else computes[0]
-    with tempfile.TemporaryDirectory() as name:
-        graph, folder = Path(name, "graph.onnx"), Path(name, "engine")
+    with scratch("doctor") as name:
+        graph, folder = name / "graph.onnx", name / "engine"
         folder.mkdir()
         write(graph)
         compiled = runtime.compile(graph, target, CompileOptions(compute=compute), folder)

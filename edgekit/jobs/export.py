@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from edgekit.core.parity import TensorParity, rows_told
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
 from edgekit.core.source import Source
+from edgekit.core.temporary import scratch
 from edgekit.core.trials import named_as
 from edgekit.export.builtin.catalogue import builtin_card
 from edgekit.export.stability import rounding_noise
@@ -102,11 +102,11 @@ def run(
     refuse_unbakeable(found, what, place.path)
     images = open_data(data, found, seed=seed) if data is not None else None
     progress.stage("export")
-    with tempfile.TemporaryDirectory(prefix="edgekit-export-") as name:
+    with scratch("export") as name:
         exported = export_graphs(
             parsed,
             found,
-            Path(name),
+            name,
             inputs=inputs,
             feeds=images.real_feeds(_IMAGES) if images is not None else {},
             opset=opset,

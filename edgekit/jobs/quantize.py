@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from edgekit.core.names import closest
 from edgekit.core.parity import rows_told
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
+from edgekit.core.temporary import scratch
 from edgekit.core.variant import Variant
 from edgekit.export.decisions import Decisions, read_decisions, write_decisions
 from edgekit.export.facts import quantized_shares
@@ -126,8 +126,7 @@ def run(
         for role in before.graphs:
             path = place.path.with_name(f"{place.path.stem}.{role}.quantization.json")
             beside[role] = Destination(path, JSON, force=force, inputs=read)
-    with tempfile.TemporaryDirectory(prefix="edgekit-quantize-") as name:
-        work = Path(name)
+    with scratch("quantize") as work:
         decisions: dict[str, Path] = {}
         stayed: list[str] = []
         count = 0

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from edgekit import api
 from edgekit.core.errors import BadInput
@@ -124,6 +125,39 @@ def test_what_is_damaged_or_left_over_goes_unasked(root):
     assert "record" in document.removed[0].reason
     assert not half.exists()
     assert kept.exists()
+
+
+def test_the_lock_of_what_is_gone_goes_and_one_in_use_stays(root):
+    # A killed process leaves one, and so did every stage that was removed.
+    store("kept")
+    gone, held = root / "locks" / f"{'a' * 64}.lock", FileLock(root / "locks" / f"{'b' * 64}.lock")
+    gone.touch()
+    (root / "locks" / "measuring.lock").touch()
+    with held:
+        keep_within_limit(Silent())
+        assert not gone.exists()
+        assert Path(held.lock_file).exists()
+    keep_within_limit(Silent())
+    assert not Path(held.lock_file).exists()
+    assert len(list((root / "locks").iterdir())) == 2
+
+
+def test_what_a_killed_process_said_of_its_keys_goes_with_the_next(root):
+    arguments, environment = store("held", process=False)
+    with subprocess.Popen(
+        [*arguments, "wait"],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        process.stdout.readline()
+        process.stdout.readline()
+        store("beside it")
+        assert len(list((root / "running").glob("*.keys"))) == 2
+        process.kill()
+    store("after it")
+    assert len(list((root / "running").glob("*.keys"))) == 1
 
 
 def test_folders_of_others_stay_where_the_cache_is_a_folder_in_use(root):

@@ -29,11 +29,15 @@ class Lease:
         A cache that cannot be written cannot be pruned either, so there is nothing to say.
         """
         try:
-            if self._lock is None:
+            while self._lock is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                lock = FileLock(self._folder / f"{self._name}.lock")
+                keys_in_use(self._folder.parent)  # what killed processes left goes
+                path = self._folder / f"{self._name}.lock"
+                lock = FileLock(path)
                 lock.acquire()
-                self._lock = lock
+                # Between its making and its lock another process may have taken it for left over.
+                if path.exists():
+                    self._lock = lock
             with open(self._folder / f"{self._name}.keys", "a", encoding="ascii") as file:
                 file.write(f"{key}\n")
         except OSError:

@@ -41,6 +41,8 @@ __all__ = [
     "exclusive",
     "fetch",
     "key_of",
+    "lock_file",
+    "locked_keys",
     "lookup",
     "records",
     "stage_folder",
@@ -205,6 +207,18 @@ def unfinished() -> Iterator[tuple[Path, str]]:
             yield folder, key
 
 
+def locked_keys() -> Iterator[str]:
+    """Yield the key of every stage that has a lock, which stays when the lock is let go of."""
+    for path in (cache_root() / "locks").glob("*.lock"):
+        if _KEY.fullmatch(path.stem):
+            yield path.stem
+
+
+def lock_file(name: str) -> Path:
+    """Where the lock of a stage's key, or of the whole cache, lies."""
+    return cache_root() / "locks" / f"{name}.lock"
+
+
 @contextmanager
 def exclusive(name: str, what: str, progress: Progress) -> Iterator[None]:
     """Hold a lock of the whole cache, for work that two processes must not do at once.
@@ -248,7 +262,7 @@ def _unwritable(reason: str) -> CacheUnwritable:
 
 @contextmanager
 def _locked(name: str, what: str, progress: Progress) -> Iterator[None]:
-    path = cache_root() / "locks" / f"{name}.lock"
+    path = lock_file(name)
     with _blaming_the_cache(_LITTLE_BYTES), writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)

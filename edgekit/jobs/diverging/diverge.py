@@ -9,7 +9,6 @@ out of the limit, and every tensor that it was made of is within it.
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from edgekit.core.errors import BadInput, EdgekitError
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions, Feeds, Probe
 from edgekit.core.target import Target
+from edgekit.core.temporary import scratch
 from edgekit.core.variant import Variant
 from edgekit.export.graph import load
 from edgekit.export.onnx_file import write_onnx
@@ -144,9 +144,9 @@ def find_divergence(
             hint="Compare two variants of one model.",
         )
     place = _Place(target, probe, options, progress)
-    with tempfile.TemporaryDirectory(prefix="edgekit-debug-") as name:
+    with scratch("debug") as name:
         sides = [
-            _Side(role, fp32.path(role), path, card, place, Path(name))
+            _Side(role, fp32.path(role), path, card, place, name)
             for role, path in variant.paths.items()
             if role in feeds
         ]

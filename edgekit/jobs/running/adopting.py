@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from edgekit.core.files import pretty_json, write_bytes
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Adopting, Compiled, ShapeProfile, TensorInfo
 from edgekit.core.target import Target
+from edgekit.core.temporary import scratch
 from edgekit.export.ultralytics_card import is_ultralytics, ultralytics_card
 from edgekit.jobs.running.carried import COMPILED, carry_engines, read_compiled
 from edgekit.jobs.running.child import run_in_child
@@ -78,8 +78,8 @@ def adopt_plan(
             hint="Name one with -o.",
         )
     file = read_plan(plan)
-    with tempfile.TemporaryDirectory(prefix="edgekit-adopt-") as name:
-        folder = Path(name) / _MAIN
+    with scratch("adopt") as name:
+        folder = name / _MAIN
         folder.mkdir()
         compiled = run_in_child(
             adopt_engine, plan, file.offset, target, folder, what=f"{plan} on {target}"

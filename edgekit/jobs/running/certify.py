@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,6 +23,7 @@ from edgekit.core.errors import BadInput, CheckFailed, Unavailable
 from edgekit.core.parity import TensorParity
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds, Placement, Probe, Session
+from edgekit.core.temporary import scratch
 from edgekit.core.variant import Entry, Variant
 from edgekit.export.facts import quantized_shares
 from edgekit.jobs.running.aligned import aligned_runs
@@ -295,8 +295,8 @@ def _in_fp16(
     """What an fp16 variant answers in fp16; the engine's own answers where that is not known."""
     truths = basis.truths
     try:
-        with simulation(variant) as (graphs, _), tempfile.TemporaryDirectory() as folder:
-            opener = partial(open_graphs, graphs, Path(folder))
+        with simulation(variant) as (graphs, _), scratch("fp16") as folder:
+            opener = partial(open_graphs, graphs, folder)
             with _worker(opener, basis, f"{variant.id}, simulated", progress) as child:
                 found = _answers(child, truths)
         feeds = {

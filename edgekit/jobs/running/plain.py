@@ -6,13 +6,13 @@ export or a quantizer wrote.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from edgekit.core.card import GraphCard, ModelCard
 from edgekit.core.runtime import CompileOptions, Feeds, Session
+from edgekit.core.temporary import scratch
 from edgekit.core.trials import answer_trials, trials
 from edgekit.jobs.running.child import run_in_child
 from edgekit.jobs.running.engines import usable
@@ -117,8 +117,8 @@ def open_plain(graph: Path) -> Iterator[Session]:
         MissingLibrary: ONNX Runtime is not installed.
     """
     with (
-        tempfile.TemporaryDirectory() as name,
-        open_graphs({"main": graph}, Path(name))["main"] as session,
+        scratch("plain") as name,
+        open_graphs({"main": graph}, name)["main"] as session,
     ):
         yield session
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from edgekit.core.card import ModelCard
 from edgekit.core.parity import ParityMeter, TensorParity
 from edgekit.core.runtime import Feeds
+from edgekit.core.temporary import scratch
 from edgekit.core.variant import Variant
 from edgekit.export.fp16_simulation import write_simulation
 from edgekit.jobs.running.child import run_in_child
@@ -62,11 +62,11 @@ def simulation(
         MissingLibrary: onnx is not installed.
     """
     usable(PLAIN)
-    with tempfile.TemporaryDirectory(prefix="edgekit-fp16-") as name:
+    with scratch("fp16") as name:
         graphs: dict[str, Path] = {}
         nodes: dict[str, str] = {}
         for role, path in variant.paths.items():
-            graphs[role] = Path(name) / f"{role}.onnx"
+            graphs[role] = name / f"{role}.onnx"
             nodes |= run_in_child(
                 write_simulation,
                 path,
@@ -120,10 +120,9 @@ def _compare(
     runs: tuple[Runs, Runs] = ({}, {})
     meters: dict[str, ParityMeter] = {}
     lost: set[str] = set()
-    with tempfile.TemporaryDirectory(prefix="edgekit-fp16-") as name:
+    with scratch("fp16") as name:
         sessions = [
-            open_graphs(graphs, Path(name) / way)
-            for way, graphs in (("wide", wide), ("narrow", narrow))
+            open_graphs(graphs, name / way) for way, graphs in (("wide", wide), ("narrow", narrow))
         ]
         for role, several in feeds.items():
             for one in several:
