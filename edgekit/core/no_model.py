@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgekit.core.errors import BadInput
+from edgekit.core.opening import open_file
 
 __all__ = ["UNLOADED", "Takes", "builtin_names", "no_model", "refuse_no_model", "unloaded"]
 
@@ -284,15 +285,19 @@ def _nearest(path: Path) -> str:
 def _is_ultralytics(path: Path) -> bool:
     """Whether a checkpoint's pickle names classes of Ultralytics'; it is not loaded."""
     try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                pickle = next((n for n in archive.namelist() if n.endswith("/data.pkl")), "")
-                with archive.open(pickle) as file:
-                    head = file.read(_HEAD_BYTES)
-        else:
-            with path.open("rb") as file:
-                head = file.read(_HEAD_BYTES)
-    except (OSError, KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
+        with open_file(path) as opened:
+            if zipfile.is_zipfile(opened):
+                with zipfile.ZipFile(opened) as archive:
+                    pickle = next(n for n in archive.infolist() if n.filename.endswith("/data.pkl"))
+                    if pickle.compress_type != zipfile.ZIP_STORED:  # as torch.save writes it
+                        return False
+                    with archive.open(pickle) as file:
+                        head = file.read(_HEAD_BYTES)
+            else:
+                opened.seek(0)
+                head = opened.read(_HEAD_BYTES)
+    # What zipfile raises for a changed byte has no common base.
+    except Exception:
         return False
     return b"ultralytics." in head
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
+from edgekit.core.arrays import read_npz
 from edgekit.core.card import GraphCard, ModelCard
 from edgekit.core.errors import BadInput
+from edgekit.core.memory import free_memory
 from edgekit.core.names import closest
+from edgekit.core.texts import shown
 from edgekit.tasks.samples import Found, Sample
 
 __all__ = ["read_arrays"]
+
+_SAMPLE_BYTES = 1024  # what one takes beside its values
 
 
 def read_arrays(folder: Path, card: ModelCard) -> Found | None:
@@ -34,7 +37,7 @@ def read_arrays(folder: Path, card: ModelCard) -> Found | None:
     paths = [folder] if folder.is_file() else sorted(folder.glob("*.npz"))
     samples = []
     for path in paths:
-        arrays = _read(path)
+        arrays = read_npz(path)
         if card.graphs and path.stem not in card.graphs:
             raise BadInput(
                 f"{path} is named after no graph of the model.",
@@ -47,19 +50,6 @@ def read_arrays(folder: Path, card: ModelCard) -> Found | None:
     return Found("npz", tuple(samples), labelled=False) if samples else None
 
 
-def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
-    try:
-        # NumPy leaves a file that it opened itself and cannot read open.
-        with open(path, "rb") as file:
-            if not zipfile.is_zipfile(file):
-                raise zipfile.BadZipFile("it is no zip file")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise BadInput(f"{path} is not a readable .npz file of plain arrays: {error}.") from error
-
-
 def _check(arrays: dict[str, npt.NDArray[Any]], card: GraphCard, path: Path) -> None:
     if not arrays:
         raise BadInput(f"{path} holds no arrays.")
@@ -67,7 +57,7 @@ def _check(arrays: dict[str, npt.NDArray[Any]], card: GraphCard, path: Path) -> 
         for name in arrays:
             if name not in card.inputs:
                 raise BadInput(
-                    f"{path} holds {name!r}, which is no input of the model.",
+                    f"{path} holds {shown(name)}, which is no input of the model.",
                     hint=closest(name, list(card.inputs)),
                 )
         fed_back = set(card.state.values())
@@ -81,3 +71,7 @@ def _check(arrays: dict[str, npt.NDArray[Any]], card: GraphCard, path: Path) -> 
             f"The arrays of {path} do not hold the same number of samples: {listing}.",
             hint="The first axis of each counts the samples.",
         )
+    # Samples without a value take a file no bytes, and memory all the same.
+    (count,) = set(lengths.values())
+    if count is not None and count * _SAMPLE_BYTES > free_memory():
+        raise BadInput(f"{path} holds {count} samples, and there is not that much memory.")

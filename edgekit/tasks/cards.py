@@ -20,7 +20,7 @@ from edgekit.core.opening import TEXT_BYTES, read_placed
 from edgekit.core.reading import as_text
 from edgekit.core.texts import shown
 from edgekit.core.yaml_text import dump_yaml, read_yaml
-from edgekit.tasks.text_files import table
+from edgekit.tasks.tables import table
 
 __all__ = [
     "check_labels",

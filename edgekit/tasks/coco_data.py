@@ -11,6 +11,7 @@ import msgspec
 from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
 from edgekit.core.opening import TABLE_BYTES, no_file, placed, read_file
+from edgekit.core.reading import reading
 from edgekit.core.texts import shown
 from edgekit.tasks.class_names import match_classes
 from edgekit.tasks.images import LINK
@@ -62,13 +63,9 @@ def read_coco(folder: Path, card: ModelCard) -> Found | None:
     path = _find(folder)
     if path is None:
         return None
-    try:
+    # Of the parsers this one alone takes the gigabytes that instances have.
+    with reading(path, "COCO instances file"):
         content = msgspec.json.decode(read_file(path, TABLE_BYTES), type=_Coco)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise BadInput(f"{path} cannot be read: {reason}.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is not a COCO instances file: {error}.") from error
     categories = sorted(content.categories, key=lambda each: each.id)
     indices, note = match_classes([each.name for each in categories], card.labels, str(path))
     index_of = {each.id: index for each, index in zip(categories, indices, strict=True)}

@@ -14,7 +14,7 @@ from edgekit.core.texts import shown
 from edgekit.tasks.class_names import match_classes
 from edgekit.tasks.images import LINK, image_files
 from edgekit.tasks.samples import Found, Role, Sample
-from edgekit.tasks.text_files import table
+from edgekit.tasks.tables import table
 
 # ruff: noqa: ARG001  (the arguments of a reader are fixed)
 

@@ -110,16 +110,10 @@ def _images(
 
 def _place(entry: str, root: Path, folder: Path, by: str) -> Path | None:
     """Return the first place where an entry of data.yaml may be meant; None where it is nowhere."""
-    refused = None
     # Some exporters write paths relative to a folder that is not shipped: "../valid/images".
     for way in (root / entry, folder / entry, folder / entry.removeprefix("../")):
         if os.path.exists(way):  # noqa: PTH110 - Path's raises for a long name
-            try:
-                return placed(str(way), folder, by, beside=True, links=True, hint=_HINT)
-            except BadInput as error:
-                refused = error
-    if refused is not None:
-        raise refused
+            return placed(str(way), folder, by, beside=True, links=True, hint=_HINT)
     return None
 
 

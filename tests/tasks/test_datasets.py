@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import cv2
 import numpy as np
@@ -53,6 +54,14 @@ def test_labels_csv_gives_classes_and_roles(card, csv_set):
         ("file,class_index", "images/gone.png,0", "line 2: the file 'images/gone.png'"),
         ("file,class_index,role", "images/0.png,0,train", "line 2: the role 'train'"),
         ("file,class_index", "images/0.png,0\nimages/0.png,1", "line 3: 'images/0.png' is there"),
+        ("file,class_index", "/etc/passwd,0", "line 2 names '/etc/passwd', which leads out"),
+        ("file,class_index", "../../x.png,0", "line 2 names '../../x.png', which leads out"),
+        ("file,class_index", "images,0", "line 2: the file 'images' is a folder"),
+        ("file,class_index", "x" * 5000 + ",0", "line 2: the file"),
+        ("file,class_index", "images/0.png," + "1" * 5000, "line 2: class_index '111"),
+        ("file,class_index", "images/0.png,\0", "NUL"),
+        ('"' * 200_000, "", "labels.csv"),
+        ("file,class_index", '"' + "x" * 200_000, "labels.csv, line 2"),
     ],
 )
 def test_a_faulty_labels_csv_names_the_line(card, csv_set, header, row, words):
@@ -157,6 +166,21 @@ def test_coco_categories_that_match_nothing_are_refused(card, coco):
         (lambda d: d["annotations"][1].pop("bbox"), "$.annotations[1]"),
         (lambda d: d.pop("categories"), "categories"),
         (lambda d: d["images"][3].update(file_name="gone.png"), "lists the image 'gone.png'"),
+        (lambda d: d["images"][3].update(file_name="/dev/zero"), "'/dev/zero', which leads out"),
+        (
+            lambda d: d["images"][3].update(file_name="../../x.png"),
+            "'../../x.png', which leads out",
+        ),
+        (lambda d: d["images"][3].update(file_name="a\0b"), "no file can have this name"),
+        (lambda d: d["images"][3].update(file_name="x" * 9000), "lists the image 'xxx"),
+        (lambda d: d["images"][3].update(id=d["images"][0]["id"]), "two images of one id"),
+        (lambda d: d["annotations"][1].update(bbox=[1, 2, -3, 4]), "annotation 1 has a box"),
+        (lambda d: d["annotations"][1].update(bbox=[1, 2, 3, 1e300]), "annotation 1 has a box"),
+        (lambda d: d["annotations"][1].update(bbox=[1, 2, 3, float("nan")]), "instances.json"),
+        (lambda d: d["annotations"][1].update(bbox=["1", 2, 3, 4]), "$.annotations[1].bbox"),
+        (lambda d: d["annotations"][1].update(area=-1), "annotation 1 has an area"),
+        (lambda d: d["annotations"][1].update(category_id=10**30), "instances.json"),
+        (lambda d: d["images"][3].update(role="x" * 100_000), "$.images[3].role"),
     ],
 )
 def test_a_faulty_coco_file_names_what_is_wrong(card, coco, change, words):
@@ -170,7 +194,7 @@ def test_a_coco_file_cut_short_is_refused(card, coco):
     folder = coco()
     text = (folder / "instances.json").read_text()
     (folder / "instances.json").write_text(text[: len(text) // 2])
-    with pytest.raises(BadInput, match=r"instances\.json is not a COCO"):
+    with pytest.raises(BadInput, match=r"instances\.json is no COCO"):
         open_dataset(folder, card("detection", ["cat", "dog"]))
 
 
@@ -226,13 +250,68 @@ def test_a_yolo_set_without_its_training_part_is_split(card, yolo):
         (None, "0 0.5 0.5 0.1", "0.txt, line 1: 4 numbers"),
         (None, "cat 0.5 0.5 0.1 0.1", "0.txt, line 1: 'cat"),
         (None, "0 50 50 10 10", "0.txt, line 1: coordinates"),
+        (None, "0 nan 0.5 0.1 0.1", "0.txt, line 1: coordinates"),
+        (None, "nan 0.5 0.5 0.1 0.1", "0.txt, line 1: class nan"),
+        (None, "inf 0.5 0.5 0.1 0.1", "0.txt, line 1: class inf"),
+        (None, "x" * 10_000_000, "0.txt, line 1: 'xxx"),
+        (None, "0 0.5 " * 1_000_000, "0.txt, line 1: 2000000 numbers"),
+        ("names: [a, b]\npath: /\nval: .\n", "", "`val`"),
+        ("names: [a, b]\npath: ../..\nval: .\n", "", "`val`"),
+        ("names: [a, b]\nval: ..\n", "", "leads out"),
+        ("names: [a, b]\nval: /\n", "", "leads out"),
+        ('names: [a, b]\nval: "a\\0b"\n', "", "data.yaml, line 2"),
+        (f"names: [a, b]\nval: {'x' * 9000}\n", "", "`val`"),
+        (f"names: [a, b]\nval: [{'., ' * 5000}]\n", "", "`val` lists 5000 paths"),
+        ("names: [a, b]\nval: list.txt\n", "", "list.txt, line 1"),
     ],
 )
 def test_a_faulty_yolo_set_names_what_is_wrong(card, yolo, yaml, row, words):
     folder = yolo(yaml or "names: [a, b]\nval: images/val\n", [row])
+    (folder / "list.txt").write_text("/etc/passwd\n")
     with pytest.raises(BadInput) as caught:
         open_dataset(folder, card("detection", "ab"))
     assert words in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("way", ["path", "absolute", "entry", "list", "link", "stale"])
+def test_a_yolo_set_may_lie_beside_its_yaml_or_behind_a_link(card, yolo, tmp_path, way):
+    """As Ultralytics lays it out: project/data.yaml, and datasets/NAME beside the project."""
+    far = tmp_path / "far" / "away" / "set"
+    far.parent.mkdir(parents=True)
+    images = yolo().rename(far if way == "link" else tmp_path / "set")
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "list.txt").write_text(f"../set/images/val/0.png\n{images}/images/val/1.png\n")
+    if way == "link":
+        (project / "images").symlink_to(images / "images")
+    yaml = {
+        "path": "path: ../set\nval: images/val\n",
+        "absolute": f"path: {images}\nval: images/val\n",
+        "entry": "val: [../set/images/val]\n",
+        "list": "val: list.txt\n",
+        "link": "val: images/val\n",
+        "stale": "path: /home/someone/set\nval: ../set/images/val\n",
+    }[way]
+    (project / "data.yaml").write_text(f"names: [a, b]\n{yaml}")
+    data = open_dataset(project, card("detection", "ab"))
+    assert len(data.samples) == (2 if way == "list" else 3)
+    assert all(load(sample).image is not None for sample in data.samples)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes")
+@pytest.mark.parametrize(
+    "name", ["data.yaml", "instances.json", "images/x.png", "labels/val/0.txt"]
+)
+def test_a_pipe_in_a_data_set_is_not_waited_for(card, yolo, name):
+    folder = yolo()
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    if name == "images/x.png":
+        assert open_dataset(folder, card("detection", ["cat", "dog"])).samples
+        return
+    with pytest.raises(BadInput, match=r"is a pipe"):
+        open_dataset(folder, card("detection", ["cat", "dog"]))
 
 
 # --- segmentation -----------------------------------------------------------------------------

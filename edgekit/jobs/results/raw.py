@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.core.arrays import read_npz
 from edgekit.core.documents import BenchDocument
+from edgekit.core.errors import BadInput
 
 __all__ = ["RawSamples", "StoredResult", "read_samples"]
 
@@ -58,12 +58,12 @@ def read_samples(path: Path) -> RawSamples | None:
     """Read one file of raw samples; None where it is missing, damaged or holds none."""
     none = np.zeros(0, np.int64)
     try:
-        # Opened here: of a damaged archive NumPy leaves its own file open.
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            held = {key: np.asarray(file[key]).reshape(-1) for key in file.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        held = read_npz(path)
+    except BadInput:
         return None
-    numbers = {key: one.astype(np.int64) for key, one in held.items() if one.dtype.kind in "iu"}
+    numbers = {
+        key: one.reshape(-1).astype(np.int64) for key, one in held.items() if one.dtype.kind in "iu"
+    }
     samples = numbers.get("samples_ns", none)
     if not samples.size:
         return None

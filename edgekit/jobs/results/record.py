@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Literal
 
 import msgspec
-import numpy as np
 
+from edgekit.core.arrays import read_npz
 from edgekit.core.documents import BenchDocument
+from edgekit.core.errors import BadInput
 
 __all__ = ["SampleRecord", "read_record"]
 
@@ -35,23 +34,8 @@ class SampleRecord(msgspec.Struct, frozen=True, kw_only=True):
 def read_record(path: Path) -> SampleRecord | None:
     """Read what a samples file belongs to; None where it is damaged or does not say it."""
     try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            content = np.asarray(file["record"], np.uint8).tobytes()
+        content = read_npz(path, only=("record",))["record"].tobytes()
         record = msgspec.json.decode(content, type=SampleRecord)
-    except (
-        OSError,
-        ValueError,
-        LookupError,
-        EOFError,
-        AttributeError,
-        TypeError,
-        NotImplementedError,
-        RuntimeError,
-        SyntaxError,
-        MemoryError,
-        zipfile.BadZipFile,
-        zlib.error,
-        msgspec.MsgspecError,
-    ):
+    except (BadInput, KeyError, UnicodeDecodeError, RecursionError, msgspec.MsgspecError):
         return None
     return record if len(record.document.entries) == 1 else None

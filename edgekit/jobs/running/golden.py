@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edgekit.core.arrays import read_npz
 from edgekit.core.errors import BadInput
 from edgekit.core.files import atomic_path
 from edgekit.core.runtime import Feeds
@@ -15,6 +16,8 @@ from edgekit.jobs.running.sequences import Outputs
 from edgekit.tasks.task import Image
 
 __all__ = ["generated_pictures", "read_golden", "write_golden"]
+
+_FRESH = "Take a fresh copy of the bundle."
 
 
 def generated_pictures(count: int, seed: int) -> list[Image]:
@@ -66,22 +69,19 @@ def read_golden(path: Path) -> tuple[list[dict[str, np.ndarray]], list[list[Outp
     feeds: dict[int, dict[str, np.ndarray]] = {}
     outputs: dict[int, dict[int, Outputs]] = {}
     try:
-        # Opened here: numpy leaves a file open that it cannot read.
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
-            for key in content.files:
-                case, kind, rest = key.split("/", 2)
-                if kind == "in":
-                    feeds.setdefault(int(case), {})[rest] = content[key]
-                else:
-                    step, name = rest.split("/", 1)
-                    outputs.setdefault(int(case), {}).setdefault(int(step), {})[name] = content[key]
+        for key, array in read_npz(path).items():
+            case, kind, rest = key.split("/", 2)
+            if kind == "in":
+                feeds.setdefault(int(case), {})[rest] = array
+            else:
+                step, name = rest.split("/", 1)
+                outputs.setdefault(int(case), {}).setdefault(int(step), {})[name] = array
         cases = sorted(feeds)
         return (
             [feeds[case] for case in cases],
             [[outputs[case][step] for step in sorted(outputs[case])] for case in cases],
         )
-    # An archive with a byte changed fails in a dozen ways, each with an error of its own.
-    except Exception as error:
-        raise BadInput(
-            f"{path} holds no golden outputs: {error}.", hint="Take a fresh copy of the bundle."
-        ) from error
+    except BadInput as error:
+        raise BadInput(error.message, hint=_FRESH) from error
+    except (ValueError, KeyError) as error:
+        raise BadInput(f"{path} holds no golden outputs.", hint=_FRESH) from error

@@ -49,7 +49,7 @@ def _rows(reader: csv.DictReader[str], path: Path) -> Iterator[tuple[str, dict[s
         try:
             row = next(reader, None)
         except csv.Error as error:
-            raise BadInput(f"{path}, line {reader.line_num}: {error}.") from error
+            raise BadInput(f"{path}, line {reader.line_num + 1}: {error}.") from error
         if row is None:
             return
         yield (
