@@ -8,6 +8,7 @@ Nothing is imported for it and no file is unpickled.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import shlex
 import zipfile
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgekit.core.errors import BadInput
-from edgekit.core.opening import open_file
+from edgekit.core.opening import no_file, open_file
 
 __all__ = ["UNLOADED", "Takes", "builtin_names", "no_model", "refuse_no_model", "unloaded"]
 
@@ -112,7 +113,7 @@ def refuse_no_model(text: str, takes: Takes) -> None:
     """
     path = Path(text)
     scheme, colon, name = text.partition(":")
-    if path.exists():
+    if os.path.exists(path):  # noqa: PTH110 - Path's raises for a long name
         _refuse_existing(text, path, takes)
     elif colon and scheme in UNLOADED and name:
         raise unloaded(scheme, name)
@@ -193,6 +194,8 @@ def _refuse_existing(text: str, path: Path, takes: Takes) -> None:
     if path.is_dir() and suffix not in _FOREIGN:
         _refuse_folder(text, path, takes)
         return
+    if not path.is_dir() and (fault := no_file(path)):
+        raise BadInput(f"{text} {fault}.", hint="Write it to a file, and give that.")
     if path.is_file() and not path.stat().st_size:
         raise BadInput(f"{text} is an empty file.", hint="Copy or make it again.")
     if suffix in _FOREIGN:

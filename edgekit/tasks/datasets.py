@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
 from edgekit.core.files import sha256_file
+from edgekit.core.opening import no_file
 from edgekit.tasks.array_data import read_arrays
 from edgekit.tasks.coco_data import read_coco
 from edgekit.tasks.images import UnreadableImage
@@ -218,10 +220,12 @@ def readable(
 
 
 def _read(folder: Path, card: ModelCard) -> Found:
-    if not folder.exists():
-        raise BadInput(f"The data folder {folder} does not exist.")
-    if folder.is_file() and not (folder.suffix == ".npz" and card.task not in _EXPECTED):
-        raise BadInput(f"{folder} is a file, not a data folder.", hint="Give its folder.")
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path's raises for a long name
+        fault = no_file(folder)
+        if fault:
+            raise BadInput(f"The data folder {folder} {fault}.")
+        if folder.suffix != ".npz" or card.task in _EXPECTED:
+            raise BadInput(f"{folder} is a file, not a data folder.", hint="Give its folder.")
     for reader in FORMATS[card.task]:
         found = reader(folder, card)
         if found is not None and found.samples:

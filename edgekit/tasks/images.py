@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -23,6 +24,8 @@ IMAGE_SUFFIXES = frozenset(
 # What to do with images that a file of a data set names elsewhere.
 LINK = "Move the images into that folder, or put a symbolic link to their folder there."
 
+# OpenCV's own limit, which `edgekit` lowers as it begins, because OpenCV reads it once.
+_PIXELS = "OPENCV_IO_MAX_IMAGE_PIXELS"
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8"
 
@@ -108,8 +111,9 @@ def _decode(content: bytes, flags: int, path: Path) -> npt.NDArray[np.uint8]:
     except cv2.error as error:
         if "CV_IO_MAX_IMAGE" in str(error):
             raise UnreadableImage(
-                f"{path} is larger than images are read: {error.err}.",
-                hint="OPENCV_IO_MAX_IMAGE_PIXELS in the environment is the limit.",
+                f"{path} is too large: an image has at most {_pixels():,} pixels, and 1,048,576 in "
+                "a row or a column.",
+                hint=f"{_PIXELS} in the environment raises the limit.",
             ) from error
         if error.code == cv2.Error.StsNoMem:
             raise UnreadableImage(f"{path} needs more memory than there is.") from error
@@ -117,6 +121,11 @@ def _decode(content: bytes, flags: int, path: Path) -> npt.NDArray[np.uint8]:
     if image is None:
         raise UnreadableImage(f"{path} is not an image that OpenCV can read.")
     return image  # type: ignore[return-value]
+
+
+def _pixels() -> int:
+    text = os.environ.get(_PIXELS, "")
+    return int(text) if text.isdecimal() else 1 << 30
 
 
 def _truncated(content: bytes) -> bool:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
+import zlib
 
 import cv2
 import numpy as np
@@ -136,3 +139,43 @@ def test_image_files_are_sorted_and_hidden_ones_left_out(tmp_path, picture):
     (tmp_path / "note.txt").write_text("x")
     found = [path.relative_to(tmp_path).as_posix() for path in image_files(tmp_path)]
     assert found == ["a.png", "b.png", "sub/a.jpg"]
+
+
+def png(width, height, depth=8, kind=2):
+    """A PNG that says it has that size, and has next to no pixels."""
+
+    def chunk(name, body):
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000)))
+    return b"\x89PNG\r\n\x1a\n" + content + chunk(b"IEND", b"")
+
+
+def test_an_image_too_large_for_opencv_is_named_with_the_limit(tmp_path):
+    (tmp_path / "a.png").write_bytes(png(50_000, 50_000))
+    with pytest.raises(UnreadableImage, match=r"a\.png is too large.*OPENCV_IO_MAX_IMAGE_PIXELS"):
+        read_image(tmp_path / "a.png")
+
+
+def test_the_command_line_takes_smaller_images_than_opencv(tmp_path):
+    """In a process of its own: OpenCV reads the limit once, when it is imported."""
+    (tmp_path / "a.png").write_bytes(png(20_000, 20_000))
+    code = (
+        "import sys; from pathlib import Path; from edgekit.cli.main import run; run(['--version'])"
+        "; from edgekit.tasks.images import read_image; read_image(Path(sys.argv[1]))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "a.png"], capture_output=True, text=True
+    )
+    assert "UnreadableImage" in ended.stderr
+    assert "268,435,456 pixels" in ended.stderr
+
+
+@pytest.mark.parametrize("depth", [0, 3, 255])
+def test_a_palette_of_no_depth_is_a_fault_of_the_file(tmp_path, depth):
+    (tmp_path / "a.png").write_bytes(png(4, 4, depth, kind=3))
+    with pytest.raises(BadInput, match=r"a\.png"):
+        read_mask(tmp_path / "a.png")

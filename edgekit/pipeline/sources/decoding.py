@@ -29,6 +29,8 @@ _NO_TIMESTAMPS = 0x0080
 _LOW_DELAY = 1 << 19
 # Some seconds of video come at once, and then nothing for as long.
 _IN_PIECES = ("hls", "dash")
+# In a picture; 8K video has 33 million.
+_PIXELS = 1 << 28
 _TURNS = {
     90: cv2.ROTATE_90_COUNTERCLOCKWISE,
     180: cv2.ROTATE_180,
@@ -136,6 +138,8 @@ class Decoding:
         context = self._stream.codec_context
         context.thread_type = "SLICE" if low_delay else "AUTO"
         context.thread_count = 0
+        # A header costs nothing to write, and FFmpeg's own limit is 2 gigapixels a picture.
+        context.options = {**context.options, "max_pixels": str(_PIXELS)}
         if low_delay:
             context.flags |= _LOW_DELAY
         self._pictures = self._decode()

@@ -265,3 +265,9 @@ def test_a_video_of_which_nothing_can_be_decoded_is_one_sentence(ffmpeg, tmp_pat
     monkeypatch.setattr(decoding, "_HOPELESS", 10)
     with pytest.raises(BadInput, match="nothing of 10 packets in a row could be decoded"):
         VideoFile(headless).open()
+
+
+def test_a_picture_larger_than_the_limit_is_not_decoded(video, monkeypatch):
+    monkeypatch.setattr("edgekit.pipeline.sources.decoding._PIXELS", 64)
+    with pytest.raises(BadInput, match="no picture can be decoded|could be decoded"):
+        VideoFile(video()).open()
