@@ -45,6 +45,8 @@ _ENVIRONMENT = frozenset(
         errno.EMFILE,
         errno.ENFILE,
         errno.ENOMEM,
+        errno.ENAMETOOLONG,
+        errno.ELOOP,
     }
 )
 
