@@ -166,11 +166,12 @@ def _content(file: BinaryIO) -> bytes:
 def _is_inside(path: Path, folder: Path, *, beside: bool, links: bool) -> bool:
     # Of a folder that was reached through a link an absolute path may say either name.
     for resolve in (os.path.abspath, os.path.realpath) if links else (os.path.realpath,):
-        place, home = Path(resolve(path)), Path(resolve(folder))
+        # As text, since a data set names a million files.
+        place, home = os.path.normcase(resolve(path)), os.path.normcase(resolve(folder))
+        above, root = os.path.split(home)[0], os.path.splitdrive(home)[0] + os.sep
         # All of a disk lies beside a folder at its root.
-        if beside and place != home.parent and home.parent != home.parent.parent:
-            home = home.parent
-        if place.is_relative_to(home):
+        base = above if beside and above != root else home
+        if place == home or place.startswith(base.rstrip(os.sep) + os.sep):
             return True
     return False
 
