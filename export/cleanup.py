@@ -89,7 +89,6 @@ def _same_nan(reference: Array, output: Array) -> bool:
 
 
 def _interface(model: Any) -> list[tuple[str, int, list[str | int]]]:
-    initialised = {tensor.name for tensor in model.graph.initializer}
     return [
         (
             tensor.name,
@@ -97,7 +96,6 @@ def _interface(model: Any) -> list[tuple[str, int, list[str | int]]]:
             [size.dim_param or size.dim_value for size in tensor.type.tensor_type.shape.dim],
         )
         for tensor in [*model.graph.input, *model.graph.output]
-        if tensor.name not in initialised
     ]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgekit.core.errors import BadInput
 from edgekit.core.files import write_bytes
+from edgekit.core.onnx_bytes import bodies
 from edgekit.core.requires import requires
 from edgekit.core.runtime import Feeds
 from edgekit.export.fp16_fit import Runner, find_unfit
@@ -18,11 +19,13 @@ from edgekit.export.graph import (
     attribute,
     constants,
     consumers,
+    graph_reads,
     in_order,
-    load,
     reads,
     with_initializers,
 )
+from edgekit.export.graph_writer import rename
+from edgekit.export.onnx_file import read_onnx
 
 if TYPE_CHECKING:
     import onnx
@@ -73,11 +76,12 @@ def write_fp16(
         )
     import onnx
 
-    prepared = with_initializers(load(model))
+    prepared = with_initializers(read_onnx(model))
     values = {n: v for n, v in constants(prepared).items() if v.dtype == np.float32}
     if not values:
         raise BadInput(f"{model} has no fp32 weights to cast.", hint="Start from the fp32 model.")
     given = [node.name for node in prepared.graph.node]
+    types = FloatTypes.of(prepared)
     for index, node in enumerate(prepared.graph.node):  # the cast finds nodes by unique names
         node.name = f"{index}:{node.op_type}"
     blocked = frozenset(DEFAULT_OP_BLOCK_LIST)
@@ -93,17 +97,22 @@ def write_fp16(
         told = [node for node in new if node.op_type not in blocked | MOVING]
         if told:
             notes.append(f"{_stay(told)}: {reason}.")
+    kept += [node.name for node in prepared.graph.node if has_body(node)]
     original_names = {
         f"{i}:{n.op_type}": name
         for i, (n, name) in enumerate(zip(prepared.graph.node, given, strict=True))
     }
+    inner = _with_inner_inputs(prepared)
+    _declare(prepared, types)
     try:
         cast: onnx.ModelProto = convert_float_to_float16(
             prepared,
             keep_io_types=True,
+            disable_shape_infer=True,
             op_block_list=sorted(blocked),
             node_block_list=kept,
         )
+        _without_inner_inputs(cast, inner)
         for node in cast.graph.node:
             node.name = original_names.get(node.name, node.name)
         _straighten(cast)
@@ -116,6 +125,50 @@ def write_fp16(
         ) from error
     write_bytes(output, cast.SerializeToString(deterministic=True))
     return tuple(notes)
+
+
+def _with_inner_inputs(model: onnx.ModelProto) -> dict[str, list[str]]:
+    """Let every node with bodies have what those read outside of them among its own inputs.
+
+    The cast sees then where a tensor enters a body, and puts a cast before it.
+
+    Returns:
+        Node name to the inputs that it was given, the last ones of the node.
+    """
+    outside = {value.name for value in (*model.graph.input, *model.graph.initializer)}
+    outside |= {name for node in model.graph.node for name in node.output}
+    added = {}
+    for node in model.graph.node:
+        if has_body(node):
+            inner = {name for body in bodies(node) for name in graph_reads(body)}
+            added[node.name] = sorted(inner & outside)
+            node.input.extend(added[node.name])
+    return added
+
+
+def _without_inner_inputs(model: onnx.ModelProto, added: Mapping[str, Sequence[str]]) -> None:
+    """Let bodies read what stands in the place of what they read before the cast."""
+    for node in model.graph.node:
+        old = added.get(node.name)
+        if not old:
+            continue
+        names = dict(zip(old, node.input[-len(old) :], strict=True))
+        del node.input[-len(old) :]
+        for body in bodies(node):
+            rename(body, names)
+
+
+def _declare(model: onnx.ModelProto, types: FloatTypes) -> None:
+    """Write down the type of every tensor that is float32, for the cast goes by it."""
+    import onnx
+
+    declared = {value.name for value in (*model.graph.input, *model.graph.output)}
+    del model.graph.value_info[:]
+    for node in model.graph.node:
+        for name in node.output:
+            if name and name not in declared and types.kinds.get(name) == _FLOAT:
+                info = onnx.helper.make_tensor_value_info(name, _FLOAT, None)
+                model.graph.value_info.append(info)
 
 
 def _straighten(model: onnx.ModelProto) -> None:

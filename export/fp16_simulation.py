@@ -24,9 +24,11 @@ import numpy as np
 
 from edgekit.core.errors import BadInput
 from edgekit.core.files import write_bytes
+from edgekit.core.onnx_bytes import bodies
 from edgekit.core.runtime import Array
-from edgekit.export.graph import attribute, constants, load, opset_of, reads, with_initializers
+from edgekit.export.graph import attribute, constants, opset_of, reads, with_initializers
 from edgekit.export.graph_writer import GraphWriter
+from edgekit.export.onnx_file import read_onnx
 
 if TYPE_CHECKING:
     import onnx
@@ -359,7 +361,7 @@ def write_simulation(
         BadInput: An operator on fp16 tensors is not known; names the node.
         MissingLibrary: onnx is not installed.
     """
-    given = load(model)
+    given = read_onnx(model)
     made = simulated(given, narrow=narrow, taps=taps)
     write_bytes(output, made.SerializeToString(deterministic=True))
     present = {entry.name for entry in given.graph.output}
@@ -379,10 +381,8 @@ def _reductions(model: onnx.ModelProto) -> dict[str, str]:
 
 def simulated(model: onnx.ModelProto, *, narrow: bool, taps: bool = False) -> onnx.ModelProto:
     """Return the fp32 graph that gives what an fp16 graph gives; see write_simulation."""
-    import onnx.inliner
+    import onnx
 
-    if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
     model = with_initializers(model)
     tapped = _reductions(model) if taps else {}
     types = FloatTypes.of(model)
@@ -486,7 +486,7 @@ def is_known(node: onnx.NodeProto) -> bool:
 
 def has_body(node: onnx.NodeProto) -> bool:
     """Say whether a node holds a graph, as If, Loop and Scan do."""
-    return any(entry.HasField("g") or entry.graphs for entry in node.attribute)
+    return any(True for _ in bodies(node))
 
 
 def label(node: onnx.NodeProto) -> str:

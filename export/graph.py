@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgekit.core.errors import BadInput
-from edgekit.core.requires import requires
+from edgekit.core.onnx_bytes import bodies, first_line
 
 if TYPE_CHECKING:
     import onnx
@@ -18,44 +18,23 @@ if TYPE_CHECKING:
 __all__ = [
     "at_least_opset",
     "attribute",
+    "constant_value",
     "constants",
     "consumers",
+    "graph_reads",
     "head_nodes",
     "in_order",
     "is_weighted",
-    "load",
     "opset_of",
     "producers",
     "reads",
+    "take",
     "weight_axis",
     "with_initializers",
 ]
 
 # Operators with a weight that engines compute in int8.
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-
-
-def load(path: Path) -> onnx.ModelProto:
-    """Read an ONNX file with its external data.
-
-    Raises:
-        BadInput: The file is missing or no ONNX model.
-        MissingLibrary: onnx is not installed.
-    """
-    with requires("onnx", extra="onnx", why="to read and write ONNX files"):
-        import onnx
-    try:
-        model = onnx.load(str(path))
-    except OSError as error:
-        raise BadInput(
-            f"{path} cannot be read: {(error.strerror or str(error)).lower()}.",
-            hint="Name an existing ONNX file.",
-        ) from error
-    except Exception as error:  # protobuf's DecodeError has no stable import path
-        raise BadInput(f"{path} is no ONNX model: {error}.", hint="Export it again.") from error
-    if not model.graph.node:
-        raise BadInput(f"{path} holds no ONNX graph.", hint="Export it again.")
-    return model
 
 
 def opset_of(model: onnx.ModelProto) -> int:
@@ -79,7 +58,8 @@ def at_least_opset(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
         raised = onnx.version_converter.convert_version(model, opset)
     except Exception as error:  # the converter raises bare RuntimeError from C++
         raise BadInput(
-            f"The model has opset {opset_of(model)} and cannot be raised to {opset}: {error}.",
+            f"The model has opset {opset_of(model)} and cannot be raised to {opset}: "
+            f"{first_line(error)}.",
             hint=f"Export it again with --opset {opset} or above.",
         ) from error
     # Per-axis quantization needs IR 3 at least; the converter keeps the old one, and initializers
@@ -91,34 +71,43 @@ def at_least_opset(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
 
 
 def with_initializers(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy whose Constant nodes are initializers, so that a weight has one form only."""
+    """Return a copy whose Constant nodes are initializers, so that a weight has one form only.
+
+    Constants of texts and sparse ones stay nodes.
+    """
     import onnx
     from onnx import numpy_helper
 
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    nodes = []
-    for node in copy.graph.node:
-        value = attribute(node, "value", None) if node.op_type == "Constant" else None
-        if isinstance(value, onnx.TensorProto):
-            tensor = numpy_helper.from_array(numpy_helper.to_array(value), node.output[0])
+    values = {
+        place: value
+        for place, node in enumerate(copy.graph.node)
+        if (value := constant_value(node)) is not None
+    }
+    if values:
+        nodes = take(copy.graph.node)
+        for place, value in values.items():
+            tensor = numpy_helper.from_array(value, nodes[place].output[0])
             copy.graph.initializer.append(tensor)
-        else:
-            nodes.append(node)
-    if len(nodes) != len(copy.graph.node):
-        kept = [_copied(node) for node in nodes]
-        del copy.graph.node[:]
-        copy.graph.node.extend(kept)
+        copy.graph.node.extend(node for place, node in enumerate(nodes) if place not in values)
     return copy
 
 
-def _copied(node: onnx.NodeProto) -> onnx.NodeProto:
-    # Deleting from a repeated field invalidates its elements, so they are copied first.
-    import onnx
+def constant_value(node: onnx.NodeProto) -> NDArray[np.generic] | None:
+    """Return what a Constant node holds, in each of the forms of numbers that it may have."""
+    from onnx import numpy_helper
 
-    copy = onnx.NodeProto()
-    copy.CopyFrom(node)
-    return copy
+    if node.op_type != "Constant" or node.domain not in ("", "ai.onnx"):
+        return None
+    for entry in node.attribute:
+        if entry.name == "value":
+            return numpy_helper.to_array(entry.t)
+        if entry.name in ("value_float", "value_floats"):
+            return np.array(entry.f if entry.name == "value_float" else entry.floats, np.float32)
+        if entry.name in ("value_int", "value_ints"):
+            return np.array(entry.i if entry.name == "value_int" else entry.ints, np.int64)
+    return None
 
 
 def attribute(node: onnx.NodeProto, name: str, default: object) -> object:
@@ -133,7 +122,7 @@ def attribute(node: onnx.NodeProto, name: str, default: object) -> object:
 
 
 def constants(model: onnx.ModelProto) -> dict[str, NDArray[np.generic]]:
-    """Return the initializers by name; one that is also an input counts, as its default value."""
+    """Return the initializers by name."""
     from onnx import numpy_helper
 
     return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
@@ -145,12 +134,11 @@ def producers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
 
 
 def consumers(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:
-    """Return the nodes that read each tensor."""
+    """Return the nodes that read each tensor, themselves or in their bodies."""
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in model.graph.node:
-        for name in node.input:
-            if name:
-                readers.setdefault(name, []).append(node)
+        for name in reads(node):
+            readers.setdefault(name, []).append(node)
     return readers
 
 
@@ -189,7 +177,7 @@ def head_nodes(model: onnx.ModelProto) -> tuple[set[str], list[str]]:
             last.add(node.output[0])
             continue
         head.add(node.output[0])
-        open_tensors.extend(node.input)
+        open_tensors.extend(reads(node))
     return head, [node.output[0] for node in model.graph.node if node.output[0] in last]
 
 
@@ -204,34 +192,54 @@ def in_order(model: onnx.ModelProto) -> None:
     The order of independent nodes stays; nodes that read an outer tensor from a subgraph count.
 
     Raises:
-        ValueError: The graph has a cycle.
+        ValueError: The graph has a cycle; names a tensor of it.
     """
-    waiting = [_copied(node) for node in model.graph.node]
-    made = {name for node in waiting for name in node.output}
-    done: set[str] = set()
-    ordered: list[onnx.NodeProto] = []
-    while waiting:
-        later = []
-        for node in waiting:
-            if (reads(node) & made) <= done:
-                ordered.append(node)
-                done.update(node.output)
-            else:
-                later.append(node)
-        if len(later) == len(waiting):
-            raise ValueError("the graph has a cycle")
-        waiting = later
-    del model.graph.node[:]
-    model.graph.node.extend(ordered)
+    nodes = list(model.graph.node)
+    makers = {name: place for place, node in enumerate(nodes) for name in node.output if name}
+    needs = [{makers[name] for name in reads(node) if name in makers} for node in nodes]
+    if all(max(needed, default=-1) < place for place, needed in enumerate(needs)):
+        return
+    waiting = [len(needed) for needed in needs]
+    readers: list[list[int]] = [[] for _ in nodes]
+    for place, needed in enumerate(needs):
+        for maker in needed:
+            readers[maker].append(place)
+    ready = [place for place, count in enumerate(waiting) if not count]
+    order: list[int] = []
+    while ready:
+        place = heapq.heappop(ready)
+        order.append(place)
+        for reader in readers[place]:
+            waiting[reader] -= 1
+            if not waiting[reader]:
+                heapq.heappush(ready, reader)
+    if len(order) < len(nodes):
+        stuck = nodes[next(place for place, count in enumerate(waiting) if count)]
+        raise ValueError(f"its nodes form a cycle at {stuck.output[0]!r}")
+    copies = take(model.graph.node)
+    model.graph.node.extend(copies[place] for place in order)
+
+
+def take(repeated: Any) -> list[Any]:
+    """Empty a repeated field and return copies of what it held."""
+    # Deleting from a repeated field invalidates its elements, so they are copied first.
+    copies = [type(entry).FromString(entry.SerializeToString()) for entry in repeated]
+    del repeated[:]
+    return copies
 
 
 def reads(node: onnx.NodeProto) -> set[str]:
-    """Return what a node and its subgraphs read."""
-    names = set(node.input)
-    for entry in node.attribute:
-        for graph in (entry.g, *entry.graphs):
-            # A graph inside may give away a tensor of the graph around it as it is.
-            names.update(value.name for value in graph.output)
-            for inner in graph.node:
-                names |= reads(inner)
-    return names
+    """Return what a node and its bodies read, of tensors inside and outside of them.
+
+    In a plain graph (see edgekit.export.plain) no tensor of a body has the name of one outside.
+    """
+    return set(filter(None, node.input)).union(*map(graph_reads, bodies(node)))
+
+
+def graph_reads(graph: onnx.GraphProto) -> set[str]:
+    """Return what the nodes of a graph read, and what it gives away.
+
+    A graph inside may give away a tensor of the graph around it as it is.
+    """
+    names = {value.name for value in graph.output}
+    return names.union(*map(reads, graph.node))

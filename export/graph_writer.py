@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from edgekit.core.onnx_bytes import bodies
+from edgekit.export.graph import take
 
 if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-__all__ = ["GraphWriter"]
+__all__ = ["GraphWriter", "graph_names", "rename"]
 
 
 class GraphWriter:
@@ -27,7 +30,7 @@ class GraphWriter:
 
     def __init__(self, model: onnx.ModelProto, prefix: str) -> None:
         self._graph = model.graph
-        self._taken = set(_names(model.graph))
+        self._taken = set(graph_names(model.graph))
         self._prefix = prefix
         self._nodes: list[onnx.NodeProto] = []
 
@@ -49,7 +52,7 @@ class GraphWriter:
 
         An input of the graph keeps its name, so that what is written can stand between the two.
         """
-        _rename(self._graph, old, new)
+        rename(self._graph, {old: new})
 
     def constant(self, value: NDArray[Any] | Sequence[int], wish: str = "constant") -> str:
         """Add an initializer and return its name; a sequence of integers becomes int64."""
@@ -92,10 +95,8 @@ class GraphWriter:
 
     def prepend(self) -> None:
         """Put what was written before every other node."""
-        others = list(self._graph.node)
-        nodes = [*self._nodes, *(_copied(node) for node in others)]
-        del self._graph.node[:]
-        self._graph.node.extend(nodes)
+        others = take(self._graph.node)
+        self._graph.node.extend([*self._nodes, *others])
         self._nodes = []
 
     def append(self) -> None:
@@ -117,16 +118,7 @@ class GraphWriter:
         return made
 
 
-def _copied(node: onnx.NodeProto) -> onnx.NodeProto:
-    # Deleting from a repeated field invalidates its elements, so they are copied first.
-    import onnx
-
-    copy = onnx.NodeProto()
-    copy.CopyFrom(node)
-    return copy
-
-
-def _names(graph: onnx.GraphProto) -> Iterator[str]:
+def graph_names(graph: onnx.GraphProto) -> Iterator[str]:
     """Every name in a graph and its subgraphs, of nodes and of tensors."""
     for entry in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
         yield entry.name
@@ -134,20 +126,23 @@ def _names(graph: onnx.GraphProto) -> Iterator[str]:
         yield node.name
         yield from node.input
         yield from node.output
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                yield from _names(inner)
+        for inner in bodies(node):
+            yield from graph_names(inner)
 
 
-def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
+def rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Let a graph and its bodies call tensors by other names; what is fed keeps its name.
+
+    Args:
+        graph: Of a plain model, in which no body calls a tensor of its own as one outside.
+        names: Old to new.
+    """
     for entry in (*graph.output, *graph.value_info, *graph.initializer):
-        if entry.name == old:
-            entry.name = new
+        entry.name = names.get(entry.name, entry.name)
     for node in graph.node:
-        for names in (node.input, node.output):
-            for index, name in enumerate(names):
-                if name == old:
-                    names[index] = new
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                _rename(inner, old, new)
+        for own in (node.input, node.output):
+            for index, name in enumerate(own):
+                if name in names:
+                    own[index] = names[name]
+        for inner in bodies(node):
+            rename(inner, names)

@@ -20,6 +20,7 @@ import numpy as np
 from edgekit.core.card import Axis, ModelCard, TensorCard
 from edgekit.core.errors import BadInput
 from edgekit.core.inputs import axis_sizes, generate_feeds
+from edgekit.core.onnx_bytes import bodies
 from edgekit.core.runtime import Array, Feeds
 from edgekit.core.temporary import scratch
 from edgekit.export.baked_sizes import AGAIN, Sizes, rewrite_sizes, small_tensor
@@ -229,7 +230,7 @@ def _image(card: ModelCard, model: Any, where: str) -> tuple[str, TensorCard]:
 
 def _refuse_branches(model: Any, where: str) -> None:
     for node in model.graph.node:
-        if any(entry.HasField("g") or len(entry.graphs) for entry in node.attribute):
+        if any(True for _ in bodies(node)):
             raise BadInput(
                 f"{where} branches or loops ({node.op_type}), so its size cannot be changed.",
                 hint=AGAIN,

@@ -13,11 +13,11 @@ from edgekit.core.files import write_bytes
 from edgekit.export.graph import (
     attribute,
     constants,
-    load,
     producers,
     reads,
     with_initializers,
 )
+from edgekit.export.onnx_file import read_onnx
 from edgekit.export.qdq import SMALLEST_SCALE
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def mend_qdq(path: Path, output: Path) -> list[str]:
     """
     from onnx import numpy_helper
 
-    model = with_initializers(load(path))
+    model = with_initializers(read_onnx(path))
     faults = qdq_faults(model)
     if faults.integer:
         raise BadInput(
@@ -133,8 +133,7 @@ def mend_qdq(path: Path, output: Path) -> list[str]:
             changed.update(_symmetric(node, values, path))
         nodes.append(node)
     read = {name for node in nodes for name in reads(node)}
-    # Old files list weights among the inputs too, which would have to be fed then.
-    read.update(value.name for value in (*model.graph.input, *model.graph.output))
+    read.update(value.name for value in model.graph.output)
     kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
     copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
     tensors = [type(tensor).FromString(tensor.SerializeToString()) for tensor in kept]

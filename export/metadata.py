@@ -20,7 +20,6 @@ from edgekit.core.card import (
 from edgekit.core.errors import BadInput
 from edgekit.core.inputs import axis_sizes, generate_feeds
 from edgekit.core.onnx_keys import CARD_KEY, ROLE_KEY
-from edgekit.core.requires import requires
 from edgekit.core.runtime import Array, Feeds
 from edgekit.export.onnx_file import read_onnx, write_onnx
 from edgekit.export.row_sets import chosen_rows
@@ -54,15 +53,8 @@ def read_card(
     Raises:
         BadInput: No ONNX file, or metadata that is malformed; names the key.
     """
-    with requires("onnx", extra="onnx", why=f"to read {path}"):
-        import onnx
-        from google.protobuf.message import DecodeError
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except (DecodeError, OSError, ValueError) as error:
-        raise BadInput(f"{path} is not an ONNX file, or it is damaged.") from error
     runner = None if run is None else partial(run, path)
-    return card_of(model, str(path), run=runner, decode=decode)
+    return card_of(read_onnx(path), str(path), run=runner, decode=decode)
 
 
 def card_of(
@@ -161,10 +153,8 @@ def graph_card(model: Any, where: str = "the graph") -> GraphCard:
     Raises:
         BadInput: An input or output that is no dense tensor, or has no shape.
     """
-    initialised = {tensor.name for tensor in model.graph.initializer}
-    inputs = [tensor for tensor in model.graph.input if tensor.name not in initialised]
     return GraphCard(
-        inputs={tensor.name: _tensor_card(tensor, where) for tensor in inputs},
+        inputs={tensor.name: _tensor_card(tensor, where) for tensor in model.graph.input},
         outputs={tensor.name: _tensor_card(tensor, where) for tensor in model.graph.output},
         rows=chosen_rows(model),
     )
@@ -243,5 +233,9 @@ def _tensor_card(value: Any, where: str) -> TensorCard:
         else:
             default = "batch" if index == 0 else f"{value.name}_{index}"
             shape.append(size.dim_param or default)
+    if tensor.elem_type not in onnx.helper.get_all_tensor_dtypes():
+        raise BadInput(
+            f"{value.name!r} of {where} has no type in the graph.", hint="Export the model again."
+        )
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
     return TensorCard(shape=tuple(shape), dtype=dtype)

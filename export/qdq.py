@@ -11,7 +11,8 @@ import numpy as np
 from edgekit.core.errors import BadInput
 from edgekit.export.decisions import Activation, Decisions, QuantizedNode
 from edgekit.export.fusing import fused_activations
-from edgekit.export.graph import constants
+from edgekit.export.graph import constants, reads
+from edgekit.export.graph_writer import graph_names
 
 if TYPE_CHECKING:
     import onnx
@@ -101,7 +102,7 @@ def _written(
     for field in ("node", "initializer", "value_info"):
         result.graph.ClearField(field)
     result.graph.node.extend(writer.nodes)
-    read = {name for node in writer.nodes for name in node.input}
+    read = {name for node in writer.nodes for name in reads(node)}
     read |= {entry.name for entry in model.graph.output}
     kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
     result.graph.initializer.extend(kept + writer.tensors)
@@ -168,8 +169,7 @@ class _Writer:
         self.values = constants(model)
         self.activations = {entry.tensor: entry for entry in activations}
         self.weighted = {entry.output: entry for entry in nodes}
-        self.taken = set(self.values) | {entry.name for entry in model.graph.input}
-        self.taken |= {name for node in model.graph.node for name in node.output}
+        self.taken = set(graph_names(model.graph))
         self.nodes: list[onnx.NodeProto] = []
         self.tensors: list[onnx.TensorProto] = []
         self.scales: dict[str, float] = {}

@@ -49,10 +49,11 @@ from edgekit.export.graph import (
     consumers,
     head_nodes,
     is_weighted,
-    load,
+    reads,
     weight_axis,
     with_initializers,
 )
+from edgekit.export.onnx_file import read_onnx
 from edgekit.export.qdq import DIALECTS, rounded_weight, write_activations, write_qdq
 from edgekit.export.statistics import MAX_SAMPLES, expected, mean_corrections, output_sqnr_db
 
@@ -198,7 +199,7 @@ def _reaching(
     reached = {name: {name} for name in inputs}
     for node in model.graph.node:
         for found in reached.values():
-            if found.intersection(node.input):
+            if found & reads(node):
                 found.update(node.output)
     return tuple(name for name, found in reached.items() if found & tensors)
 
@@ -250,7 +251,7 @@ def calibrated_graph(path: Path) -> str:
 
 
 def _prepared(path: Path) -> onnx.ModelProto:
-    return with_initializers(at_least_opset(load(path), OPSET))
+    return with_initializers(at_least_opset(read_onnx(path), OPSET))
 
 
 def _check_samples(

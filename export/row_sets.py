@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
+
+from edgekit.core.onnx_bytes import all_nodes, whole
+from edgekit.export.graph import constant_value
 
 __all__ = ["chosen_rows"]
 
@@ -20,26 +22,28 @@ def chosen_rows(model: Any) -> tuple[str, ...]:
     Args:
         model: onnx.ModelProto, its nodes in order.
     """
+    from onnx import numpy_helper
+
     graph = model.graph
     nodes = list(graph.node)
-    if not any(_selects(node) for one in nodes for node in _whole(one)):
+    if not any(_selects(node) for node in all_nodes(graph)):
         return ()
-    constants = {one.name: one for one in graph.initializer}
-    constants |= {
-        node.output[0]: node.attribute[0].t
-        for node in nodes
-        if node.op_type == "Constant" and node.attribute[0].HasField("t")
-    }
+    numbers = {one.name: numpy_helper.to_array(one) for one in graph.initializer if _is_one(one)}
+    for node in nodes:
+        value = constant_value(node)
+        if value is not None:
+            numbers[node.output[0]] = value
     led: set[str] = set()
     counts: set[int] = set()
     for node in nodes:
-        inside = list(_whole(node))
+        inside = list(whole(node))
         if any(_selects(one) for one in inside) or led & {
             name for one in inside for name in one.input
         }:
             led.update(node.output)
-        if node.op_type == "TopK" and node.input[1] in constants:
-            counts.add(_number(constants[node.input[1]]))
+        taken = numbers.get(node.input[1]) if node.op_type == "TopK" and node.input[1:] else None
+        if taken is not None and taken.size == 1 and taken.dtype.kind == "i":
+            counts.add(int(taken.reshape(())))
     given = {size.dim_param for one in graph.input for size in one.type.tensor_type.shape.dim}
     return tuple(
         one.name
@@ -56,16 +60,5 @@ def _selects(node: Any) -> bool:
     return node.op_type == "TopK" or any(word in node.op_type for word in _SUPPRESSIONS)
 
 
-def _whole(node: Any) -> Iterator[Any]:
-    """Yield a node and those in its bodies."""
-    yield node
-    for attribute in node.attribute:
-        for body in (attribute.g, *attribute.graphs):
-            for one in body.node:
-                yield from _whole(one)
-
-
-def _number(tensor: Any) -> int:
-    from onnx import numpy_helper
-
-    return int(numpy_helper.to_array(tensor).reshape(-1)[0])
+def _is_one(tensor: Any) -> bool:
+    return all(size == 1 for size in tensor.dims)

@@ -9,17 +9,33 @@ depends on the data stays unknown.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.core.onnx_bytes import bodies
+from edgekit.export.graph import take
+
 __all__ = ["Tensor", "element_bytes", "graph_tensors", "graph_values"]
 
 # Larger constants are no shapes: inference gets along with their type, and copies less.
 _SMALL = 1024
+# What no memory holds comes from sizes that overflow, or from a file that is not honest.
+_MOST_ELEMENTS = 2**48
+# Their results are no larger than the product of their operands, so that they may be computed
+# before it is known how large they are. Others, such as Expand and Range, make what they are told.
+_BOUNDED = frozenset({
+    "Abs", "Add", "And", "ArgMax", "ArgMin", "Cast", "CastLike", "Ceil", "Clip", "Compress",
+    "Concat", "Constant", "CumSum", "Div", "Equal", "Floor", "Gather", "GatherElements", "GatherND",
+    "Greater", "GreaterOrEqual", "Identity", "Less", "LessOrEqual", "Max", "Mean", "Min", "Mod",
+    "Mul", "Neg", "NonZero", "Not", "Or", "Pow", "Reciprocal", "ReduceMax", "ReduceMean",
+    "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Round", "Sign", "Size", "Slice", "Split",
+    "Sqrt", "Squeeze", "Sub", "Sum", "Transpose", "Unsqueeze", "Where", "Xor",
+})  # fmt: skip
+_MOST_COMPUTED = _SMALL**2
 # Each round of folding gets inference past one obstacle; real exports need two or three.
 _ROUNDS = 16
 _RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform"}
@@ -147,6 +163,8 @@ def _inferred(slim: Any) -> dict[str, Tensor]:
         dims = tensor.shape.dim
         known = tensor.HasField("shape") and all(size.HasField("dim_value") for size in dims)
         shape = tuple(size.dim_value for size in dims) if known else None
+        if shape is not None and (min(shape, default=0) < 0 or math.prod(shape) > _MOST_ELEMENTS):
+            shape = None
         found[value.name] = Tensor(tensor.elem_type, shape)
     for small in graph.initializer:
         found[small.name] = Tensor(small.data_type, tuple(small.dims))
@@ -168,19 +186,18 @@ def _fold(slim: Any, found: Mapping[str, Tensor], values: dict[str, NDArray[Any]
     known = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in slim.graph.initializer}
     known.update(values)
     kept, folded = [], False
-    for node in slim.graph.node:
+    for place, node in enumerate(slim.graph.node):
         results = _result(node, found, known, slim)
         if results is None:
-            kept.append(node)
+            kept.append(place)
             continue
         for name, value in results.items():
             values[name] = known[name] = value
             slim.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
         folded = True
     if folded:
-        copies = [_copied(node) for node in kept]
-        del slim.graph.node[:]
-        slim.graph.node.extend(copies)
+        nodes = take(slim.graph.node)
+        slim.graph.node.extend(nodes[place] for place in kept)
     return folded
 
 
@@ -197,11 +214,13 @@ def _result(
             return None
         cut = {entry.name: entry.i for entry in node.attribute}
         return {names[0]: np.array(tensor.shape[cut.get("start", 0) : cut.get("end")], np.int64)}
-    if any(name and name not in known for name in node.input) or any(_graphs(node)):
+    if any(name and name not in known for name in node.input) or any(True for _ in bodies(node)):
         return None
     if node.op_type == "Constant" and any(
         math.prod(entry.t.dims) > _SMALL for entry in node.attribute
     ):
+        return None
+    if not (_is_small(names, found) or _is_bounded(node, known)):
         return None
     function = _function(node, slim)
     feeds = {name: known[name] for name in node.input if name}
@@ -219,6 +238,16 @@ def _result(
     return dict(zip(names, answers, strict=True))
 
 
+def _is_small(names: list[str], found: Mapping[str, Tensor]) -> bool:
+    shapes = [found[name].shape if name in found else None for name in names]
+    return all(shape is not None and math.prod(shape) <= _SMALL for shape in shapes)
+
+
+def _is_bounded(node: Any, known: Mapping[str, NDArray[Any]]) -> bool:
+    elements = math.prod(max(1, known[name].size) for name in node.input if name)
+    return node.op_type in _BOUNDED and elements <= _MOST_COMPUTED
+
+
 def _function(node: Any, slim: Any) -> Any:
     import onnx
 
@@ -230,20 +259,6 @@ def _function(node: Any, slim: Any) -> Any:
         [node],
         slim.opset_import,
     )
-
-
-def _graphs(node: Any) -> Iterator[Any]:
-    for entry in node.attribute:
-        if entry.HasField("g"):
-            yield entry.g
-        yield from entry.graphs
-
-
-def _copied(node: Any) -> Any:
-    # Nodes of a repeated field do not survive its clearing.
-    copy = type(node)()
-    copy.CopyFrom(node)
-    return copy
 
 
 def _kind(value: NDArray[Any]) -> int:

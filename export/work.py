@@ -8,6 +8,7 @@ from typing import Any
 
 from edgekit.core import flops
 from edgekit.core.documents import NodeWork
+from edgekit.core.onnx_bytes import bodies
 from edgekit.export.module_paths import module_paths
 from edgekit.export.shapes import Tensor, element_bytes
 
@@ -176,10 +177,6 @@ def constant_tensors(model: Any, tensors: Mapping[str, Tensor]) -> dict[str, int
         tensor.name: Tensor(tensor.data_type, tuple(tensor.dims)).size_bytes or 0
         for tensor in model.graph.initializer
     }
-    fed = {value.name for value in model.graph.input}
-    # Before IR 4 every initializer is listed as an input too, and none is meant to be fed.
-    if model.ir_version >= 4:
-        stored = {name: size for name, size in stored.items() if name not in fed}
     for node in model.graph.node:
         names = [name for name in node.input if name]
         if _holds_graphs(node) or node.op_type.startswith("Random"):
@@ -196,7 +193,7 @@ def constant_tensors(model: Any, tensors: Mapping[str, Tensor]) -> dict[str, int
 
 def _holds_graphs(node: Any) -> bool:
     """Whether a node has bodies (If, Loop, Scan), which may read any tensor of the graph."""
-    return any(entry.HasField("g") or entry.graphs for entry in node.attribute)
+    return any(True for _ in bodies(node))
 
 
 def _as_many(source: Tensor | None, like: Tensor | None) -> int | None:

@@ -22,7 +22,7 @@ from edgekit.export.builtin.catalogue import builtin_card
 from edgekit.export.cleanup import GraphRunner, clean
 from edgekit.export.load import Loaded, load_source
 from edgekit.export.metadata import card_of, graph_card, put_card, with_card
-from edgekit.export.onnx_file import read_onnx, write_onnx
+from edgekit.export.onnx_file import read_plain, write_onnx
 from edgekit.export.to_onnx import export_graph, name_axes, opset_of
 from edgekit.export.torch_graph import torch_graph
 
@@ -118,11 +118,12 @@ def export_model(request: ExportRequest) -> ExportOutcome:
         trust_code=request.trust_code,
         trust_pickle=request.trust_pickle,
     )
-    opened = {
-        role: read_onnx(network.onnx)
+    read = {
+        role: read_plain(network.onnx)
         for role, network in loaded.items()
         if network.onnx is not None
     }
+    opened = {role: model for role, (model, _) in read.items()}
     card = _card(request, loaded, opened)
     _refuse_unknown_roles(card, loaded, request)
     shapes = _shapes_by_role(request.inputs, loaded)
@@ -131,7 +132,7 @@ def export_model(request: ExportRequest) -> ExportOutcome:
         where = request.source.text if role == "main" else f"{request.source.text} ({role})"
         own = _with_shapes(card.graph(role), shapes[role])
         if role in opened:
-            graphs[role] = _from_onnx(opened[role], own, where, role, request)
+            graphs[role] = _from_onnx(*read[role], own, where, role, request)
         else:
             graphs[role] = _from_torch(network, own, where, role, request)
     card = card.with_graphs({role: graph.card for role, graph in graphs.items()})
@@ -198,7 +199,12 @@ def _from_torch(
 
 
 def _from_onnx(
-    model: Any, card: GraphCard, where: str, role: str, request: ExportRequest
+    model: Any,
+    changes: list[str],
+    card: GraphCard,
+    where: str,
+    role: str,
+    request: ExportRequest,
 ) -> _Graph:
     opset = opset_of(model)
     if request.opset is not None and request.opset != opset:
@@ -211,9 +217,7 @@ def _from_onnx(
     real = [named_as(full.inputs, feed, where) for feed in request.feeds.get(role, ())]
     feeds = example_feeds(full.inputs, real, seed=request.seed)
     model, more = clean(model, feeds, request.runner)
-    # Inputs that were initializers too (old files) are gone after the clean-up.
-    full, _ = with_card(model, GraphCard(full.inputs, card.outputs, card.state, card.rows), where)
-    return _Graph(model, full, "onnx", [], [*notes, *more])
+    return _Graph(model, full, "onnx", [], [*changes, *notes, *more])
 
 
 def _name_unnamed_axes(model: Any, where: str) -> None:

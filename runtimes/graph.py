@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgekit.core.errors import BadInput
+from edgekit.core.onnx_bytes import external_files, load_external, parse_onnx
 from edgekit.core.onnx_keys import MODULE_KEY
 from edgekit.core.requires import requires
 from edgekit.core.runtime import TensorInfo
@@ -56,11 +56,11 @@ def read_graph(path: Path, *, why: str) -> Graph:
         BadInput: The file is missing, is not ONNX or is damaged, its weights lie outside its
             folder, or a tensor has a type that numpy cannot hold.
     """
-    model = _load(path, why)
+    model = parse_onnx(path, why)
     with requires("onnx", extra="cpu", why=why):
         import onnx
     graph = model.graph
-    external = _external_files(model, path)
+    external = tuple(external_files(model, path))
     if any(not value.type.tensor_type.HasField("shape") for value in graph.output):
         try:
             graph = onnx.shape_inference.infer_shapes(model).graph
@@ -78,10 +78,10 @@ def read_graph(path: Path, *, why: str) -> Graph:
         path=path,
         inputs=tuple(_tensor(value, "Input", path) for value in fed),
         outputs=tuple(_tensor(value, "Output", path) for value in graph.output),
-        nodes=tuple((node.name or node.output[0], node.op_type) for node in graph.node),
+        nodes=tuple((_name(node), node.op_type) for node in graph.node),
         metadata={entry.key: entry.value for entry in model.metadata_props},
         modules={
-            node.name or node.output[0]: entry.value
+            _name(node): entry.value
             for node in graph.node
             for entry in node.metadata_props
             if entry.key == MODULE_KEY
@@ -99,36 +99,9 @@ def copy_graph(graph: Graph, target: Path) -> None:
     if not graph.external:
         target.write_bytes(graph.path.read_bytes())
         return
-    with requires("onnx", extra="cpu", why="to read weights beside a graph"):
-        import onnx
-    size = graph.path.stat().st_size + sum(file.stat().st_size for file in graph.external)
-    if size >= 2**31:
-        raise BadInput(
-            f"{graph.path} is {size / 1e9:.1f} GB with its weights.",
-            hint="Models of 2 GB and more are not supported by this version.",
-        )
-    model = onnx.load(str(graph.path))
+    model = parse_onnx(graph.path, "to read weights beside a graph")
+    load_external(model, graph.path)
     target.write_bytes(model.SerializeToString())
-
-
-def _load(path: Path, why: str) -> Any:
-    if not path.is_file():
-        raise BadInput(f"{path} does not exist or is not a file.", hint="Check the path.")
-    with requires("onnx", extra="cpu", why=why):
-        import onnx
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-    except Exception as error:
-        raise BadInput(
-            f"{path} is not an ONNX file or is damaged.",
-            hint="Export it again, or copy it again if it was cut off on its way.",
-        ) from error
-    if not model.graph.node or not model.graph.output:
-        raise BadInput(
-            f"{path} is not an ONNX file or is damaged: it holds no graph.",
-            hint="Export it again, or copy it again if it was cut off on its way.",
-        )
-    return model
 
 
 def _tensor(value: Any, kind: str, path: Path) -> TensorInfo:
@@ -153,44 +126,11 @@ def _tensor(value: Any, kind: str, path: Path) -> TensorInfo:
     return TensorInfo(name=value.name, dtype=name, shape=shape)
 
 
+def _name(node: Any) -> str:
+    return str(node.name or next(iter(node.output), node.op_type))
+
+
 def _axis(dim: Any) -> int | str:
     if dim.HasField("dim_value") and dim.dim_value >= 0:
         return int(dim.dim_value)
     return str(dim.dim_param) or "?"
-
-
-def _external_files(model: Any, path: Path) -> tuple[Path, ...]:
-    """Files that hold weights, each checked to lie in the model's own folder."""
-    folder = path.parent.resolve()
-    files: dict[Path, None] = {}
-    for tensor in _tensors(model.graph):
-        if tensor.data_location != tensor.EXTERNAL:
-            continue
-        location = next((item.value for item in tensor.external_data if item.key == "location"), "")
-        file = (folder / location).resolve()
-        if not location or folder not in file.parents:
-            raise BadInput(
-                f"Weight {tensor.name!r} of {path} lies outside its folder, at {location!r}.",
-                hint="External data must stay in the model's own folder.",
-            )
-        if not file.is_file():
-            raise BadInput(
-                f"{file} is missing, which holds weights of {path}.",
-                hint="Copy it into the same folder.",
-            )
-        files[file] = None
-    return tuple(files)
-
-
-def _tensors(graph: Any) -> Iterator[Any]:
-    """Every tensor of a graph and of the graphs inside its nodes."""
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-            if attribute.HasField("g"):
-                yield from _tensors(attribute.g)
-            for inner in attribute.graphs:
-                yield from _tensors(inner)

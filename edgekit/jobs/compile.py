@@ -15,7 +15,7 @@ from edgekit.core.runtime import Adopting, CompileOptions, Placement, ShapeProfi
 from edgekit.core.sizes import parse_size
 from edgekit.core.temporary import scratch
 from edgekit.export import mend_qdq as mending
-from edgekit.export.graph import load
+from edgekit.export.onnx_file import read_onnx
 from edgekit.jobs.delivery import read_for
 from edgekit.jobs.running.adopting import Adopted, adopt_plan
 from edgekit.jobs.running.carried import carry_engines
@@ -203,7 +203,7 @@ def _refuse_faulty(graphs: Mapping[str, Path], where: str, error: BadInput) -> N
 
 
 def _faults(path: Path) -> mending.QdqFaults:
-    return mending.qdq_faults(load(path))
+    return mending.qdq_faults(read_onnx(path))
 
 
 def _profile(model: Model, shapes: Mapping[str, str]) -> ShapeProfile:

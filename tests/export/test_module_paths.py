@@ -14,8 +14,9 @@ from edgekit.core.source import Source
 from edgekit.export.calibrate import weight_maximum
 from edgekit.export.decisions import Activation, QuantizedNode
 from edgekit.export.fp16 import write_fp16
-from edgekit.export.graph import constants, load, producers
+from edgekit.export.graph import constants, producers
 from edgekit.export.module_paths import module_paths, put_module_paths
+from edgekit.export.onnx_file import read_onnx
 from edgekit.export.qdq import DIALECTS, _written
 from edgekit.export.worker import ExportRequest, export_model
 
@@ -130,7 +131,7 @@ def test_both_writers_of_variants_keep_them(tmp_path):
     convolutions = [n.output[0] for n in onnx.load(graph).graph.node if n.op_type == "Conv"]
     assert {name: half[name] for name in convolutions} == {n: fp32[n] for n in convolutions}
 
-    model = load(graph)
+    model = read_onnx(graph)
     (node,) = [one for one in model.graph.node if one.output[0] == convolutions[0]]
     weight = constants(model)[node.input[1]]
     decision = QuantizedNode(

@@ -44,7 +44,7 @@ def test_external_data_outside_the_folder_is_refused_and_not_read(tmp_path, line
     location = {"parent": "../secret.bin", "absolute": str(outside), "link": "link.bin"}[kind]
     if kind == "link":
         (folder / "link.bin").symlink_to(outside)
-    with pytest.raises(BadInput, match=r"points outside its folder.*'w'"):
+    with pytest.raises(BadInput, match=r"'w'.*out of (its|the) folder"):
         read_onnx(external(linear_model, location, folder))
 
 
@@ -70,7 +70,7 @@ def test_external_data_inside_a_subgraph_is_checked_too(tmp_path, linear_model):
 
 def test_missing_and_truncated_external_data_are_told_apart(tmp_path, linear_model):
     copy = onnx.ModelProto.FromString(linear_model.SerializeToString())
-    with pytest.raises(BadInput, match="it is not there"):
+    with pytest.raises(BadInput, match=r"gone\.bin.*does not exist"):
         read_onnx(external(copy, "gone.bin", tmp_path))
     with pytest.raises(BadInput, match="too short"):
         read_onnx(external(linear_model, "weights.bin", tmp_path, offset=8, length=24))
@@ -100,5 +100,5 @@ def test_an_invalid_graph_says_why(tmp_path, linear_model):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(BadInput, match=r"gone\.onnx does not exist"):
+    with pytest.raises(BadInput, match=r"gone\.onnx"):
         read_onnx(tmp_path / "gone.onnx")

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgekit.export.decisions import Activation
 from edgekit.export.fp16 import write_fp16
-from edgekit.export.graph import load
+from edgekit.export.onnx_file import read_onnx
 from edgekit.export.qdq import DIALECTS, write_activations
 from edgekit.export.taps import cut_out, tap_graph, with_outputs
 
@@ -48,7 +48,7 @@ def named(graph, bits):
 
 
 def test_floats_that_depend_on_an_input_can_be_looked_at_and_nothing_else(fp32):
-    graph = tap_graph(load(fp32), load(fp32))
+    graph = tap_graph(read_onnx(fp32), read_onnx(fp32))
     assert [one.tensor for one in graph.tensors] == ["c", "r", "t", "g", "m", "y", "z"]
     at = {one.tensor: index for index, one in enumerate(graph.tensors)}
     assert named(graph, graph.before[at["g"]]) == {"c", "r", "g"}
@@ -64,8 +64,8 @@ def test_floats_that_depend_on_an_input_can_be_looked_at_and_nothing_else(fp32):
 
 def test_rounded_tensors_stand_for_the_ones_that_they_round(fp32):
     ranges = [Activation("x", -3.0, 3.0), Activation("r", 0.0, 3.0)]
-    int8 = write_activations(load(fp32), ranges, DIALECTS["u8s8"])
-    graph = tap_graph(int8, load(fp32))
+    int8 = write_activations(read_onnx(fp32), ranges, DIALECTS["u8s8"])
+    graph = tap_graph(int8, read_onnx(fp32))
     partners = {one.tensor: one.reference for one in graph.tensors}
     assert partners["x/dequantized"] == "x"
     assert partners["r/dequantized"] == "r"
@@ -77,7 +77,7 @@ def test_rounded_tensors_stand_for_the_ones_that_they_round(fp32):
 
 def test_casts_stand_for_what_they_cast(fp32, tmp_path):
     write_fp16(fp32, tmp_path / "half.onnx")
-    graph = tap_graph(load(tmp_path / "half.onnx"), load(fp32))
+    graph = tap_graph(read_onnx(tmp_path / "half.onnx"), read_onnx(fp32))
     partners = [(one.op, one.reference) for one in graph.tensors]
     assert partners[0] == ("Cast", "x")
     assert partners[-2:] == [("Reshape", "z"), ("Cast", "z")]
@@ -94,7 +94,7 @@ def run(model, tmp_path, feeds):
 
 
 def test_inner_tensors_become_outputs_of_a_copy(fp32, tmp_path):
-    model = load(fp32)
+    model = read_onnx(fp32)
     tapped = with_outputs(model, ["r", "z", "g", "r"])
     assert [one.name for one in tapped.graph.output] == ["z", "r", "g"]
     assert [one.name for one in model.graph.output] == ["z"]
@@ -104,7 +104,7 @@ def test_inner_tensors_become_outputs_of_a_copy(fp32, tmp_path):
 
 
 def test_a_piece_makes_one_tensor_of_what_is_known(fp32, tmp_path):
-    model = load(fp32)
+    model = read_onnx(fp32)
     known = {"x": "x", "t": "t", "g": "g", "r": "r"}
     piece, fed = cut_out(model, "y", known)
     assert fed == {"t": "t", "g": "g"}
@@ -118,4 +118,4 @@ def test_a_piece_makes_one_tensor_of_what_is_known(fp32, tmp_path):
 
 
 def test_a_piece_of_constants_has_nothing_to_feed(fp32):
-    assert cut_out(load(fp32), "e", {"x": "x"}) is None
+    assert cut_out(read_onnx(fp32), "e", {"x": "x"}) is None

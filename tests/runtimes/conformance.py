@@ -524,9 +524,9 @@ class RuntimeConformance:
         }
         for name, content in files.items():
             (tmp_path / name).write_bytes(content)
-            with pytest.raises(BadInput, match=f"{name} is not an ONNX file or is damaged"):
+            with pytest.raises(BadInput, match=f"{name} (is not an ONNX file|cannot be read)"):
                 self.compiled(tmp_path / name, tmp_path / "e")
-        with pytest.raises(BadInput, match=r"none\.onnx does not exist"):
+        with pytest.raises(BadInput, match=r"none\.onnx"):
             self.compiled(tmp_path / "none.onnx", tmp_path / "e")
         assert list((tmp_path / "e").iterdir()) == []
 
@@ -536,12 +536,12 @@ class RuntimeConformance:
         folder.mkdir()
         (tmp_path / "outside.bin").write_bytes(bytes(16))
         graph = self.external(folder, location)
-        with pytest.raises(BadInput, match="lies outside its folder"):
+        with pytest.raises(BadInput, match=r"out of (its|the) folder"):
             self.compiled(graph, tmp_path / "e")
 
     def test_weights_beside_the_graph_are_read(self, tmp_path: Path) -> None:
         graph = self.external(tmp_path, "weights.bin")
-        with pytest.raises(BadInput, match=r"weights\.bin is missing"):
+        with pytest.raises(BadInput, match=r"weights\.bin.*does not exist"):
             self.compiled(graph, tmp_path / "e")
         (tmp_path / "weights.bin").write_bytes(np.arange(4, dtype=np.float32).tobytes())
         x = random(2, 4)

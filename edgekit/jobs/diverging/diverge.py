@@ -25,8 +25,7 @@ from edgekit.core.runtime import CompileOptions, Feeds, Probe
 from edgekit.core.target import Target
 from edgekit.core.temporary import scratch
 from edgekit.core.variant import Variant
-from edgekit.export.graph import load
-from edgekit.export.onnx_file import write_onnx
+from edgekit.export.onnx_file import read_onnx, write_onnx
 from edgekit.export.taps import TapGraph, cut_out, tap_graph, with_outputs
 from edgekit.jobs.diverging.bisection import Bisection, cuts, members
 from edgekit.jobs.diverging.side_by_side import (
@@ -203,7 +202,7 @@ class _Side:
     ) -> None:
         self.role = role
         self._paths = reference, suspect
-        self._models = load(reference), load(suspect)
+        self._models = read_onnx(reference), read_onnx(suspect)
         self._card = card
         self._place = place
         self._folder = folder

@@ -23,7 +23,7 @@ from edgekit.core.runtime import (
     ShapeProfile,
 )
 from edgekit.core.target import Target
-from edgekit.export.onnx_file import external_files
+from edgekit.export.onnx_file import external_files, plain_file
 from edgekit.jobs.caching.fingerprints import digest, files_digest, tools
 from edgekit.jobs.caching.store import Stored, Words, cache_root, fetch
 from edgekit.jobs.running.carried import COMPILED, ReadyEngine, read_compiled
@@ -261,10 +261,11 @@ def compile_graph(
         progress: Told how far a build is.
     """
     runtime = load_runtime(target.runtime)
-    if isinstance(runtime, Building):
-        compiled = runtime.build(graph, target, options, folder, progress=progress, kept=kept)
-    else:
-        compiled = runtime.compile(graph, target, options, folder)
+    with plain_file(graph) as plain:
+        if isinstance(runtime, Building):
+            compiled = runtime.build(plain, target, options, folder, progress=progress, kept=kept)
+        else:
+            compiled = runtime.compile(plain, target, options, folder)
     write_bytes(folder / COMPILED, msgspec.json.format(msgspec.json.encode(compiled)))
     return compiled
 

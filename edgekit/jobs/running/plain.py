@@ -14,6 +14,7 @@ from edgekit.core.card import GraphCard, ModelCard
 from edgekit.core.runtime import CompileOptions, Feeds, Session
 from edgekit.core.temporary import scratch
 from edgekit.core.trials import answer_trials, trials
+from edgekit.export.onnx_file import plain_file
 from edgekit.jobs.running.child import run_in_child
 from edgekit.jobs.running.engines import usable
 from edgekit.jobs.running.sequences import Outputs, sequence
@@ -139,7 +140,9 @@ def open_graphs(graphs: Mapping[str, Path], folder: Path) -> dict[str, Session]:
     for role, graph in graphs.items():
         place = folder / role
         place.mkdir(parents=True)
-        sessions[role] = runtime.open(runtime.compile(graph, target, PLAIN_OPTIONS, place), place)
+        with plain_file(graph) as file:
+            compiled = runtime.compile(file, target, PLAIN_OPTIONS, place)
+        sessions[role] = runtime.open(compiled, place)
     return sessions
 
 
