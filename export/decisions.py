@@ -8,7 +8,6 @@ and a tensor has exactly one producer.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ import msgspec
 
 from edgekit.core.errors import BadInput
 from edgekit.core.files import write_bytes
+from edgekit.core.json_text import as_kind, read_json
 
 if TYPE_CHECKING:
     import onnx
@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 SCHEMA = "edgekit.quantization/1"
+_HINT = "Name a quantization.json that edgekit quantize wrote."
 
 
 class Activation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -173,25 +174,10 @@ def read_decisions(path: Path) -> Decisions:
     Raises:
         BadInput: The file is missing, no JSON, of another schema, or has unknown or missing keys.
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise BadInput(
-            f"{path} cannot be read: {(error.strerror or str(error)).lower()}.",
-            hint="Name a quantization.json that edgekit quantize wrote.",
-        ) from error
-    try:
-        schema = msgspec.json.decode(raw)
-        if not isinstance(schema, Mapping) or schema.get("schema") != SCHEMA:
-            raise BadInput(
-                f"{path} is no {SCHEMA} document.",
-                hint="Name a quantization.json that edgekit quantize wrote.",
-            )
-        return msgspec.json.decode(raw, type=Decisions)
-    except msgspec.DecodeError as error:
-        raise BadInput(
-            f"{path} is damaged: {error}.", hint="Run edgekit quantize again."
-        ) from error
+    found = read_json(path, hint=_HINT)
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+        raise BadInput(f"{path} is no {SCHEMA} document.", hint=_HINT)
+    return as_kind(found, path, Decisions, hint="Run edgekit quantize again.")
 
 
 def graph_sha256(model: onnx.ModelProto) -> str:

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from edgekit.core.documents import Change, GraphDiff, GraphFacts, NodeChange, WeightChange
+from edgekit.core.json_text import parse_json
 from edgekit.core.onnx_keys import CARD_KEY
 from edgekit.export.facts import facts_of
 from edgekit.export.onnx_file import read_onnx
@@ -90,7 +91,7 @@ def _metadata(model: Any) -> dict[str, Any]:
     for entry in model.metadata_props:
         value: Any = entry.value
         if entry.key == CARD_KEY:
-            value = msgspec.json.decode(entry.value)
+            value = parse_json(entry.value, f"The metadata key {CARD_KEY!r}")
         found.update(flattened(value, entry.key))
     return found
 

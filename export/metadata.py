@@ -19,6 +19,7 @@ from edgekit.core.card import (
 )
 from edgekit.core.errors import BadInput
 from edgekit.core.inputs import axis_sizes, generate_feeds
+from edgekit.core.json_text import parse_json
 from edgekit.core.onnx_keys import CARD_KEY, ROLE_KEY
 from edgekit.core.runtime import Array, Feeds
 from edgekit.export.onnx_file import read_onnx, write_onnx
@@ -77,14 +78,9 @@ def card_of(
     """
     properties = {entry.key: entry.value for entry in model.metadata_props}
     if CARD_KEY in properties:
-        try:
-            content = msgspec.json.decode(properties[CARD_KEY])
-        except msgspec.DecodeError as error:
-            raise BadInput(
-                f"The metadata key {CARD_KEY!r} of {where} is no JSON: {error}.",
-                hint="Give a card with --card, or export the model again.",
-            ) from error
-        return card_from_dict(content, f"The metadata key {CARD_KEY!r} of {where}")
+        place = f"The metadata key {CARD_KEY!r} of {where}"
+        hint = "Give a card with --card, or export the model again."
+        return card_from_dict(parse_json(properties[CARD_KEY], place, hint=hint), place)
     if not is_ultralytics(properties):
         return None
     own = graph_card(model, where)

@@ -8,12 +8,12 @@ of our own, and written back by the name of the tensor that a node makes.
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgekit.core.onnx_keys import MODULE_KEY
+from edgekit.export.literals import parse_literal
 
 if TYPE_CHECKING:
     import onnx
@@ -89,10 +89,7 @@ def _path(node: onnx.NodeProto, weights: Collection[str], modules: Collection[st
 
 def _exported(text: str) -> str | None:
     """The innermost module of ['', 'features.0', 'features.0.act', 'silu']; last is the call."""
-    try:
-        scopes: Any = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return None
+    scopes = parse_literal(text)
     if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
         return None
     return _CALL.sub("", scopes[-2]) if len(scopes) > 1 else ""

@@ -5,7 +5,6 @@ In an ONNX file every value is the text of a Python literal; in front of a plan 
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -14,6 +13,8 @@ from typing import Any, Literal
 from edgekit.core.card import ModelCard, Postprocess, Preprocess
 from edgekit.core.errors import BadInput
 from edgekit.core.runtime import Array
+from edgekit.core.texts import shown
+from edgekit.export.literals import parse_literal
 from edgekit.tasks.heads import HEADS
 from edgekit.tasks.instance_heads import INSTANCE_HEADS
 
@@ -234,10 +235,7 @@ def _family(properties: Mapping[str, Any]) -> tuple[bool | None, tuple[str, ...]
     """
     arguments = properties.get("args")
     if isinstance(arguments, str):
-        try:
-            arguments = ast.literal_eval(arguments)
-        except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-            arguments = None
+        arguments = parse_literal(arguments)
     final: bool | None = None
     if "end2end" in properties:
         final = str(properties["end2end"]).lower() == "true"
@@ -290,18 +288,17 @@ def _by_values(
 
 
 def _literal(properties: Mapping[str, Any], key: str, where: str, kind: Any) -> Any:
-    """Read a value that is plain data or its text; literal_eval builds data and runs nothing."""
+    """Read a value that is plain data or its text."""
     if key not in properties:
         raise BadInput(f"The Ultralytics metadata of {where} lacks the key {key!r}.")
     value = properties[key]
     if isinstance(value, str):
-        try:
-            value = ast.literal_eval(value)
-        except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError) as error:
+        text, value = value, parse_literal(value)
+        if value is None:
             raise BadInput(
-                f"The metadata key {key!r} of {where} cannot be read: {value[:80]!r}.",
+                f"The metadata key {key!r} of {where} cannot be read: {shown(text)}.",
                 hint="Give a card with --card.",
-            ) from error
+            )
     if not isinstance(value, kind):
         raise BadInput(f"The metadata key {key!r} of {where} is {type(value).__name__!r}.")
     return value

@@ -9,6 +9,7 @@ import msgspec
 
 from edgekit.core.errors import BadInput
 from edgekit.core.files import sha256_file, write_bytes
+from edgekit.core.json_text import read_json
 from edgekit.core.runtime import Compiled, CompileOptions, TensorInfo
 from edgekit.core.target import Target
 from edgekit.runtimes.graph import Graph
@@ -109,8 +110,4 @@ def read_tensors(folder: Path) -> Tensors:
     Raises:
         BadInput: The file is missing or damaged.
     """
-    path = folder / _TENSORS
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Tensors)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is missing or damaged.", hint="Compile the model again.") from error
+    return read_json(folder / _TENSORS, Tensors, hint="Compile the model again.")

@@ -13,6 +13,7 @@ import numpy as np
 
 from edgekit.core.errors import BadInput
 from edgekit.core.files import write_bytes
+from edgekit.core.json_text import parse_json, read_json
 from edgekit.core.runtime import (
     Array,
     Compiled,
@@ -92,15 +93,12 @@ class NullRuntime:
             )
         facts = read_graph(graph, why=f"to compile for {target}")
         began = time.perf_counter_ns()
-        try:
-            behaviour = msgspec.json.decode(
-                facts.metadata.get(METADATA_KEY, "{}"), type=NullBehaviour
-            )
-        except msgspec.MsgspecError as error:
-            raise BadInput(
-                f"The metadata {METADATA_KEY!r} of {graph} is not valid: {error}.",
-                hint="See edgekit.runtimes.null.NullBehaviour.",
-            ) from error
+        behaviour = parse_json(
+            facts.metadata.get(METADATA_KEY, "{}"),
+            f"The metadata key {METADATA_KEY!r} of {graph}",
+            NullBehaviour,
+            hint="See edgekit.runtimes.null.NullBehaviour.",
+        )
         if behaviour.fault == "hang-compile":
             time.sleep(_LONG_S)
         engine = folder / "engine.json"
@@ -121,7 +119,7 @@ class NullRuntime:
             compiled, folder, library="The null runtime", version=_VERSION, device=_DEVICE
         )
         tensors = read_tensors(folder)
-        engine = msgspec.json.decode(path.read_bytes(), type=_Engine)
+        engine = read_json(path, _Engine)
         return NullSession(engine, tensors.inputs, tensors.outputs)
 
 

@@ -15,6 +15,7 @@ import msgspec
 from edgekit.core.documents import Gpu
 from edgekit.core.errors import BadInput
 from edgekit.core.files import pretty_json, sha256_file, write_bytes
+from edgekit.core.json_text import read_json
 from edgekit.core.runtime import Compiled, ShapeProfile
 from edgekit.runtimes.compatibility import dotted
 from edgekit.runtimes.installed import older_than
@@ -75,11 +76,7 @@ def read_record(folder: Path) -> EngineRecord:
     Raises:
         BadInput: It is missing or damaged.
     """
-    path = folder / _RECORD
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=EngineRecord)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is missing or damaged.", hint="Compile the model again.") from error
+    return read_json(folder / _RECORD, EngineRecord, hint="Compile the model again.")
 
 
 def find_record(folder: Path) -> EngineRecord | None:

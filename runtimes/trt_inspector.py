@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import msgspec
-
 from edgekit.core.errors import BadInput
+from edgekit.core.json_text import parse_json
 from edgekit.core.runtime import NodePlacement, Placement
+from edgekit.core.texts import shown
 
 __all__ = ["placement_of"]
 
@@ -44,11 +44,11 @@ def placement_of(text: str) -> Placement:
         BadInput: It is none.
     """
     try:
-        content = msgspec.json.decode(text)
+        content = parse_json(text, "The answer of TensorRT's inspector")
         layers = list(content["Layers"])
-    except (msgspec.DecodeError, KeyError, TypeError) as error:
+    except (BadInput, LookupError, TypeError) as error:
         raise BadInput(
-            f"TensorRT's inspector does not answer as documented: {text[:80]!r}.",
+            f"TensorRT's inspector does not answer as documented: {shown(text)}.",
             hint="Tell us the version: edgekit doctor --json.",
         ) from error
     return Placement(nodes=tuple(_node(layer) for layer in layers))

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import msgspec
-
 from edgekit.core.errors import BadInput
+from edgekit.core.json_text import parse_json
 
 __all__ = ["PlanFile", "is_plan", "read_plan"]
 
@@ -83,8 +82,8 @@ def _header(file: BinaryIO, size: int) -> tuple[dict[str, Any] | None, int]:
     if not 0 < length <= min(_LONGEST, size - _LENGTH_BYTES):
         return None, 0
     try:
-        content = msgspec.json.decode(file.read(length))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        content = parse_json(file.read(length), "The metadata")
+    except BadInput:
         return None, 0
     if not isinstance(content, dict):
         return None, 0

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from edgekit.core.axes import is_derived, label_range
 from edgekit.core.card import Axis, card_from_dict
 from edgekit.core.errors import BadInput
 from edgekit.core.inputs import dynamic_axes
+from edgekit.core.json_text import parse_json
 from edgekit.core.onnx_keys import CARD_KEY, ROLE_KEY
 from edgekit.core.runtime import Array, ShapeProfile, TensorInfo
 from edgekit.runtimes.graph import Graph
@@ -138,8 +137,8 @@ def _card_axes(graph: Graph) -> dict[str, dict[int, Axis]]:
     if text is None:
         return {}
     try:
-        content = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+        content = parse_json(text, "The card")
+    except BadInput:
         return {}
     card = card_from_dict(content, f"The metadata key {CARD_KEY!r} of {graph.path}")
     inputs = card.graph(graph.metadata.get(ROLE_KEY, "main")).inputs

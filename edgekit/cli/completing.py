@@ -5,13 +5,14 @@ No engine is asked and nothing heavy imported: a shell waits for the answer at e
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
 
+from edgekit.core.errors import BadInput
+from edgekit.core.json_text import read_json
 from edgekit.core.no_model import builtin_names
 
 __all__ = ["bakes", "builtins", "models", "sources", "targets"]
@@ -60,9 +61,9 @@ def bakes(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> 
 def _variants(bundle: str) -> list[str]:
     """Ids, as far as the manifest can be read; whether it is whole is not asked here."""
     try:
-        manifest = json.loads((Path(bundle).expanduser() / "manifest.json").read_bytes())
+        manifest = read_json(Path(bundle).expanduser() / "manifest.json")
         return [str(variant["id"]) for variant in manifest["variants"]]
-    except (OSError, ValueError, LookupError, TypeError):
+    except (BadInput, RuntimeError, LookupError, TypeError):  # no home: RuntimeError
         return []
 
 

@@ -37,7 +37,9 @@ from edgekit.core.files import (
     write_bytes,
     writing,
 )
+from edgekit.core.json_text import JSON_LIMIT, parse_json
 from edgekit.core.manifest import ManifestFile, is_whole
+from edgekit.core.reading import read_bytes
 from edgekit.core.temporary import held
 
 __all__ = [
@@ -458,9 +460,9 @@ def _read_list(path: Path) -> _List | None:
     if not path.is_file():  # a pipe would keep the reader waiting
         return None
     try:
-        content = path.read_bytes()
-        found = msgspec.json.decode(content, type=_List)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        content = read_bytes(path, limit=JSON_LIMIT)
+        found = parse_json(content, path, _List)
+    except BadInput:
         return None
     if not found.schema.startswith("edgekit.") or (
         found.seal and not is_whole(content, found.seal)

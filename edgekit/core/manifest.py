@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import unicodedata
 from pathlib import Path
@@ -12,7 +11,9 @@ from typing import Any, Literal
 import msgspec
 
 from edgekit.core.errors import BadInput
+from edgekit.core.json_text import as_kind, parse_json
 from edgekit.core.runtime import Compiled
+from edgekit.core.texts import shown
 from edgekit.core.variant import Variant
 
 __all__ = [
@@ -163,20 +164,12 @@ def parse_manifest(content: bytes, where: Path) -> Manifest:
         BadInput: Damaged or cut short, written by a newer edgekit, a name twice, or a path that
             could lead out of the bundle.
     """
-    try:
-        found = json.loads(content.decode(), object_pairs_hook=_once)
-    except _Twice as error:
-        raise BadInput(f"{where} names {error.args[0]!r} twice.", hint=_DISTRUST) from None
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{where} is damaged or cut short: {error}.", hint=_FRESH) from error
+    found = parse_json(content, where, hint=_FRESH)
     if not isinstance(found, dict):
         raise BadInput(f"{where} is damaged: it holds no JSON object.", hint=_FRESH)
     if found.get("schema") != _SCHEMA:
         raise _other_schema(found, content, where)
-    try:
-        manifest = msgspec.json.decode(content, type=Manifest)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise BadInput(f"{where} is damaged: {error}.", hint=_FRESH) from error
+    manifest = as_kind(found, where, Manifest, hint=_FRESH)
     _refuse_names(manifest, where)
     for engine in manifest.engines:
         variant = manifest.variant(engine.variant)
@@ -195,7 +188,7 @@ def _other_schema(found: dict[str, Any], content: bytes, where: Path) -> BadInpu
     number = re.fullmatch(r"edgekit\.bundle/(\d{1,9})", str(schema))
     if number is None or int(number.group(1)) < 2:
         return BadInput(
-            f"{where} is no manifest of a bundle: its schema is {schema!r}.",
+            f"{where} is no manifest of a bundle: its schema is {shown(schema)}.",
             hint="A bundle is made by: edgekit deploy",
         )
     writer = str(found.get("edgekit", ""))
@@ -209,18 +202,6 @@ def _other_schema(found: dict[str, Any], content: bytes, where: Path) -> BadInpu
     )
 
 
-class _Twice(Exception):
-    """A name that stands twice in one JSON object."""
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _Twice(next(name for name in names if names.count(name) > 1))
-    return found
-
-
 def _refuse_names(manifest: Manifest, where: Path) -> None:
     """Nothing that a manifest says may reach outside its folder, or mean two files."""
     names = [variant.id for variant in manifest.variants]
@@ -231,14 +212,14 @@ def _refuse_names(manifest: Manifest, where: Path) -> None:
     faults += [(name, _path_fault(name)) for name in manifest.paths()]
     for name, fault in faults:
         if fault:
-            raise BadInput(f"{where} names {name!r}, which {fault}.", hint=_DISTRUST)
+            raise BadInput(f"{where} names {shown(name)}, which {fault}.", hint=_DISTRUST)
     # Disks of other systems take both spellings for one file.
     seen: dict[str, str] = {}
     for name in manifest.files:
         other = seen.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
         if other != name:
             raise BadInput(
-                f"{where} names {other!r} and {name!r}, which are one file on some disks.",
+                f"{where} names {shown(other)} and {shown(name)}, one file on some disks.",
                 hint="Rename one of them before deploying.",
             )
 

@@ -25,6 +25,7 @@ from edgekit.core.card import card_from_dict
 from edgekit.core.certificate import Certificate, Check, Verdict, worst
 from edgekit.core.documents import Environment, InstructionSets, VerifyDocument, VerifyEntry
 from edgekit.core.errors import BadInput, EdgekitError, Unavailable
+from edgekit.core.json_text import as_kind, read_json
 from edgekit.core.manifest import Engine, Manifest
 from edgekit.core.names import closest
 from edgekit.core.progress import Progress
@@ -129,13 +130,9 @@ def run(
 
 
 def _certified(bundle: Path, manifest: Manifest) -> Environment:
-    try:
-        return msgspec.convert(manifest.environment, Environment)
-    except msgspec.ValidationError as error:
-        raise BadInput(
-            f"The manifest of {bundle} describes no machine: {error}.",
-            hint="Take a fresh copy of the bundle.",
-        ) from error
+    place = f"`environment` in the manifest of {bundle}"
+    hint = "Take a fresh copy of the bundle."
+    return as_kind(manifest.environment, place, Environment, hint=hint)
 
 
 def _wanted(manifest: Manifest, targets: Sequence[str] | None) -> list[str]:
@@ -293,11 +290,7 @@ def _folders(arrival: _Arrival, entry: _Entry) -> dict[str, Path]:
 
 
 def _certificate(bundle: Path, engine: Engine) -> Certificate:
-    path = bundle / "certificates" / f"{engine.name}.json"
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Certificate)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise BadInput(f"{path} is no certificate: {error}.") from error
+    return read_json(bundle / "certificates" / f"{engine.name}.json", Certificate)
 
 
 def _as_certified(check: Check, certified_db: float | None) -> Check:

@@ -177,3 +177,8 @@ def test_a_fixed_graph_under_a_dynamic_card_stays_fixed_and_says_so(linear_model
     full, notes = with_card(linear_model, CARD.graph("main"), "g")
     assert full.inputs["x"].shape == (1, 3)
     assert notes == ["axis 0 of 'x' is 'batch' in the card, but g is fixed at 1 there."]
+
+
+def test_a_card_that_is_nested_100_000_times_is_one_sentence(path):
+    with pytest.raises(BadInput, match="too deeply"):
+        read_card(metadata(path, **{CARD_KEY: "[" * 100_000}))

@@ -217,14 +217,20 @@ def test_engines_are_held_against_their_graph(carried, digits_onnx):
     ("break_it", "said"),
     [
         (lambda folder: shutil.rmtree(folder / "main"), "holds no engine 'main'"),
-        (lambda folder: (folder / "engines.json").write_bytes(b"\xff{"), "engines.json is damaged"),
+        (
+            lambda folder: (folder / "engines.json").write_bytes(b"\xff{"),
+            "engines.json is not UTF-8",
+        ),
         (lambda folder: (folder / "engines.json").write_text("[]"), "engines.json is damaged"),
         (lambda folder: edited(folder, schema="edgekit.engines/9"), "engines.json is damaged"),
         (lambda folder: edited(folder, engines={"main": "../main"}), "holds no engine '../main'"),
         (lambda folder: edited(folder, engines={}), "holds no engine"),
         (lambda folder: edited(folder, card={"tsak": "raw"}), "engines.json is not a valid card"),
-        (lambda folder: (folder / "main/compiled.json").write_text("{"), "does not describe"),
-        (lambda folder: (folder / "main/tensors.json").unlink(), "tensors.json is missing"),
+        (
+            lambda folder: (folder / "main/compiled.json").write_text("{"),
+            "compiled.json is no JSON",
+        ),
+        (lambda folder: (folder / "main/tensors.json").unlink(), "tensors.json cannot be read"),
         (lambda folder: (folder / "main/engine.blob").unlink(), r"engine\.blob is missing"),
     ],
 )

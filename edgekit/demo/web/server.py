@@ -12,6 +12,7 @@ import msgspec
 
 from edgekit.core.documents import DemoDocument, Document, ErrorDocument
 from edgekit.core.errors import BadInput
+from edgekit.core.json_text import parse_json
 from edgekit.demo.controls import Controls
 from edgekit.demo.meter import Meter
 from edgekit.demo.web.access import Access
@@ -203,10 +204,7 @@ class Server:
         return _json(moment_of(self._so_far(), self._pictures.newest, self._viewers.count))
 
     async def _change(self, request: web.Request) -> web.StreamResponse:
-        try:
-            change = msgspec.json.decode(await request.read(), type=_Change)
-        except msgspec.MsgspecError as error:
-            raise BadInput(f"This is no change of the controls: {error}.") from error
+        change = parse_json(await request.read(), "The change of the controls", _Change)
         confidence = None if change.confidence is msgspec.UNSET else change.confidence
         classes = None if change.classes is msgspec.UNSET else change.classes
         # Both are looked at before one is changed.

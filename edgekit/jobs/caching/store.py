@@ -25,8 +25,9 @@ import msgspec
 import platformdirs
 from filelock import FileLock, Timeout
 
-from edgekit.core.errors import Unwritable
+from edgekit.core.errors import BadInput, Unwritable
 from edgekit.core.files import atomic_folder, sha256_file, write_bytes, writing
+from edgekit.core.json_text import read_json
 from edgekit.core.manifest import ManifestFile
 from edgekit.core.progress import Progress
 from edgekit.core.stage import StageRecord
@@ -279,8 +280,8 @@ def _locked(name: str, what: str, progress: Progress) -> Iterator[None]:
 
 def _read(folder: Path) -> StageRecord | None:
     try:
-        return msgspec.json.decode((folder / RECORD).read_bytes(), type=StageRecord)
-    except (OSError, msgspec.MsgspecError):
+        return read_json(folder / RECORD, StageRecord)
+    except BadInput:
         return None
 
 

@@ -89,7 +89,14 @@ def read_packed(path: Path) -> Any:
     """
     try:
         return _restored(msgspec.msgpack.decode(path.read_bytes()))
-    except (OSError, msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
+    except (
+        OSError,
+        msgspec.MsgspecError,
+        LookupError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:
         raise BadInput(
             f"{path} is damaged: {error}.", hint="Remove it with `edgekit cache prune --all`."
         ) from error

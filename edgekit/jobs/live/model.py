@@ -20,13 +20,15 @@ from edgekit.core.card import ModelCard, card_from_dict
 from edgekit.core.certificate import Verdict
 from edgekit.core.errors import BadInput
 from edgekit.core.files import sha256_file
+from edgekit.core.json_text import read_json
 from edgekit.core.progress import Progress
-from edgekit.core.runtime import Compiled, Session
+from edgekit.core.runtime import Session
 from edgekit.core.source import Source
 from edgekit.jobs.bundles.bundle import MANIFEST, is_bundle
 from edgekit.jobs.caching.fingerprints import digest, source_parts, tools
 from edgekit.jobs.caching.lease import lease
 from edgekit.jobs.caching.store import RECORD, Stored, cache_root, fetch, stage_folder
+from edgekit.jobs.running.carried import read_compiled
 from edgekit.pipeline.answer import Answer
 from edgekit.pipeline.frame import Frame
 from edgekit.pipeline.runner import Runner
@@ -297,7 +299,7 @@ def open_live(asked: Asked, progress: Progress) -> LiveModel:
     if record.chosen:
         progress.note(record.chosen)
     place = Path(record.place) if record.place else stage_folder("engine", record.engine)
-    compiled = msgspec.json.decode((place / "compiled.json").read_bytes(), type=Compiled)
+    compiled = read_compiled(place)
     session = load_runtime(parse_target(compiled.target).runtime).open(compiled, place)
     try:
         return LiveModel(record, shown, task, session, compiled.options.streams or 1)
@@ -372,7 +374,7 @@ def _parts(asked: Asked) -> dict[str, str] | None:
 
 
 def _read(stored: Stored) -> LiveRecord:
-    return msgspec.json.decode((stored.folder / _RESULT).read_bytes(), type=LiveRecord)
+    return read_json(stored.folder / _RESULT, LiveRecord)
 
 
 def _changed(stored: Stored) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from edgekit.core.card import ModelCard, card_to_dict
 from edgekit.core.errors import BadInput, EdgekitError
 from edgekit.core.files import sha256_file
+from edgekit.core.json_text import read_json
 from edgekit.core.progress import Progress
 from edgekit.core.source import SCHEMES, Source
 from edgekit.core.variant import Variant
@@ -343,7 +344,7 @@ def _fitted(model: Model, found: StreamFit, asked: Asked, progress: Progress) ->
     stored = fetch(
         "shape", f"{model.name} at {shape_text(found.size)}", parts, make, progress=progress
     )
-    card = msgspec.json.decode((stored.folder / _CARD).read_bytes(), type=ModelCard)
+    card = read_json(stored.folder / _CARD, ModelCard)
     variant = Variant(
         id=model.variant.id,
         precision=model.variant.precision,

@@ -12,6 +12,7 @@ from edgekit.core.destination import Destination
 from edgekit.core.documents import BenchDocument, BenchEntry
 from edgekit.core.errors import BadInput, Unwritable
 from edgekit.core.files import pretty_json, write_bytes
+from edgekit.core.json_text import read_json
 from edgekit.core.progress import Progress
 from edgekit.jobs.measuring.cells import Cell
 from edgekit.jobs.measuring.entries import raw_samples, samples_name
@@ -133,18 +134,9 @@ def finished_before(
         BadInput: The result is damaged, of another model, or of another machine.
     """
     path = folder / RESULT
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror or error}.") from error
-    try:
-        before = msgspec.json.decode(content, type=BenchDocument)
-    except msgspec.MsgspecError as error:
-        raise BadInput(
-            f"{path} is damaged, or of another version: {error}.", hint="Leave --resume out."
-        ) from error
+    before = read_json(path, BenchDocument, hint="Leave --resume out.")
     if before.model != document.model:
         raise BadInput(
             f"{path} is of {before.model}, not of {document.model}.", hint="Leave --resume out."

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from edgekit.core.card import ModelCard, card_from_dict
 from edgekit.core.certificate import Certificate
 from edgekit.core.cores import usable_cores
 from edgekit.core.documents import DeployEntry
 from edgekit.core.errors import BadInput
+from edgekit.core.json_text import read_json
 from edgekit.core.manifest import Engine
 from edgekit.core.runtime import Compiled
 from edgekit.core.variant import Variant
@@ -131,10 +130,7 @@ def _chosen(bundle: Certified, entry: DeployEntry) -> Chosen:
             f"{folder} holds no engine of {entry_text(entry)}.",
             hint="Deploy the model again.",
         )
-    try:
-        proof = msgspec.json.decode((folder / certificate).read_bytes(), type=Certificate)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise BadInput(f"{folder / certificate} is no certificate: {error}.") from error
+    proof = read_json(folder / certificate, Certificate)
     if proof.verdict != entry.verdict:
         raise BadInput(
             f"{folder / certificate} says {proof.verdict}, but deploy.json says {entry.verdict}.",

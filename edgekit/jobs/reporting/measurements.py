@@ -11,6 +11,7 @@ from edgekit.benchmarks.report.measured import Compared, Measured
 from edgekit.benchmarks.report.measured_charts import Series
 from edgekit.core.documents import CompareDocument
 from edgekit.core.errors import BadInput
+from edgekit.core.json_text import read_json
 from edgekit.jobs.results.raw import RawSamples, read_samples
 from edgekit.jobs.results.reading import read_result, run_number
 
@@ -55,8 +56,8 @@ def _kind(path: Path) -> str:
         present = [kind for kind in ("bench", "compare") if (path / f"{kind}.json").is_file()]
         return present[0] if present else ""
     try:
-        head = msgspec.json.decode(path.read_bytes(), type=_Head)
-    except (OSError, msgspec.MsgspecError):
+        head = read_json(path, _Head)
+    except BadInput:
         return ""
     return head.schema.removeprefix("edgekit.").partition("/")[0]
 
@@ -67,12 +68,7 @@ class _Head(msgspec.Struct):
 
 def _compared(path: Path) -> Compared:
     file = path / _COMPARE if path.is_dir() else path
-    try:
-        document = msgspec.json.decode(file.read_bytes(), type=CompareDocument)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise BadInput(
-            f"{file} is damaged, or of another version: {error}.", hint="Make it again."
-        ) from error
+    document = read_json(file, CompareDocument, hint="Make it again.")
     series: dict[str, Series] = {}
     # A document may come from anyone: samples are looked for beside it and nowhere else.
     for sample in sorted((file.parent / "samples").glob("*.npz")) if document.samples else []:

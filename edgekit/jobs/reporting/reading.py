@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -23,8 +21,10 @@ from edgekit.core.documents import (
     EvalDocument,
 )
 from edgekit.core.errors import BadInput
+from edgekit.core.json_text import as_kind, parse_json, read_json
 from edgekit.core.manifest import Manifest
 from edgekit.core.measurement import Latency
+from edgekit.core.texts import shown
 from edgekit.jobs.bundles.bundle import damage, refuse_changed
 from edgekit.jobs.reporting.subjects import deployed
 from edgekit.jobs.results.raw import RawSamples, read_samples
@@ -36,8 +36,7 @@ __all__ = ["DETAILS", "names", "read_subject"]
 DETAILS = "details.json"
 _BENCH = "bench.json"
 _TAKEN = "A report takes bundles, and what `deploy`, `bench` and `eval` write with --json."
-
-T = TypeVar("T")
+_AGAIN = "Make it again."
 
 
 def read_subject(path: Path, name: str) -> Subject:
@@ -90,9 +89,9 @@ class _Reader:
         if content is None:
             return Details()
         try:
-            return msgspec.json.decode(content, type=Details)
-        except msgspec.MsgspecError as error:
-            self.notes.append(f"{DETAILS} is damaged, so the page does without it: {error}.")
+            return parse_json(content, DETAILS, Details)
+        except BadInput as error:
+            self.notes.append(f"The page does without {DETAILS}. {error.message}")
             return Details()
 
 
@@ -120,19 +119,15 @@ def _bundle(path: Path, name: str) -> Subject:
 
 def _document(path: Path, name: str) -> Subject:
     """A JSON document; its schema says of which kind."""
-    content = _content(path)
-    try:
-        found: Any = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{path} is no JSON document: {error}.", hint=_TAKEN) from error
+    found = read_json(path, hint=_TAKEN)
     schema = found.get("schema") if isinstance(found, dict) else None
     if schema == "edgekit.deploy/1":
-        return deployed(_decoded(path, content, DeployDocument), name=name, bundle=None)
+        return deployed(as_kind(found, path, DeployDocument, hint=_AGAIN), name=name, bundle=None)
     if schema == "edgekit.bench/1":
         return _benched(path, name)
     if schema == "edgekit.eval/1":
-        return _evaluated(_decoded(path, content, EvalDocument), name)
-    kind = repr(schema) if isinstance(schema, str) else "not told"
+        return _evaluated(as_kind(found, path, EvalDocument, hint=_AGAIN), name)
+    kind = shown(schema) if isinstance(schema, str) else "not told"
     raise BadInput(f"{path} cannot be shown: its schema is {kind}.", hint=_TAKEN)
 
 
@@ -209,23 +204,6 @@ def _entry(target: str, variant: str, compute: str, *, metric: Metric | None = N
         rss_peak_bytes=None,
         energy_j=None,
     )
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise BadInput(f"{path} cannot be read: {reason}.", hint=_TAKEN) from error
-
-
-def _decoded(path: Path, content: bytes, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except msgspec.MsgspecError as error:
-        raise BadInput(
-            f"{path} is damaged, or of another version: {error}.", hint="Make it again."
-        ) from error
 
 
 def _samples(path: Path) -> npt.NDArray[np.int64] | None:

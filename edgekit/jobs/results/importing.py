@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from edgekit.core.documents import BenchDocument, BenchEntry, Environment
 from edgekit.core.errors import BadInput
+from edgekit.core.json_text import read_json
 from edgekit.core.names import closest
 from edgekit.core.progress import Progress
+from edgekit.core.texts import shown
 from edgekit.jobs.results.benchmark_app import (
     benchmark_app_entry,
     benchmark_app_model,
@@ -26,6 +26,9 @@ from edgekit.jobs.results.store import ResultStore
 from edgekit.jobs.results.trtexec import is_trtexec, trtexec_entries
 
 __all__ = ["FORMATS", "import_path"]
+
+# Bytes; the times of 600,000 inferences by trtexec.
+_LIMIT = 128 << 20
 
 FORMATS = ("edgekit", "trtexec", "benchmark_app")
 
@@ -76,13 +79,7 @@ def import_path(
 def _read(path: Path, form: str | None, model: str | None, target: str | None) -> _Found:
     if path.is_dir() or form == "edgekit":
         return _own(path)
-    try:
-        content: Any = json.loads(path.read_bytes())
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise BadInput(f"{path} cannot be read: {reason}.") from error
-    except ValueError as error:
-        raise BadInput(f"{path} is no JSON: {error}.", hint="Give a result's file.") from error
+    content = read_json(path, limit=_LIMIT, hint="Give a result's file.")
     if form == "trtexec" or (form is None and is_trtexec(content)):
         if not is_trtexec(content):
             raise BadInput(f"{path} holds no times of trtexec --exportTimes.")
@@ -102,7 +99,7 @@ def _read(path: Path, form: str | None, model: str | None, target: str | None) -
     if schema is None or str(schema).startswith("edgekit.bench/"):
         return _own(path)
     raise BadInput(
-        f"{path} is {schema}, and results are edgekit.bench/1.",
+        f"{path} is {shown(schema)}, and results are edgekit.bench/1.",
         hint="Give what `edgekit bench`, trtexec or benchmark_app wrote.",
     )
 

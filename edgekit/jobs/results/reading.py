@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import msgspec
-
 from edgekit.core.documents import BenchDocument
 from edgekit.core.errors import BadInput
+from edgekit.core.json_text import read_json
 from edgekit.jobs.results.raw import RawSamples, StoredResult, read_samples
 from edgekit.jobs.results.store import ResultStore
 
@@ -33,20 +32,8 @@ def read_result(text: str) -> StoredResult:
     if number is not None:
         return ResultStore().document(number)
     file = path / _NAME if path.is_dir() else path
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise BadInput(
-            f"{text} is no result: {file} cannot be read ({reason}).",
-            hint="Give what `edgekit bench -o DIR` wrote, or a number of `edgekit results list`.",
-        ) from error
-    try:
-        document = msgspec.json.decode(content, type=BenchDocument)
-    except msgspec.MsgspecError as error:
-        raise BadInput(
-            f"{file} is no result of `edgekit bench` ({error}).", hint="Measure it again."
-        ) from error
+    hint = "Give what `edgekit bench -o DIR` wrote, or a number of `edgekit results list`."
+    document = read_json(file, BenchDocument, hint=hint)
     samples: dict[int, RawSamples] = {}
     damage = []
     for place, entry in enumerate(document.entries):

@@ -10,6 +10,7 @@ import msgspec
 from edgekit.core.arrays import read_npz
 from edgekit.core.documents import BenchDocument
 from edgekit.core.errors import BadInput
+from edgekit.core.json_text import parse_json
 
 __all__ = ["SampleRecord", "read_record"]
 
@@ -35,7 +36,7 @@ def read_record(path: Path) -> SampleRecord | None:
     """Read what a samples file belongs to; None where it is damaged or does not say it."""
     try:
         content = read_npz(path, only=("record",))["record"].tobytes()
-        record = msgspec.json.decode(content, type=SampleRecord)
-    except (BadInput, KeyError, UnicodeDecodeError, RecursionError, msgspec.MsgspecError):
+        record = parse_json(content, path, SampleRecord)
+    except (BadInput, KeyError):
         return None
     return record if len(record.document.entries) == 1 else None

@@ -43,6 +43,9 @@ from edgekit.jobs.results.writing import write_samples
 
 __all__ = ["Listing", "ResultStore", "StoredRun", "results_folder"]
 
+# What msgspec raises on what is no record; it reads thousands of rows, which are edgekit's own.
+_DAMAGED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
 _HINT = "`edgekit results list` shows those that there are."
 
 
@@ -376,7 +379,7 @@ class ResultStore:
         """Lay a run together from its rows."""
         try:
             document = msgspec.json.decode(row.document, type=BenchDocument)
-        except msgspec.MsgspecError:
+        except _DAMAGED:
             return None
         damage = []
         entries: dict[str, BenchEntry] = {}
@@ -390,7 +393,7 @@ class ResultStore:
                     continue
                 try:
                     entry = msgspec.json.decode(one.document, type=BenchEntry)
-                except msgspec.MsgspecError:
+                except _DAMAGED:
                     damage.append(f"Entry {one.place + 1} of run {row.number} has another schema.")
                     continue
                 entries[one.key] = self._absolute(entry)
@@ -430,7 +433,7 @@ def _identity_of(content: bytes, sha256: str) -> dict[str, Any] | None:
     """The identity of a machine; None where it is not the one of that sha256 any more."""
     try:
         identity = msgspec.json.decode(content, type=dict[str, Any])
-    except msgspec.MsgspecError:
+    except _DAMAGED:
         return None
     return identity if identity_sha256(identity) == sha256 else None
 

@@ -19,7 +19,9 @@ from edgekit.core.card import ModelCard, card_from_dict, card_to_dict
 from edgekit.core.destination import Destination
 from edgekit.core.errors import BadInput
 from edgekit.core.files import pretty_json, write_bytes
+from edgekit.core.json_text import read_json
 from edgekit.core.runtime import Compiled
+from edgekit.core.texts import shown
 from edgekit.tasks.decoders import carried
 
 __all__ = [
@@ -131,18 +133,13 @@ def read_carried(path: Path) -> tuple[Carried, ModelCard, dict[str, ReadyEngine]
         BadInput: It is damaged, or a folder is missing or lies elsewhere.
     """
     file = path / _FILE
-    try:
-        said = msgspec.json.decode(file.read_bytes(), type=Carried)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BadInput(
-            f"{file} is damaged: {error}.", hint="Copy the folder again, or compile it again."
-        ) from error
+    said = read_json(file, Carried, hint="Copy the folder again, or compile it again.")
     engines = {}
     for role, name in said.engines.items():
         # A name that leads elsewhere is no name of a folder in here.
         if Path(name).name != name or not (path / name / COMPILED).is_file():
             raise BadInput(
-                f"{path} holds no engine {name!r}.", hint="Copy the folder again, whole."
+                f"{path} holds no engine {shown(name)}.", hint="Copy the folder again, whole."
             )
         engines[role] = ReadyEngine(path / name, read_compiled(path / name))
     if not engines:
@@ -156,10 +153,4 @@ def read_compiled(folder: Path) -> Compiled:
     Raises:
         BadInput: It is missing or damaged.
     """
-    path = folder / COMPILED
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Compiled)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BadInput(
-            f"{path} does not describe an engine: {error}.", hint="Compile the model again."
-        ) from error
+    return read_json(folder / COMPILED, Compiled, hint="Compile the model again.")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from edgekit.core.certificate import Verdict
 from edgekit.core.documents import DeployDocument, DeployEntry
 from edgekit.core.errors import BadInput, CheckFailed
+from edgekit.core.json_text import read_json
 from edgekit.core.manifest import Engine, Manifest
 from edgekit.core.names import closest
 from edgekit.core.runtime import Compiled, CompileOptions, Probe
@@ -72,13 +71,8 @@ class Certified:
         manifest = read_manifest(bundle)
         refuse_changed(bundle, manifest, [_DEPLOYED])
         path = bundle / _DEPLOYED
-        try:
-            document = msgspec.json.decode(path.read_bytes(), type=DeployDocument)
-        except (OSError, msgspec.MsgspecError) as error:
-            raise BadInput(
-                f"{path} does not say what the bundle recommends: {error}.",
-                hint="Deploy the model again with this version of edgekit.",
-            ) from error
+        hint = "Deploy the model again with this version of edgekit."
+        document = read_json(path, DeployDocument, hint=hint)
         return cls(bundle, manifest, document)
 
     @property
@@ -162,9 +156,8 @@ def built_for(bundle: Path, engine: Engine, probe: Probe, options: CompileOption
         options: As it would be compiled.
     """
     try:
-        content = (bundle / engine.folder / "compiled.json").read_bytes()
-        described = msgspec.json.decode(content, type=Compiled)
-    except (OSError, msgspec.MsgspecError):
+        described = read_json(bundle / engine.folder / "compiled.json", Compiled)
+    except BadInput:
         return False
     made = engine.compiled
     here = (probe.version, probe.device, options)
