@@ -23,7 +23,7 @@ PIP := $(BIN)/python -m pip install --quiet
 PIP_KEEP_TORCH := $(PIP) --constraint $(VENV)/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run jetson test test-slow test-gpu check docs docs-links bench-fidelity bench-cli bench-errors bench-gpu bench-pipeline bench-demo schemas clean
+.PHONY: help run jetson test test-slow test-gpu fuzz check docs docs-links bench-fidelity bench-cli bench-errors bench-gpu bench-pipeline bench-demo schemas clean
 
 help: ## Show these lines
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -44,6 +44,9 @@ test-slow: $(VENV)/dev.stamp ## Run the slow tests
 
 test-gpu: $(VENV)/dev.stamp ## Run the tests that need an NVIDIA GPU; says what was skipped and why
 	$(BIN)/python -m pytest -m gpu -rs
+
+fuzz: $(VENV)/dev.stamp ## Damage N inputs of all kinds; SEED=… others, KIND=… of one kind
+	$(BIN)/python tests/fuzz/fuzz.py -n $(or $(N),2000) $(if $(SEED),--seed $(SEED)) $(if $(KIND),--kind $(KIND))
 
 check: $(VENV)/dev.stamp docs ## Lint, format, types, layers, documentation, packaging
 	$(BIN)/ruff check
