@@ -24,17 +24,19 @@ _ROLE_SUFFIXES = (".onnx", ".pt2")
 
 @dataclass(frozen=True)
 class Loaded:
-    """One network of a source; one of the first three fields is set.
+    """One network of a source; one of `module`, `program` and `onnx` is set.
 
     Attributes:
         module: torch.nn.Module in eval mode, on the CPU.
         program: torch.export.ExportedProgram.
+        relations: What its guards say of its axes, as text that nothing executes.
         onnx: An ONNX file, not opened yet.
         card: The card that a module brings itself; None where it knows none.
     """
 
     module: Any = None
     program: Any = None
+    relations: tuple[str, ...] = ()
     onnx: Path | None = None
     card: ModelCard | None = None
 
@@ -54,7 +56,7 @@ def load_source(
     Args:
         source: What the user named.
         card: The user's: a network with two heads keeps the one that it decodes.
-        trust_code: Allow `arch` in a file of the user's.
+        trust_code: Allow `arch` in a file of the user's, and a program to name a library.
         trust_pickle: Allow weights that only a full pickle can load.
 
     Raises:
@@ -64,12 +66,13 @@ def load_source(
     if source.kind == "onnx":
         return {"main": Loaded(onnx=Path(source.location))}
     if source.kind == "exported-program":
-        program = read_program(Path(source.location), trust_pickle=trust_pickle)
-        return {"main": Loaded(program=program)}
+        path = Path(source.location)
+        return {"main": _program(path, trust_code=trust_code, trust_pickle=trust_pickle)}
     if source.kind == "state-dict":
         return _load_state_dict(source, trust_code=trust_code, trust_pickle=trust_pickle)
     if source.kind == "folder":
-        return _load_folder(Path(source.location), trust_pickle=trust_pickle)
+        path = Path(source.location)
+        return _load_folder(path, trust_code=trust_code, trust_pickle=trust_pickle)
     if source.kind == "edgekit":
         entry = builtin(source.location)
         networks = build_networks(entry.factory, trust_code=False)
@@ -117,7 +120,12 @@ def _filled(
     }
 
 
-def _load_folder(folder: Path, *, trust_pickle: bool) -> dict[str, Loaded]:
+def _program(path: Path, *, trust_code: bool, trust_pickle: bool) -> Loaded:
+    program, relations = read_program(path, trust_code=trust_code, trust_pickle=trust_pickle)
+    return Loaded(program=program, relations=relations)
+
+
+def _load_folder(folder: Path, *, trust_code: bool, trust_pickle: bool) -> dict[str, Loaded]:
     found: dict[str, Loaded] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in _ROLE_SUFFIXES or not path.is_file():
@@ -127,7 +135,7 @@ def _load_folder(folder: Path, *, trust_pickle: bool) -> dict[str, Loaded]:
         if path.suffix.lower() == ".onnx":
             found[path.stem] = Loaded(onnx=path)
         else:
-            found[path.stem] = Loaded(program=read_program(path, trust_pickle=trust_pickle))
+            found[path.stem] = _program(path, trust_code=trust_code, trust_pickle=trust_pickle)
     if not found:
         raise BadInput(
             f"{folder} holds no model.",

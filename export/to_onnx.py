@@ -209,8 +209,10 @@ def _by_torchscript(graph: TorchGraph, opset: int | None) -> Any:
     import torch
 
     if graph.program is not None:
-        # The exporter sets the mode and sets it back, which the module of a program refuses.
+        # The exporter sets the mode and sets it back, which the module of a program refuses. The
+        # module looks at the shapes that it is given, which have no numbers in a trace.
         graph.module.train = graph.module.eval = lambda *_: graph.module
+        graph.module.validate_inputs = False
     args, kwargs = graph.arguments(_example(graph))
     return _write(
         lambda path: torch.onnx.export(

@@ -89,7 +89,7 @@ def torch_graph(
         BadInput: Card and network do not fit each other, or the network fails on the card's shape.
     """
     if loaded.program is not None:
-        return _of_program(loaded.program, card, where, real)
+        return _of_program(loaded, card, where, real)
     if not card.inputs:
         raise BadInput(
             f"Nothing says which inputs {where} takes.",
@@ -105,10 +105,11 @@ def torch_graph(
     return replace(graph, outputs=_output_names(result, card, where))
 
 
-def _of_program(program: Any, card: GraphCard, where: str, real: Sequence[Feeds]) -> TorchGraph:
+def _of_program(loaded: Loaded, card: GraphCard, where: str, real: Sequence[Feeds]) -> TorchGraph:
     import torch.utils._pytree as pytree  # type: ignore[import-not-found,unused-ignore]
 
-    own = _program_inputs(program, where)
+    program = loaded.program
+    own = _program_inputs(program, loaded.relations, where)
     renamed = dict(own)
     if len(own) == 1 and len(card.inputs) == 1 and set(own) != set(card.inputs):
         # One input has no other to be confused with, so the card's name stands.
@@ -140,7 +141,7 @@ def _refuse_split_axes(
                     )
 
 
-def _program_inputs(program: Any, where: str) -> dict[str, TensorCard]:
+def _program_inputs(program: Any, relations: Sequence[str], where: str) -> dict[str, TensorCard]:
     """Inputs of an exported program, dynamic axes with the range they were traced for."""
     args, kwargs = program.call_spec.in_spec.unflatten(
         list(range(program.call_spec.in_spec.num_leaves))
@@ -176,7 +177,7 @@ def _program_inputs(program: Any, where: str) -> dict[str, TensorCard]:
         ]
         for name, value in tensors.items()
     }
-    _put_relations(shapes, ranges, getattr(program, "_guards_code", None) or ())
+    _put_relations(shapes, ranges, relations)
     return {
         name: TensorCard(
             shape=tuple(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edgekit.core.errors import BadInput
+from edgekit.core.errors import BadInput, EdgekitError
 from edgekit.core.no_model import refuse_no_model
+from edgekit.core.opening import open_file
+from edgekit.core.reading import reading
 from edgekit.core.requires import requires
+from edgekit.export.program_file import open_program, plain_archive
+from edgekit.export.program_refusal import NotAllowedError
 from edgekit.export.quiet import quiet
 
 __all__ = ["fill", "read_program", "read_weights"]
@@ -22,14 +23,9 @@ _PICKLE_HINT = (
     "Loading it fully runs whatever code the file holds. If you trust where it comes from, allow "
     "it with --trust-pickle; better, save the state_dict alone with torch.save or safetensors."
 )
+_DAMAGED_HINT = "Copy or download it again and compare its size."
 # Names of the object that weights_only refused, in the three forms of torch's message.
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
-# torch.export keeps sizes as sympy text, "Symbol('s77', integer=True)", and sympy evaluates text
-# as Python. This is all that a size needs: quotes around anything but a plain name, attributes and
-# dunders are what an attack needs.
-_PLAIN_EXPRESSION = re.compile(
-    r"(?!.*(?:__|\.[A-Za-z_]))(?:'[A-Za-z_]\w*'|[\w\s+\-*/(),<>=&|~.%])*", re.ASCII
-)
 
 
 def read_weights(path: Path, *, trust_pickle: bool) -> Any:
@@ -51,33 +47,50 @@ def read_weights(path: Path, *, trust_pickle: bool) -> Any:
         import torch
     import pickle  # only for its error class
 
-    try:
-        with quiet():
-            content = torch.load(path, weights_only=True, map_location="cpu")
-    except pickle.UnpicklingError as error:
-        found = _GLOBAL.search(str(error))
-        refuse_no_model(str(path), "source")
-        with path.open("rb") as file:
-            saved = file.read(2).startswith((b"PK", b"\x80"))  # by torch.save, new or old
-        if not (saved or trust_pickle):
-            raise _damaged(path, "PyTorch weights") from error
-        if not trust_pickle:
-            held = f"an object of {found.group(1)!r}" if found else "more than tensors"
-            raise BadInput(f"{path} holds {held}, not weights only.", hint=_PICKLE_HINT) from error
-        content = _read_pickle(path)
-    except Exception as error:
-        raise _damaged(path, "PyTorch weights") from error
+    with _reading(path, "PyTorch weights"):
+        with open_file(path) as file:
+            start = file.read(2)
+            if start == b"PK" and not trust_pickle:
+                with plain_archive(file):
+                    pass
+        try:
+            with quiet():
+                content = torch.load(path, weights_only=True, map_location="cpu")
+        except pickle.UnpicklingError as error:
+            found = _GLOBAL.search(str(error))
+            refuse_no_model(str(path), "source")
+            saved = start.startswith((b"PK", b"\x80"))  # by torch.save, new or old
+            if not (saved or trust_pickle):
+                raise
+            if not trust_pickle:
+                held = f"an object of {found.group(1)!r}" if found else "more than tensors"
+                raise BadInput(
+                    f"{path} holds {held}, not weights only.", hint=_PICKLE_HINT
+                ) from error
+            content = _read_pickle(path)
     return _state_dict_of(content, path)
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
     with requires("safetensors", extra="export", why=f"to read {path}"):
-        from safetensors import SafetensorError
         from safetensors.torch import load_file
-    try:
+    with _reading(path, "safetensors file"):
+        open_file(path).close()
         return load_file(path)
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise _damaged(path, "safetensors file") from error
+
+
+@contextmanager
+def _reading(path: Path, what: str) -> Iterator[None]:
+    """Make one sentence of whatever torch and its formats raise, with the user's file in it."""
+    try:
+        with reading(path, what, _DAMAGED_HINT):
+            yield
+    except NotAllowedError as error:
+        raise BadInput(f"{path} {error.what}.", hint=error.hint) from error
+    except EdgekitError:
+        raise
+    except Exception as error:
+        raise _damaged(path, what) from error
 
 
 def _read_pickle(path: Path) -> object:
@@ -151,81 +164,32 @@ def fill(network: Any, weights: Mapping[str, Any], path: str, arch: str) -> None
         raise BadInput(f"{path} does not fit {arch}: {reason}.") from error
 
 
-def read_program(path: Path, *, trust_pickle: bool) -> Any:
+def read_program(
+    path: Path, *, trust_code: bool = False, trust_pickle: bool
+) -> tuple[Any, tuple[str, ...]]:
     """Read a torch.export program (.pt2).
 
-    torch.export.load unpickles what it finds and hands sizes to sympy, which evaluates them as
-    Python; both are checked first, so that a program is data unless it is trusted.
+    torch.export.load evaluates, imports and unpickles what it finds, so it opens a trusted file
+    only; any other is opened by edgekit.export.program_file, which takes data alone.
+
+    Args:
+        path: The file.
+        trust_code: Import a library whose classes or operators the program has.
+        trust_pickle: Let torch open it, whatever it holds.
+
+    Returns:
+        torch.export.ExportedProgram, and what its guards say of its axes, as text.
 
     Raises:
         BadInput: Damaged, not such a file, or code in it that is not trusted.
     """
     with requires("torch", extra="export", why=f"to read {path}"):
         import torch
-    if not trust_pickle:
-        _refuse_code(path)
-    guard = _tensors_only() if not trust_pickle else quiet()
-    try:
-        with guard, quiet():
-            return torch.export.load(path)
-    except Exception as error:
-        found = _GLOBAL.search(str(error))
-        if found and not trust_pickle:
-            raise BadInput(
-                f"{path} holds an object of {found.group(1)!r}, not weights only.",
-                hint=_PICKLE_HINT,
-            ) from error
-        raise _damaged(path, "torch.export program") from error
-
-
-@contextmanager
-def _tensors_only() -> Iterator[None]:
-    """Make every torch.load inside the block refuse what is no tensor."""
-    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
-
-
-def _refuse_code(path: Path) -> None:
-    """Raise BadInput where a .pt2 holds compiled code, pickled objects or expressions as code."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            for name in names:
-                if "/aotinductor/" in name or name.endswith((".so", ".dll", ".dylib")):
-                    raise BadInput(f"{path} holds compiled code ({name}).", hint=_PICKLE_HINT)
-                if name.endswith(".json"):
-                    _refuse_code_in(json.loads(archive.read(name)), path)
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError) as error:
-        raise _damaged(path, "torch.export program") from error
-
-
-def _refuse_code_in(content: object, path: Path) -> None:
-    if isinstance(content, list):
-        for value in content:
-            _refuse_code_in(value, path)
-        return
-    if not isinstance(content, dict):
-        return
-    expression = content.get("expr_str")
-    if isinstance(expression, str) and not _PLAIN_EXPRESSION.fullmatch(expression):
-        raise BadInput(
-            f"{path} holds a size that is no plain expression: {expression[:80]!r}.",
-            hint=_PICKLE_HINT,
-        )
-    payload = content.get("path_name")
-    # Constants of these two kinds are pickles, which no weights-only switch covers.
-    if isinstance(payload, str) and payload.startswith(("custom_obj", "opaque_obj")):
-        raise BadInput(f"{path} holds a pickled object ({payload}).", hint=_PICKLE_HINT)
-    for value in content.values():
-        _refuse_code_in(value, path)
+    with _reading(path, "torch.export program"), quiet():
+        if not trust_pickle:
+            return open_program(path, trust_code=trust_code)
+        program = torch.export.load(path)
+        return program, tuple(getattr(program, "_guards_code", None) or ())
 
 
 def _damaged(path: Path, what: str) -> BadInput:
@@ -233,7 +197,7 @@ def _damaged(path: Path, what: str) -> BadInput:
         f"{path} is not a {what}, or it is damaged.".replace(
             "a PyTorch weights", "PyTorch weights"
         ),
-        hint="Copy or download it again and compare its size.",
+        hint=_DAMAGED_HINT,
     )
 
 
