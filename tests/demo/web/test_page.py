@@ -14,6 +14,7 @@ from fakes import Client, view_of
 
 from edgekit.core.errors import BadInput, MissingLibrary
 from edgekit.demo.output import Output
+from edgekit.demo.web.connections import _address
 
 
 def raw(page, text):
@@ -200,13 +201,47 @@ def test_pages_beyond_the_limit_are_told_so(serve):
 
 
 def test_connections_beyond_the_limit_are_turned_away(serve, monkeypatch, wait_until):
-    monkeypatch.setattr("edgekit.demo.web.door._CONNECTIONS", 5)
+    monkeypatch.setattr("edgekit.demo.web.connections._CONNECTIONS", 5)
     page = serve()
     held = [raw(page, "") for _ in range(5)]
     wait_until(lambda: Client(page).get("/").status == 503, "the limit")
     for connection in held:
         connection.close()
     wait_until(lambda: Client(page).get("/").status == 200, "room")
+
+
+def test_one_address_leaves_room_for_others(serve, wait_until):
+    page = serve(host="0.0.0.0", monitor_token="m" * 32)
+    held = [raw(page, "") for _ in range(256)]
+    wait_until(lambda: Client(page).get("/health").status == 503, "the limit of one address")
+    place = ("127.0.0.1", Client(page).where.port)
+    try:
+        # On Linux all of 127.0.0.0/8 is this machine, and each address in it a client of its own.
+        other = socket.create_connection(place, 60, ("127.0.0.2", 0))
+    except OSError:
+        pytest.skip("this machine has one loopback address")
+    other.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+    assert other.recv(12) == b"HTTP/1.1 401"
+    for connection in (*held, other):
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("2001:db8::1", "2001:db8::ffff:2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+    ],
+)
+def test_addresses_that_one_host_has(one, other, same):
+    class Transport:
+        def __init__(self, host):
+            self.get_extra_info = {"peername": (host, 1, 0, 0)}.get
+
+    assert (_address(Transport(one)) == _address(Transport(other))) is same
 
 
 def test_what_strangers_send_prints_nothing(serve, capfd):
@@ -262,7 +297,7 @@ def reset(connection):
 
 
 def test_connections_that_ask_for_nothing_are_let_go(serve, monkeypatch):
-    monkeypatch.setattr("edgekit.demo.web.door._SILENT_S", 0.3)
+    monkeypatch.setattr("edgekit.demo.web.connections._SILENT_S", 0.3)
     page = serve()
     silent = [raw(page, ""), raw(page, "GET / HT")]
     asked = raw(page, asking("/health"))
