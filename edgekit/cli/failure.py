@@ -9,6 +9,7 @@ import click
 
 from edgekit.cli.pipes import reader_left
 from edgekit.cli.status import BAD_INPUT, FAILED
+from edgekit.core.addresses import without_secrets
 from edgekit.core.errors import EdgekitError
 from edgekit.core.names import closest
 from edgekit.core.texts import safe
@@ -82,7 +83,7 @@ def _usage(error: click.ClickException) -> Failure:
         nearest = closest(error.option_name, options)
         message = f"{name} has no option {error.option_name}."
         return Failure("usage", message, nearest if "mean" in nearest else hint, BAD_INPUT)
-    message = " ".join(error.format_message().split())
+    message = without_secrets(" ".join(error.format_message().split()))
     return Failure("usage", message, "" if "Did you mean" in message else hint, BAD_INPUT)
 
 

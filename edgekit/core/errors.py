@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from edgekit.core.addresses import without_secrets
 from edgekit.core.texts import bounded, safe
 
 __all__ = [
@@ -32,8 +33,8 @@ __all__ = [
 class EdgekitError(Exception):
     """Base of every error that edgekit raises on purpose.
 
-    Whatever a message quotes, it has at most 1,500 characters, and no control characters: it may
-    hold names and values of a file that came from anyone.
+    A message has at most 1,500 characters, no control characters and no secret of an address,
+    whatever it quotes: names and values of a file that came from anyone.
 
     Args:
         message: One sentence: what is wrong and where.
@@ -44,8 +45,8 @@ class EdgekitError(Exception):
     kind: ClassVar[str] = "error"
 
     def __init__(self, message: str, hint: str = "") -> None:
-        self.message = bounded(safe(message))
-        self.hint = bounded(safe(hint))
+        self.message = bounded(safe(without_secrets(message)))
+        self.hint = bounded(safe(without_secrets(hint)))
         super().__init__(self.message, self.hint)
 
     def __str__(self) -> str:

@@ -170,7 +170,7 @@ def test_garbage_over_http_is_one_sentence(tcp_server, grab):
         BadInput, match=r"cannot be opened: the data is damaged, or of a kind"
     ) as caught:
         grabber.wait_open(120)
-    assert "admin:***@127.0.0.1" in caught.value.message
+    assert "//***@127.0.0.1" in caught.value.message
     assert "hunter2" not in str(caught.value)
 
 

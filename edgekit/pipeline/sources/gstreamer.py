@@ -8,10 +8,10 @@ from typing import Any
 
 import cv2
 
+from edgekit.core.addresses import hide_secrets
 from edgekit.core.errors import BadInput, Unavailable
 from edgekit.pipeline.frame import Frame, Granted, Wanted
 from edgekit.pipeline.source import SourceEnded, SourceLost
-from edgekit.pipeline.sources.address import hide_secrets
 from edgekit.pipeline.sources.opencv_log import silent_opencv
 
 __all__ = ["Pipeline", "csi_pipeline"]
@@ -87,7 +87,7 @@ class Pipeline:
             capture.release()
             raise BadInput(
                 f"GStreamer cannot start {self.name}.",
-                hint=f"Try it as: gst-launch-1.0 {hide_secrets(self._description)}",
+                hint=f"Try it as: gst-launch-1.0 {hide_secrets('gst:' + self._description)[4:]}",
             )
         self._capture = capture
         rate = capture.get(cv2.CAP_PROP_FPS)

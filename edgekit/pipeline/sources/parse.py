@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from edgekit.core.addresses import hide_secrets
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
 from edgekit.pipeline.frame import Wanted
 from edgekit.pipeline.source import FrameSource
-from edgekit.pipeline.sources.address import hide_secrets
 from edgekit.pipeline.sources.camera import Camera
 from edgekit.pipeline.sources.gstreamer import Pipeline, csi_pipeline
 from edgekit.pipeline.sources.paced import PacedVideo
@@ -105,7 +105,9 @@ def _files(path: Path, wanted: Wanted, every_frame: bool) -> FrameSource:
         # Longer than a name may be, or with a character that none may have.
         exists = is_folder = is_file = False
     if not exists:
-        raise BadInput(f"The source {path} does not exist.", hint=f"A source is {KINDS}.")
+        raise BadInput(
+            f"The source {hide_secrets(str(path))} does not exist.", hint=f"A source is {KINDS}."
+        )
     _refuse(str(path), wanted, size=True, pixel_format=True, rate=every_frame)
     rate = _valid(wanted).rate
     if is_folder or (is_file and path.suffix.lower() in IMAGE_SUFFIXES):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from threading import Event
 
+from edgekit.core.addresses import hide_secrets
 from edgekit.core.errors import BadInput
 from edgekit.pipeline.frame import Frame, Granted
 from edgekit.pipeline.source import SourceEnded, SourceLost
-from edgekit.pipeline.sources.address import hide_secrets
 from edgekit.pipeline.sources.clock import StreamClock
 from edgekit.pipeline.sources.decoding import Broken, Decoding, Picture
 

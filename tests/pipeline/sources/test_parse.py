@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from edgekit.core.errors import BadInput
 from edgekit.pipeline.frame import Wanted
-from edgekit.pipeline.sources.address import hide_secrets
 from edgekit.pipeline.sources.camera import Camera
 from edgekit.pipeline.sources.gstreamer import Pipeline
 from edgekit.pipeline.sources.paced import PacedVideo
@@ -70,7 +69,7 @@ def test_files_and_folders(tmp_path, picture):
         ("camera\0", "does not exist"),
         ("x" * 5000, "does not exist"),
         ("/dev/null", "neither a file nor a folder"),
-        ("ftp://user:hunter2@host/x", r"ftp://user:\*\*\*@host/x is no stream"),
+        ("ftp://user:hunter2@host/x", r"ftp://\*\*\*@host/x is no stream"),
         ("rtp://host/x", "Did you mean 'rtsp'"),
         ("rtsp://", "names no host"),
         ("http://host:99999/x", "is no valid address"),
@@ -141,39 +140,3 @@ def test_any_text_is_a_source_or_one_sentence(text):
         assert source.name
         known = source.name.isdigit() or ":" in source.name or source.name == "csi"
         assert known or Path(source.name).exists()
-
-
-# What a password may hold that nobody escaped; "/" ends an address's host for every reader of it.
-_SECRET = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=6, max_size=20)
-
-
-@given(_SECRET, st.sampled_from(["", "@", ":", "%40", "!", "$"]), st.sampled_from(["rtsp", "http"]))
-def test_a_password_is_never_shown(secret, odd, scheme):
-    secret = f"x{secret}{odd}{secret}"
-    address = f"{scheme}://admin:{secret}@camera.example/stream?channel=1&password={secret}&w=1"
-    name = frame_source(address).name
-    assert secret not in name
-    assert name == f"{scheme}://admin:***@camera.example/stream?channel=1&password=***&w=1"
-
-
-@pytest.mark.parametrize(
-    ("address", "shown"),
-    [
-        ("rtsp://admin:pa/hunter2@h/x", "rtsp://admin:***@h/x"),
-        ("rtsp://:hunter2@h", "rtsp://:***@h"),
-        ("http://h:80/a@b", "http://h:80/a@b"),
-        ("http://h/a?token=hunter2#x", "http://h/a?token=***#x"),
-        ("http://h/a?b=1&API_KEY=hunter2", "http://h/a?b=1&API_KEY=***"),
-        ("http://h/a?width=640", "http://h/a?width=640"),
-    ],
-)
-def test_what_is_a_secret_and_what_is_not(address, shown):
-    assert hide_secrets(address) == shown
-
-
-def test_secrets_of_pipelines_are_hidden():
-    source = frame_source(
-        'gst:rtspsrc location=rtsp://a:hunter2@h/x user-pw="hunter2 x" ! decodebin'
-    )
-    assert "hunter2" not in source.name
-    assert "location=rtsp://a:***@h/x user-pw=*** ! decodebin" in source.name
