@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.core.errors import BadInput
-from edgekit.core.opening import no_file, placed
+from edgekit.core.opening import no_file, open_placed, placed
 from edgekit.core.reading import read_bytes
 from edgekit.core.requires import requires
 from edgekit.core.texts import shown
@@ -98,7 +98,8 @@ def external_files(model: Any, path: Path) -> list[Path]:
     Raises:
         BadInput: Data that lies outside the file's folder, is not there, or is too short.
     """
-    return [path.parent / name for name in sorted(_external(model, path))]
+    found = {_location(tensor, path)[0] for tensor in _external_tensors(model)}
+    return [path.parent / name for name in sorted(found)]
 
 
 def load_external(model: Any, path: Path) -> None:
@@ -107,22 +108,20 @@ def load_external(model: Any, path: Path) -> None:
     Raises:
         BadInput: As of `external_files`, or they are too large for one file.
     """
-    found = _external(model, path)
-    if not found:
-        return
-    import onnx
-
-    try:
-        size = sum((path.parent / name).stat().st_size for name in found)
-        if size > MAXIMUM_BYTES:
-            raise BadInput(f"{path} exceeds, with its weights, the 2 GB that one ONNX file holds.")
-        onnx.load_external_data_for_model(model, str(path.parent))
-    except BadInput:
-        raise
-    except Exception as error:  # onnx raises what its readers raise
-        raise BadInput(
-            f"The external data of {path} cannot be read: {first_line(error)}."
-        ) from error
+    found = [(tensor, _location(tensor, path)) for tensor in _external_tensors(model)]
+    # As their shapes say: a tensor without a length would take the rest of its file, and a thousand
+    # of them a thousand times that.
+    if sum(_raw_bytes(tensor) or 0 for tensor, _ in found) > MAXIMUM_BYTES:
+        raise BadInput(f"{path} exceeds, with its weights, the 2 GB that one ONNX file holds.")
+    for tensor, (location, offset) in found:
+        size = _raw_bytes(tensor)
+        if size is None:
+            raise _damaged(path, f"{shown(tensor.name)} is no tensor that lies in a file")
+        with open_placed(location, path.parent, _by(tensor, path), hint=_BESIDE) as file:
+            file.seek(offset)
+            tensor.raw_data = file.read(size)
+        tensor.data_location = tensor.DEFAULT
+        del tensor.external_data[:]
 
 
 def refuse_lying_tensors(model: Any, path: Path) -> None:
@@ -217,11 +216,9 @@ def _is_true(tensor: Any) -> bool:
         return False
     if any(size < 0 for size in tensor.dims):
         return False
-    count = math.prod(tensor.dims)
     if tensor.HasField("raw_data") and tensor.data_type != onnx.TensorProto.STRING:
-        kind = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
-        bits = _BITS.get(onnx.TensorProto.DataType.Name(tensor.data_type), kind.itemsize * 8)
-        return bool(len(tensor.raw_data) == -(-count * bits // 8))
+        return len(tensor.raw_data) == _raw_bytes(tensor)
+    count = math.prod(tensor.dims)
     if count > MAXIMUM_BYTES:
         return False
     try:
@@ -230,19 +227,35 @@ def _is_true(tensor: Any) -> bool:
         return False
 
 
-def _external(model: Any, path: Path) -> set[str]:
-    """Locations of external data, each checked, wherever in a model a tensor is."""
-    return {
-        _location(message, path)
-        for message in _messages(model)
-        if message.DESCRIPTOR.name == "TensorProto" and message.data_location == message.EXTERNAL
-    }
+def _raw_bytes(tensor: Any) -> int | None:
+    """The bytes of a tensor of its type and shape; None for texts and for what has no size."""
+    import onnx
+
+    if tensor.data_type in (onnx.TensorProto.UNDEFINED, onnx.TensorProto.STRING):
+        return None
+    if any(size < 0 for size in tensor.dims):
+        return None
+    kind = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    bits = _BITS.get(onnx.TensorProto.DataType.Name(tensor.data_type), kind.itemsize * 8)
+    return int(-(-math.prod(tensor.dims) * bits // 8))
 
 
-def _location(tensor: Any, path: Path) -> str:
+def _external_tensors(model: Any) -> Iterator[Any]:
+    """Tensors whose values lie in another file, wherever in a model they are."""
+    for message in _messages(model):
+        if message.DESCRIPTOR.name == "TensorProto" and message.data_location == message.EXTERNAL:
+            yield message
+
+
+def _by(tensor: Any, path: Path) -> str:
+    return f"{path}, for its weights {shown(tensor.name)},"
+
+
+def _location(tensor: Any, path: Path) -> tuple[str, int]:
+    """The file of a tensor's values and their place in it, bytes; both checked."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")
-    by = f"{path}, for its weights {shown(tensor.name)},"
+    by = _by(tensor, path)
     if Path(location).is_absolute():
         raise BadInput(
             f"{by} names {shown(location)}, which leads out of its folder.", hint=_BESIDE
@@ -254,12 +267,14 @@ def _location(tensor: Any, path: Path) -> str:
     offset, length = (_number(entries.get(key, "0")) for key in ("offset", "length"))
     if offset is None or length is None:
         raise _damaged(path)
-    if offset + length > target.stat().st_size:
+    if offset + max(length, _raw_bytes(tensor) or 0) > target.stat().st_size:
         raise BadInput(
             f"{shown(location)} beside {path} is too short for the weights {shown(tensor.name)}.",
             hint="Copy the data file again; it is truncated.",
         )
-    return str(location)
+    if "length" in entries and length != _raw_bytes(tensor):
+        raise _damaged(path, f"{shown(tensor.name)} has {length} bytes, which is not its shape")
+    return str(location), offset
 
 
 def _number(text: str) -> int | None:

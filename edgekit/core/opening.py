@@ -10,7 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +24,7 @@ __all__ = [
     "TEXT_BYTES",
     "no_file",
     "open_file",
+    "open_placed",
     "placed",
     "read_file",
     "read_placed",
@@ -88,10 +90,17 @@ def read_file(path: Path, limit: int, *, follow: bool = True) -> bytes:
         return _content(file)
 
 
-def read_placed(
-    name: str, folder: Path, by: str, limit: int, *, beside: bool = False, hint: str = ""
-) -> bytes:
-    """Return what a file holds that another file names; see `placed`.
+@contextmanager
+def open_placed(
+    name: str,
+    folder: Path,
+    by: str,
+    limit: int | None = None,
+    *,
+    beside: bool = False,
+    hint: str = "",
+) -> Iterator[BinaryIO]:
+    """Open a file that another file names; see `placed` and `open_file`.
 
     Raises:
         BadInput: It leads out of the folder, cannot be read, is no regular file, or is too large.
@@ -103,12 +112,20 @@ def read_placed(
             placed(name, folder, by, beside=beside, hint=hint)
             if not os.path.samestat(path.stat(), os.fstat(file.fileno())):
                 raise OSError(errno.EAGAIN, "It was replaced while it was opened", str(path))
-            return _content(file)
+            yield file
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise BadInput(
             f"{by} names {shown(name)}, which cannot be read: {reason}.", hint
         ) from error
+
+
+def read_placed(
+    name: str, folder: Path, by: str, limit: int, *, beside: bool = False, hint: str = ""
+) -> bytes:
+    """Return what a file holds that another file names; see `open_placed`."""
+    with open_placed(name, folder, by, limit, beside=beside, hint=hint) as file:
+        return _content(file)
 
 
 def no_file(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,37 @@ def test_missing_and_truncated_external_data_are_told_apart(tmp_path, linear_mod
         read_onnx(external(copy, "gone.bin", tmp_path))
     with pytest.raises(BadInput, match="too short"):
         read_onnx(external(linear_model, "weights.bin", tmp_path, offset=8, length=24))
+
+
+@pytest.mark.parametrize("location", ["a\0b", "x" * 5000, ".", "pipe", ""])
+def test_external_data_that_is_no_file_is_one_sentence(tmp_path, linear_model, location):
+    if location == "pipe":
+        if not hasattr(os, "mkfifo"):
+            pytest.skip("the system has no pipes")
+        os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadInput, match="'w'") as caught:
+        read_onnx(external(linear_model, location, tmp_path))
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("length", [8, 23, 25, 48, 10**18])
+def test_external_data_of_another_length_than_the_shape_says_is_refused(
+    tmp_path, linear_model, length
+):
+    path = external(linear_model, "weights.bin", tmp_path, length=length)
+    with (tmp_path / "weights.bin").open("ab") as file:
+        file.write(bytes(100))
+    with pytest.raises(BadInput, match="'w'"):
+        read_onnx(path)
+
+
+def test_of_a_file_of_weights_no_more_is_read_than_the_shapes_say(tmp_path, linear_model):
+    """Without a length a tensor was the rest of its file, here a terabyte that takes no room."""
+    path = external(linear_model, "weights.bin", tmp_path)
+    with (tmp_path / "weights.bin").open("ab") as file:
+        file.truncate(1 << 40)
+    model = read_onnx(path)
+    assert len(model.graph.initializer[0].raw_data) == 24
 
 
 @pytest.mark.parametrize("content", [b"", b"this is a text file\n", b"\x08\x08 cut"])
