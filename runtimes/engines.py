@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from pathlib import Path
 
@@ -10,11 +11,20 @@ import msgspec
 from edgekit.core.errors import BadInput
 from edgekit.core.files import sha256_file, write_bytes
 from edgekit.core.json_text import read_json
+from edgekit.core.opening import open_file
 from edgekit.core.runtime import Compiled, CompileOptions, TensorInfo
 from edgekit.core.target import Target
 from edgekit.runtimes.graph import Graph
 
-__all__ = ["Tensors", "checked_engine", "finish", "read_tensors", "write_tensors"]
+__all__ = [
+    "Tensors",
+    "checked_engine",
+    "content_of",
+    "damaged",
+    "finish",
+    "read_tensors",
+    "write_tensors",
+]
 
 _TENSORS = "tensors.json"
 
@@ -64,7 +74,9 @@ def finish(
 def checked_engine(
     compiled: Compiled, folder: Path, *, library: str, version: str, device: str
 ) -> Path:
-    """Return the path of an engine that is whole and was made by this library for this device.
+    """Return the path of an engine that was made by this library for this device.
+
+    Whether it is whole `content_of` says.
 
     Args:
         compiled: What `finish` returned.
@@ -74,11 +86,11 @@ def checked_engine(
         device: "NAME | ISA" of this machine; another name with the same ISA is accepted.
 
     Raises:
-        BadInput: The engine is missing, damaged, or made by another version or for another
-            instruction set.
+        BadInput: The engine is missing, or made by another version or for another instruction
+            set.
     """
     engine = folder / compiled.engine
-    again = f"Compile it again for {compiled.target}."
+    again = _again(compiled)
     if Path(compiled.engine).name != compiled.engine or not engine.is_file():
         raise BadInput(f"{engine} is missing.", hint=again)
     if compiled.runtime_version != version:
@@ -94,9 +106,35 @@ def checked_engine(
             f"{ours!r}.",
             hint=again,
         )
-    if sha256_file(engine) != compiled.engine_sha256:
-        raise BadInput(f"{engine} is damaged: its sha256 is not the one recorded.", hint=again)
     return engine
+
+
+def content_of(engine: Path, compiled: Compiled) -> bytes:
+    """Read an engine once; what is returned is what was compared with its checksum.
+
+    Raises:
+        BadInput: It cannot be read, or is not the one that was built.
+    """
+    try:
+        with open_file(engine, follow=False) as file:
+            content = file.read()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise BadInput(f"{engine} cannot be read: {reason}.", hint=_again(compiled)) from error
+    if hashlib.sha256(content).hexdigest() != compiled.engine_sha256:
+        raise damaged(engine, compiled)
+    return content
+
+
+def damaged(engine: Path, compiled: Compiled) -> BadInput:
+    """The error of an engine that is not the one that was built."""
+    return BadInput(
+        f"{engine} is damaged: its sha256 is not the one recorded.", hint=_again(compiled)
+    )
+
+
+def _again(compiled: Compiled) -> str:
+    return f"Compile it again for {compiled.target}."
 
 
 def write_tensors(folder: Path, tensors: Tensors) -> None:

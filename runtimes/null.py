@@ -13,7 +13,7 @@ import numpy as np
 
 from edgekit.core.errors import BadInput
 from edgekit.core.files import write_bytes
-from edgekit.core.json_text import parse_json, read_json
+from edgekit.core.json_text import parse_json
 from edgekit.core.runtime import (
     Array,
     Compiled,
@@ -25,7 +25,7 @@ from edgekit.core.runtime import (
     TensorInfo,
 )
 from edgekit.core.target import Target
-from edgekit.runtimes.engines import checked_engine, finish, read_tensors
+from edgekit.runtimes.engines import checked_engine, content_of, finish, read_tensors
 from edgekit.runtimes.feeds import check_feeds, closed
 from edgekit.runtimes.graph import read_graph
 from edgekit.runtimes.threaded_queue import ThreadedQueue
@@ -119,7 +119,7 @@ class NullRuntime:
             compiled, folder, library="The null runtime", version=_VERSION, device=_DEVICE
         )
         tensors = read_tensors(folder)
-        engine = read_json(path, _Engine)
+        engine = parse_json(content_of(path, compiled), path, _Engine)
         return NullSession(engine, tensors.inputs, tensors.outputs)
 
 

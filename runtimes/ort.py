@@ -14,7 +14,7 @@ import numpy as np
 
 from edgekit.core.cores import usable_cores
 from edgekit.core.errors import BadInput, CheckFailed, EdgekitError, Unavailable
-from edgekit.core.files import atomic_path
+from edgekit.core.files import atomic_path, sha256_file
 from edgekit.core.requires import requires
 from edgekit.core.runtime import (
     Array,
@@ -29,7 +29,7 @@ from edgekit.core.target import Target
 from edgekit.core.temporary import scratch
 from edgekit.runtimes.catalogue import parse_target
 from edgekit.runtimes.cpu import cpu_device, cpu_name
-from edgekit.runtimes.engines import checked_engine, finish, read_tensors
+from edgekit.runtimes.engines import checked_engine, damaged, finish, read_tensors
 from edgekit.runtimes.feeds import check_feeds, closed, placeholder_feeds
 from edgekit.runtimes.graph import copy_graph, read_graph
 from edgekit.runtimes.installed import files_present, installed
@@ -139,6 +139,10 @@ class OnnxRuntime:
             version=probe.version,
             device=_device_identity(target),
         )
+        # By its path and not as bytes, which would stand in memory twice. Where others could change
+        # it meanwhile, nobody opens it: see edgekit.core.private.
+        if sha256_file(engine) != compiled.engine_sha256:
+            raise damaged(engine, compiled)
         tensors = read_tensors(folder)
         return OrtSession(engine, target, compiled.options, tensors.inputs, tensors.outputs)
 

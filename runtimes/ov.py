@@ -31,7 +31,7 @@ from edgekit.core.telemetry import without_telemetry
 from edgekit.runtimes import flops
 from edgekit.runtimes.catalogue import parse_target
 from edgekit.runtimes.cpu import cpu_device, cpu_flags
-from edgekit.runtimes.engines import checked_engine, finish, read_tensors
+from edgekit.runtimes.engines import checked_engine, content_of, finish, read_tensors
 from edgekit.runtimes.feeds import check_feeds, closed
 from edgekit.runtimes.graph import read_graph
 from edgekit.runtimes.installed import files_present, installed
@@ -138,11 +138,12 @@ class OpenVino:
             version=probe.version,
             device=_device_identity(target),
         )
+        content = content_of(engine, compiled)
         tensors = read_tensors(folder)
         # A blob does not carry its settings: imported without them, an fp32 engine runs in bf16.
         settings = _settings(target, compiled.options)
         try:
-            model = _core(target).import_model(engine.read_bytes(), _device(target), settings)
+            model = _core(target).import_model(content, _device(target), settings)
         except Exception as error:
             raise BadInput(
                 f"OpenVINO refuses {engine}: {_sentence(error)}",

@@ -23,7 +23,7 @@ from edgekit.core.target import Target
 from edgekit.runtimes.catalogue import parse_target
 from edgekit.runtimes.compatibility import dotted, tensorrt_row
 from edgekit.runtimes.cuda import Cuda
-from edgekit.runtimes.engines import finish, read_tensors, write_tensors
+from edgekit.runtimes.engines import content_of, finish, read_tensors, write_tensors
 from edgekit.runtimes.graph import read_graph
 from edgekit.runtimes.installed import older_than
 from edgekit.runtimes.jetson import jetson
@@ -109,7 +109,7 @@ class TensorRt:
         free_before, _ = cuda.memory()
         engine, keep = _deserialized(
             library,
-            path.read_bytes(),
+            content_of(path, compiled),
             log,
             what=str(path),
             hint=f"Compile it again for {compiled.target}.",

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgekit.core.errors import BadInput, EdgekitError, Unavailable
 from edgekit.core.files import write_bytes
+from edgekit.core.private import make_private
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions, ShapeProfile
 from edgekit.runtimes.graph import Graph
@@ -298,5 +299,5 @@ def _read_timings(config: Any, file: Path | None) -> Any:
 def _write_timings(config: Any, cache: Any, file: Path | None) -> None:
     if file is None or cache is None:
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_private(file.parent)
     write_bytes(file, bytes(config.get_timing_cache().serialize()))

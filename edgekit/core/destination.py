@@ -187,10 +187,13 @@ class Destination:
                 raise self._refused(f"holds files that are read here, in {folder}")
 
     @contextmanager
-    def writing(self) -> Iterator[Path]:
+    def writing(self, *, private: bool = False) -> Iterator[Path]:
         """Yield a temporary file or folder; put it in place when the block succeeds.
 
         On any error nothing is left behind, and what was there stays as it was.
+
+        Args:
+            private: Whether only its user may look into a folder.
 
         Raises:
             BadInput: Something came into its place meanwhile.
@@ -201,7 +204,7 @@ class Destination:
                 yield temporary
                 self.check()
             return
-        with atomic_folder(self.path) as temporary:
+        with atomic_folder(self.path, private=private) as temporary:
             yield temporary
             if not any((temporary / name).exists() for name in _LISTS):
                 _mark(temporary, _contents_of(temporary))

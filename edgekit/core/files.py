@@ -6,8 +6,9 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +72,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
             # Open for writing as well: Windows syncs nothing else.
             with open(temporary, "r+b") as written:
                 os.fsync(written.fileno())
-            temporary.chmod(0o644)
+            _set_mode(temporary, 0o644)
             temporary.replace(path)
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, *, private: bool = False) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; put it in place when the block succeeds.
 
     What was there goes then, whatever it is; for a path that the user named there is
@@ -85,6 +86,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     Args:
         path: The folder to make.
+        private: Whether only its user may look into it.
 
     Raises:
         Unwritable: It cannot be written.
@@ -100,7 +102,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         try:
             with writing(path):
                 yield temporary
-                temporary.chmod(0o755)
+                _set_mode(temporary, 0o700 if private else 0o755)
+                for below in temporary.rglob("*") if private else ():
+                    # Whatever the umask is, others write nothing in it.
+                    if not below.is_symlink():
+                        _set_mode(below, stat.S_IMODE(below.stat().st_mode) & ~0o022)
                 _replace_folder(temporary, parent / path.name)
         except Unwritable as error:
             # The user knows what is written in it by its name in the folder to come.
@@ -108,6 +114,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 raise
             message = error.message.replace(str(temporary), str(path))
             raise Unwritable(message, hint=error.hint) from error
+
+
+def _set_mode(path: Path, mode: int) -> None:
+    """Set the permissions of what was made here, on a disk that keeps any."""
+    with suppress(OSError):
+        path.chmod(mode)
 
 
 def _replace_folder(new: Path, path: Path) -> None:

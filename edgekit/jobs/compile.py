@@ -114,7 +114,15 @@ def run(
         if mend_qdq:
             graphs, mended = _mended(graphs, work)
         try:
-            engines = compile_graphs(graphs, where, probe, options, force=force, progress=progress)
+            engines = compile_graphs(
+                graphs,
+                where,
+                probe,
+                options,
+                force=force,
+                trust_engine=trust_engine,
+                progress=progress,
+            )
         except BadInput as error:
             if probe.dialect == "s8s8" and not mend_qdq:
                 _refuse_faulty(graphs, str(where), error)

@@ -285,7 +285,14 @@ def _folders(arrival: _Arrival, entry: _Entry) -> dict[str, Path]:
             "graph."
         )
     graphs = {role: arrival.bundle / engine.graph for role, engine in entry.engines.items()}
-    engines = compile_graphs(graphs, entry.target, entry.probe, options, progress=arrival.progress)
+    engines = compile_graphs(
+        graphs,
+        entry.target,
+        entry.probe,
+        options,
+        trust_engine=arrival.trust_engine,
+        progress=arrival.progress,
+    )
     return {role: engine.folder for role, engine in engines.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from edgekit.core.errors import BadInput
 from edgekit.core.progress import Silent
 from edgekit.core.sizes import parse_size
 from edgekit.jobs.cache import keep_within_limit
-from edgekit.jobs.caching.store import RECORD, fetch
+from edgekit.jobs.caching.store import RECORD, CacheUnwritable, fetch, lookup, records
 
 SIZE = 1000
 
@@ -158,6 +159,81 @@ def test_what_a_killed_process_said_of_its_keys_goes_with_the_next(root):
         process.kill()
     store("after it")
     assert len(list((root / "running").glob("*.keys"))) == 1
+
+
+@pytest.fixture
+def open_to_all():
+    """Whatever is made without more words, everyone may write."""
+    old = os.umask(0)
+    yield
+    os.umask(old)
+
+
+def make(name="one", write=lambda folder: (folder / "engine.bin").write_bytes(b"engine")):
+    return fetch("engine", name, {"name": name}, write, progress=Silent())
+
+
+@pytest.mark.usefixtures("open_to_all")
+def test_the_cache_is_its_users_own_whatever_the_umask(root, tmp_path, monkeypatch):
+    root = tmp_path / "made" / "too"
+    monkeypatch.setenv("EDGEKIT_CACHE", str(root))
+
+    def write(folder):
+        (folder / "deep").mkdir()
+        (folder / "deep" / "engine.bin").write_bytes(b"engine")
+
+    assert not make(write=write).hit
+    assert make(write=write).hit
+    folders = [root.parent, root, *(path for path in root.rglob("*") if path.is_dir())]
+    for path in folders:
+        deep = path.name == "deep"
+        assert stat.S_IMODE(path.stat().st_mode) == (0o755 if deep else 0o700), path
+
+
+@pytest.mark.parametrize("below", [".", "..", "stages", "stages/engine"])
+def test_a_cache_that_others_may_write_is_not_used(root, below, monkeypatch):
+    make()
+    place = Path(os.path.normpath(root / below))
+    place.chmod(0o777)
+    for use in (
+        make,
+        api.cache_list,
+        lambda: api.cache_prune(everything=True),
+        lambda: lookup("engine", {"name": "one"}),
+        lambda: list(records("engine")),
+    ):
+        with pytest.raises(CacheUnwritable) as refused:
+            use()
+        assert f"{place} can be written by everyone" in refused.value.message
+        assert f"chmod go-w {place}" in refused.value.hint
+        assert "EDGEKIT_CACHE" in refused.value.hint
+    # Where only owners rename, others cannot put another in its place.
+    if below == "..":
+        place.chmod(0o1777)
+        assert make().hit
+    place.chmod(0o755)
+    assert make().hit
+
+
+def test_a_stage_that_others_could_change_is_made_again(root):
+    stored = make()
+    for name in ("engine.bin", RECORD):
+        (stored.folder / name).chmod(0o666)
+        assert lookup("engine", {"name": "one"}) is None
+        again = make()
+        assert not again.hit
+        assert "others could change" in again.reason
+    assert make().hit
+
+
+def test_a_cache_behind_a_link_is_as_safe_as_where_it_leads(root, tmp_path, monkeypatch):
+    (tmp_path / "open" / "cache").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "open" / "cache")
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "link"))
+    assert make().folder.is_dir()
+    (tmp_path / "open").chmod(0o777)
+    with pytest.raises(CacheUnwritable, match=r"open can be written by everyone \(mode 0777\)"):
+        make()
 
 
 def test_folders_of_others_stay_where_the_cache_is_a_folder_in_use(root):

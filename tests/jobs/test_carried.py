@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import stat
 import struct
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from jsonschema import validate
 import edgekit
 from edgekit import api
 from edgekit.benchmarks.schemas import load_schema
+from edgekit.core import private
 from edgekit.core.destination import FOLDER, Destination
 from edgekit.core.errors import BadInput, Unavailable
 from edgekit.core.progress import Silent
 from edgekit.core.target import Target
 from edgekit.jobs.caching import store
+from edgekit.jobs.caching.store import CacheUnwritable
 from edgekit.jobs.running import engines as engines_module
 from edgekit.jobs.running.adopting import adopt_plan
 from edgekit.runtimes.nvidia import gpus
@@ -121,6 +124,54 @@ def test_what_lies_beside_an_engine_is_part_of_it(copied, name):
     with pytest.raises(BadInput, match=NOT_HERE):
         bench(file.parent.parent)
     bench(file.parent.parent, trust_engine=True)
+
+
+def test_a_folder_of_engines_is_its_users_own(carried):
+    for path in (carried["openvino:cpu"], carried["openvino:cpu"] / "main"):
+        assert stat.S_IMODE(path.stat().st_mode) in (0o700, 0o755)
+    assert stat.S_IMODE(carried["openvino:cpu"].stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("trust", [False, True])
+@pytest.mark.parametrize("place", [".", "main", "main/engine.blob", "main/tensors.json"])
+def test_engines_that_others_may_change_are_not_opened(copied, digits, place, trust):
+    # Neither is the sum of one that was swapped after it was compared.
+    folder = copied()
+    (folder / place).chmod(0o777)
+    for call in (
+        lambda: bench(folder, trust_engine=trust),
+        lambda: evaluate(folder, digits, trust_engine=trust),
+        lambda: edgekit.load(str(folder), trust_engine=trust).close(),
+    ):
+        with pytest.raises(BadInput, match="can be changed by others") as refused:
+            call()
+        assert "chmod go-w" in refused.value.hint
+        assert str(folder) in refused.value.message
+
+
+@pytest.fixture
+def no_permissions(monkeypatch) -> None:
+    """A disk that keeps none: setting them does nothing."""
+    private._tried.cache_clear()
+    monkeypatch.setattr(Path, "chmod", lambda *_: None)
+    yield
+    private._tried.cache_clear()
+
+
+def test_engines_on_a_disk_without_permissions_need_trust(copied, no_permissions):
+    folder = copied()
+    with pytest.raises(BadInput, match="keeps no permissions") as refused:
+        bench(folder)
+    assert "--trust-engine" in refused.value.hint
+    bench(folder, trust_engine=True)
+
+
+def test_a_cache_on_a_disk_without_permissions_needs_trust(digits_onnx, no_permissions):
+    with pytest.raises(CacheUnwritable, match="keeps no permissions") as refused:
+        bench(digits_onnx)
+    assert "--trust-engine" in refused.value.hint
+    assert "EDGEKIT_CACHE" in refused.value.hint
+    bench(digits_onnx, trust_engine=True)
 
 
 def flip(path: Path) -> str:

@@ -17,7 +17,7 @@ from edgekit.core.files import sha256_file
 from edgekit.core.runtime import Compiled, CompileOptions
 from edgekit.core.target import Target
 from edgekit.runtimes import trt
-from edgekit.runtimes.engines import Tensors
+from edgekit.runtimes.engines import Tensors, content_of
 from edgekit.runtimes.trt import RUNTIME
 from edgekit.runtimes.trt_build import Built, BuiltLayer
 from edgekit.runtimes.trt_engine import (
@@ -63,7 +63,9 @@ def check(
 ) -> Path:
     compiled, folder = made
     changed = msgspec.structs.replace(compiled, **change)
-    return check_engine(changed, folder, read_record(folder), version=version, gpu=gpu)
+    path = check_engine(changed, folder, read_record(folder), version=version, gpu=gpu)
+    assert content_of(path, changed) == path.read_bytes()
+    return path
 
 
 def test_an_engine_of_this_version_and_gpu_is_taken(engine: tuple[Compiled, Path]) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from edgekit.core.private import make_private
+
 __all__ = ["Lease", "keys_in_use", "lease"]
 
 
@@ -30,7 +32,7 @@ class Lease:
         """
         try:
             while self._lock is None:
-                self._folder.mkdir(parents=True, exist_ok=True)
+                make_private(self._folder)
                 keys_in_use(self._folder.parent)  # what killed processes left goes
                 path = self._folder / f"{self._name}.lock"
                 lock = FileLock(path)

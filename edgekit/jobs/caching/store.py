@@ -29,6 +29,7 @@ from edgekit.core.errors import BadInput, Unwritable
 from edgekit.core.files import atomic_folder, sha256_file, write_bytes, writing
 from edgekit.core.json_text import read_json
 from edgekit.core.manifest import ManifestFile
+from edgekit.core.private import exposed, make_private
 from edgekit.core.progress import Progress
 from edgekit.core.stage import StageRecord
 from edgekit.jobs.caching.lease import lease
@@ -61,7 +62,9 @@ _LITTLE_BYTES = 1 << 16
 
 
 class CacheUnwritable(Unwritable):
-    """The cache cannot be written: no fault of a model, an engine or a bundle, so it ends the job.
+    """The cache cannot be written, or others can write it: that ends the job.
+
+    It is no fault of a model, an engine or a bundle.
 
     What is finished stays in the cache.
     """
@@ -98,9 +101,24 @@ class Words:
 
 
 def cache_root() -> Path:
-    """Folder of the cache: EDGEKIT_CACHE, or the user's cache folder."""
+    """Folder of the cache: EDGEKIT_CACHE, or the user's cache folder.
+
+    Raises:
+        CacheUnwritable: Others can write it, or put another in its place.
+    """
     chosen = os.environ.get("EDGEKIT_CACHE")
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("edgekit"))
+    root = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("edgekit"))
+    _refuse_exposed(root)
+    return root
+
+
+def _refuse_exposed(folder: Path) -> None:
+    found = exposed(folder)
+    if found is not None:
+        raise CacheUnwritable(
+            f"The cache is not used, because others can change the engines in it: {found}.",
+            hint=f"{found.remedy}; or set EDGEKIT_CACHE to a folder of your own.",
+        )
 
 
 def key_of(stage: str, parts: Mapping[str, str]) -> str:
@@ -117,6 +135,7 @@ def stage_folder(stage: str, key: str) -> Path:
 def lookup(stage: str, parts: Mapping[str, str]) -> Stored | None:
     """Return a finished stage if it is in the cache, whole."""
     folder = stage_folder(stage, key_of(stage, parts))
+    _refuse_exposed(folder.parent)
     record = _read(folder)
     if record is None or _damage(folder, record):
         return None
@@ -159,6 +178,9 @@ def fetch(
     folder = stage_folder(stage, key)
     found = words.found(parts) if words is not None else ""
     lease(cache_root()).use(key)
+    with _blaming_the_cache(_LITTLE_BYTES), writing(folder):
+        make_private(folder.parent)
+    _refuse_exposed(folder.parent)
     with _locked(key, f"{stage} of {subject}", progress):
         reason = "it was asked for" if force else ""
         record = _read(folder)
@@ -175,7 +197,7 @@ def fetch(
         )
         progress.stage(f"{stage} of {subject}: {why}")
         start = time.perf_counter()
-        with _blaming_the_cache(needs_bytes), atomic_folder(folder) as temporary:
+        with _blaming_the_cache(needs_bytes), atomic_folder(folder, private=True) as temporary:
             make(temporary)
             record = StageRecord(
                 stage=stage,
@@ -193,11 +215,14 @@ def fetch(
 
 def records(stage: str | None = None) -> Iterator[tuple[Path, StageRecord | None]]:
     """Yield every folder of the cache with its record; None where it has none that can be read."""
-    place = cache_root() / "stages"
-    for folder in sorted(place.glob(f"{stage or '*'}/*")):
+    for place in sorted((cache_root() / "stages").glob(stage or "*")):
         # A folder that is no stage is somebody's, where EDGEKIT_CACHE names a folder in use.
-        if folder.is_dir() and _KEY.fullmatch(folder.name):
-            yield folder, _read(folder)
+        found = [one for one in sorted(place.glob("*")) if _KEY.fullmatch(one.name)]
+        if found:
+            _refuse_exposed(place)
+        for folder in found:
+            if folder.is_dir():
+                yield folder, _read(folder)
 
 
 def unfinished() -> Iterator[tuple[Path, str]]:
@@ -248,7 +273,7 @@ def _blaming_the_cache(needs_bytes: int) -> Iterator[None]:
         raise _unwritable(error.message.rpartition(" cannot be written: ")[2]) from error
     except Exception as error:
         try:
-            root.mkdir(parents=True, exist_ok=True)
+            make_private(root)
             with tempfile.TemporaryFile(dir=root) as file:
                 file.write(bytes(needs_bytes))
                 file.flush()
@@ -265,7 +290,7 @@ def _unwritable(reason: str) -> CacheUnwritable:
 def _locked(name: str, what: str, progress: Progress) -> Iterator[None]:
     path = lock_file(name)
     with _blaming_the_cache(_LITTLE_BYTES), writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
         lock = FileLock(path)
         try:
             lock.acquire(timeout=_WAIT_SECONDS)
@@ -295,10 +320,14 @@ def _files(folder: Path) -> dict[str, ManifestFile]:
 
 def _damage(folder: Path, record: StageRecord) -> str:
     """The first file that is not what was written; empty where all are."""
+    if exposed(folder / RECORD) is not None:
+        return "others could change it in the cache"
     for name, expected in record.files.items():
         path = folder / name
         if not path.is_file():
             return f"{name} is missing from the cache"
+        if exposed(path) is not None:
+            return f"others could change {name} in the cache"
         if path.stat().st_size != expected.size_bytes or sha256_file(path) != expected.sha256:
             return f"{name} in the cache is damaged"
     return ""

@@ -112,6 +112,7 @@ def write_bundle(folder: Path, contents: Contents) -> None:
             for role, engine in one.engines.items():
                 place = folder / _engine_folder(one.plan, role)
                 shutil.copytree(engine.folder, place, ignore=shutil.ignore_patterns(RECORD))
+                place.chmod(0o755)  # in the cache it is the user's own
         figures = contents.figures.get(str(one.plan))
         if isinstance(figures, Measured):
             write_samples(folder / "measurements" / f"{_name(one.plan)}.npz", raw_samples(figures))

@@ -34,6 +34,7 @@ from edgekit.core.documents import BenchDocument, BenchEntry, Environment
 from edgekit.core.errors import BadInput
 from edgekit.core.files import writing
 from edgekit.core.manifest import entry_name
+from edgekit.core.private import make_private
 from edgekit.core.progress import Progress
 from edgekit.jobs.results.database import Damaged, Database
 from edgekit.jobs.results.raw import RawSamples, StoredResult, read_samples
@@ -140,7 +141,7 @@ class ResultStore:
             # Its folder holds the number, whatever becomes of the database.
             folder = self.samples_folder / f"{number}-{uid[:8]}"
             with writing(folder):
-                folder.mkdir(parents=True, exist_ok=True)
+                make_private(folder)
             self._begun[number] = (uid, document)
             return number
 
@@ -303,7 +304,7 @@ class ResultStore:
         """The database that is written: the newest, or a new one where that is damaged."""
         lock = self.folder / ".lock"
         with writing(self.folder / "results.sqlite"):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_private(self.folder)
             held = FileLock(lock)
             held.acquire()
         try:

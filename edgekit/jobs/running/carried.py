@@ -99,7 +99,7 @@ def carry_engines(
     Returns:
         Role to the folder written.
     """
-    with output.writing() as temporary:
+    with output.writing(private=True) as temporary:
         card, decoder, _ = carried(card, card_folder)
         if decoder is not None:
             shutil.copyfile(decoder, temporary / decoder.name)

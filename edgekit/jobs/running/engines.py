@@ -12,6 +12,7 @@ import msgspec
 from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput, Unavailable
 from edgekit.core.files import write_bytes
+from edgekit.core.private import keeps_permissions, refuse_exposed
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import (
     Building,
@@ -25,7 +26,7 @@ from edgekit.core.runtime import (
 from edgekit.core.target import Target
 from edgekit.export.onnx_file import external_files, plain_file
 from edgekit.jobs.caching.fingerprints import digest, files_digest, tools
-from edgekit.jobs.caching.store import Stored, Words, cache_root, fetch
+from edgekit.jobs.caching.store import CacheUnwritable, Stored, Words, cache_root, fetch
 from edgekit.jobs.running.carried import COMPILED, ReadyEngine, read_compiled
 from edgekit.jobs.running.child import run_in_child
 from edgekit.jobs.running.engine_words import built_again, built_by
@@ -166,6 +167,7 @@ def compile_graphs(
     model: str = "",
     force: bool = False,
     timeout: float | None = None,
+    trust_engine: bool = False,
     progress: Progress,
 ) -> dict[str, CachedEngine]:
     """Compile every graph of a variant, or take it from the cache.
@@ -178,8 +180,19 @@ def compile_graphs(
         model: What the graphs belong to, for messages; empty means the file's name.
         force: Compile although it is cached.
         timeout: Seconds for each graph, at most; None lets the engine take its time.
+        trust_engine: Whether engines of a cache may be opened whose disk keeps no permissions.
         progress: Told of every hit and miss.
+
+    Raises:
+        CacheUnwritable: The cache lies on a disk that keeps no permissions, and is not trusted.
     """
+    if not trust_engine and not keeps_permissions(root := cache_root()):
+        raise CacheUnwritable(
+            f"The cache {root} lies on a disk that keeps no permissions, so others may have "
+            "changed an engine in it, and an engine is native code that runs unchecked.",
+            hint="Set EDGEKIT_CACHE to a folder on another disk, or add --trust-engine where a "
+            "command takes it.",
+        )
     return {
         role: _cached(
             engine_stage(path, role, target, probe, options, model), force, timeout, progress
@@ -274,11 +287,15 @@ def open_engines(folders: Mapping[str, Path]) -> dict[str, Session]:
     """Open compiled graphs by role.
 
     Raises:
-        BadInput: An engine is damaged or belongs to another version or device.
+        BadInput: An engine is damaged or belongs to another version or device, or others can change
+            it.
     """
     sessions: dict[str, Session] = {}
     for role, folder in folders.items():
         compiled = read_compiled(folder)
+        # Whose it may be, trust says; that nobody else changes it while it is opened, this does.
+        for file in sorted(folder.iterdir()):
+            refuse_exposed(file, f"The engine in {folder}", of_anyone=True)
         runtime = load_runtime(parse_target(compiled.target).runtime)
         sessions[role] = runtime.open(compiled, folder)
     return sessions

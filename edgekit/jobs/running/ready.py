@@ -13,6 +13,7 @@ from pathlib import Path
 
 from edgekit.core.errors import BadInput
 from edgekit.core.files import sha256_file
+from edgekit.core.private import keeps_permissions, refuse_exposed
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Compiled, CompileOptions, Probe
 from edgekit.core.target import Target
@@ -100,12 +101,18 @@ def engines_of(
         progress: Told of every hit and miss.
 
     Raises:
-        BadInput: An engine is for another target or was compiled with other options, or it was
-            built elsewhere and is not trusted.
+        BadInput: An engine is for another target or was compiled with other options, others can
+            change it, or it was built elsewhere and is not trusted.
     """
     if not model.engines:
         return compile_graphs(
-            model.variant.paths, target, probe, options, timeout=timeout, progress=progress
+            model.variant.paths,
+            target,
+            probe,
+            options,
+            timeout=timeout,
+            trust_engine=trust_engine,
+            progress=progress,
         )
     for engine in model.engines.values():
         _refuse_unlike(model.text, engine.compiled, target, options)
@@ -116,6 +123,14 @@ def engines_of(
             "code that runs unchecked.",
             hint="Add --trust-engine if you trust who built it, or compile the model here.",
         )
+    for engine in model.engines.values():
+        refuse_exposed(engine.folder, f"The engine in {model.text}", of_anyone=trust_engine)
+        if not trust_engine and not keeps_permissions(engine.folder):
+            raise BadInput(
+                f"The engine in {model.text} lies on a disk that keeps no permissions, so others "
+                "may have changed it, and an engine is native code that runs unchecked.",
+                hint="Add --trust-engine if you trust who can write there, or copy it elsewhere.",
+            )
     return model.engines
 
 
