@@ -12,7 +12,8 @@ from edgekit.cli.status import BAD_INPUT, FAILED
 from edgekit.core.addresses import without_secrets
 from edgekit.core.errors import EdgekitError
 from edgekit.core.names import closest
-from edgekit.core.texts import safe
+from edgekit.core.reading import environment_error
+from edgekit.core.texts import bounded, safe
 
 __all__ = ["Failure", "describe", "report"]
 
@@ -36,11 +37,12 @@ class Failure:
 
 def describe(error: Exception) -> Failure:
     """Turn an exception into what is told about it."""
-    if isinstance(error, EdgekitError):
-        return Failure(error.kind, error.message, error.hint, error.exit_status)
+    known = error if isinstance(error, EdgekitError) else environment_error(error)
+    if known is not None:
+        return Failure(known.kind, known.message, known.hint, known.exit_status)
     if isinstance(error, click.ClickException):
         return _usage(error)
-    text = " ".join(str(error).split())
+    text = bounded(" ".join(str(error).split()))
     return Failure(
         "bug",
         f"This is a bug in edgekit: {type(error).__name__}{': ' if text else ''}{text}",
@@ -81,9 +83,9 @@ def _usage(error: click.ClickException) -> Failure:
             if text.startswith("--")
         ]
         nearest = closest(error.option_name, options)
-        message = f"{name} has no option {error.option_name}."
+        message = f"{name} has no option {bounded(safe(error.option_name), 100)}."
         return Failure("usage", message, nearest if "mean" in nearest else hint, BAD_INPUT)
-    message = without_secrets(" ".join(error.format_message().split()))
+    message = bounded(safe(without_secrets(" ".join(error.format_message().split()))))
     return Failure("usage", message, "" if "Did you mean" in message else hint, BAD_INPUT)
 
 

@@ -33,6 +33,7 @@ _PARSERS = (
 # zipfile's: a method of compression that it does not know, and an archive that needs a password.
 _ZIPFILE = (NotImplementedError, RuntimeError)
 _DAMAGED = (ValueError, EOFError, OverflowError, struct.error)
+_UNMAPPED = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory")
 # Of the machine and not of the program: nothing in edgekit can be mended for them.
 _ENVIRONMENT = frozenset(
     {
@@ -94,7 +95,9 @@ def environment_error(error: BaseException) -> EdgekitError | None:
     Args:
         error: What reached the top of a process.
     """
-    if isinstance(error, MemoryError):
+    # The loader of shared libraries has no kind of error of its own.
+    unmapped = isinstance(error, ImportError) and any(text in str(error) for text in _UNMAPPED)
+    if isinstance(error, MemoryError) or unmapped:
         return BadInput(
             "There is not enough memory for this.",
             hint="Free some, raise the process's limit, or use a smaller model or fewer samples.",

@@ -136,3 +136,21 @@ def test_a_terminal_without_unicode_gets_plain_signs():
     )
     assert (ended.returncode, ended.stderr) == (0, b"")
     assert b"of *? in f" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), PermissionError(13, "Permission denied", "/data/card.yaml")]
+)
+def test_what_the_machine_refuses_is_no_bug(invoke, answer, error):
+    answer("doctor", error)
+    outcome = invoke("doctor")
+    assert outcome.status == 2
+    assert "bug" not in outcome.stderr
+    assert (getattr(error, "filename", None) or "memory") in outcome.stderr
+
+
+def test_a_sentence_of_usage_or_of_a_bug_is_bounded(invoke, answer):
+    answer("doctor", ZeroDivisionError("x" * 100_000))
+    assert len(invoke("doctor").stderr) < 3_000
+    assert len(invoke("doctor", "--" + "x" * 100_000).stderr) < 3_000
+    assert len(invoke("x" * 100_000).stderr) < 5_000

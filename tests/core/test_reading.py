@@ -98,6 +98,7 @@ def test_what_the_machine_refuses_is_no_bug():
     assert denied.exit_status == 2
     assert "/a/b" in denied.message
     assert environment_error(MemoryError()) is not None
+    assert environment_error(ImportError("x.so: failed to map segment from shared object"))
     assert environment_error(OSError(36, "File name too long", "x" * 5000)) is not None
     assert environment_error(FileNotFoundError(2, "No such file", "/a/b")) is None
     assert environment_error(ValueError("x")) is None

@@ -22,6 +22,9 @@ class Counter:
     def bug(self):
         return {}["missing"]
 
+    def without_memory(self):
+        raise MemoryError
+
     def noise(self):
         print("library noise on stdout", flush=True)
         return "quiet"

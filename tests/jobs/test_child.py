@@ -105,3 +105,11 @@ def test_a_child_ends_with_its_parent(tmp_path, over_stdio):
     with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(orphan).wait(timeout=30)
     assert not psutil.pid_exists(orphan) or psutil.Process(orphan).status() == "zombie"
+
+
+def test_what_the_machine_refuses_a_child_is_no_bug():
+    with (
+        Child(Counter, 0, what="counting") as child,
+        pytest.raises(BadInput, match="not enough memory"),
+    ):
+        child.call("without_memory")

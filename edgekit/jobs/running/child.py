@@ -27,6 +27,7 @@ from typing import Any, BinaryIO, TypeVar
 from edgekit.core.errors import CheckFailed, EdgekitError
 from edgekit.core.interpreter import command, environment
 from edgekit.core.progress import Position, Progress, Silent
+from edgekit.core.reading import environment_error
 
 __all__ = ["Child", "ChildDied", "ChildTimedOut", "run_in_child", "serve"]
 
@@ -325,6 +326,9 @@ def _portable(error: Exception) -> Exception:
     """Return an exception that pickles; one that is no EdgekitError carries its traceback."""
     if isinstance(error, EdgekitError):
         return error
+    refused = environment_error(error)
+    if refused is not None:
+        return refused
     traceback.print_exc()
     return RuntimeError("".join(traceback.format_exception(error)))
 
