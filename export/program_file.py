@@ -29,6 +29,7 @@ from edgekit.export.program_schema import checked_path, checked_payloads, checke
 
 __all__ = ["open_program", "plain_archive"]
 
+_AGAIN = "Copy or download it again, or save it again with PyTorch."
 _MOST_MEMBERS = 200_000
 _LARGEST_JSON = 2**28
 # What one .onnx file may hold; no weight that is larger can be exported.
@@ -110,11 +111,16 @@ def plain_archive(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
         members = archive.infolist()
         size = file.seek(0, io.SEEK_END)
         names = {member.filename for member in members}
+        if any(name.endswith("/constants.pkl") for name in names):
+            raise NotAllowedError(
+                "is a TorchScript program",
+                hint="Export the network that it was made of, or save its state_dict.",
+            )
         if len(names) != len(members):
             twice = Counter(member.filename for member in members).most_common(1)[0][0]
-            raise NotAllowedError(f"holds the member {shown(twice)} twice")
+            raise NotAllowedError(f"holds the member {shown(twice)} twice", hint=_AGAIN)
         if len(members) > _MOST_MEMBERS:
-            raise NotAllowedError(f"holds {len(members)} members")
+            raise NotAllowedError(f"holds {len(members)} members", hint=_AGAIN)
         for member in members:
             if (
                 member.compress_type != zipfile.ZIP_STORED
@@ -124,10 +130,10 @@ def plain_archive(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
                 raise NotAllowedError(
                     f"holds the member {shown(member.filename)} compressed or encrypted, as "
                     "PyTorch never writes them",
-                    hint="Save it again with PyTorch.",
+                    hint=_AGAIN,
                 )
         if sum(member.file_size for member in members) > size:
-            raise NotAllowedError("holds members that lie in each other")
+            raise NotAllowedError("holds members that lie in each other", hint=_AGAIN)
         yield archive
 
 
@@ -172,9 +178,7 @@ def _json(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> dict[str, Any]:
     try:
         content = parse_json(archive.read(member), member.filename, limit=_LARGEST_JSON)
     except BadInput as error:
-        raise NotAllowedError(
-            f"is damaged: {error.message.rstrip('.')}", hint="Copy or download it again."
-        ) from error
+        raise NotAllowedError(f"is damaged: {error.message.rstrip('.')}", hint=_AGAIN) from error
     if not isinstance(content, dict):
         raise NotAllowedError("holds no program")
     return content
@@ -218,9 +222,7 @@ def _tensor(storage: bytearray, meta: Any) -> Any:
         return torch.empty(sizes, dtype=dtype)
     last = offset + sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
     if (last + 1) * dtype.itemsize > len(storage):
-        raise NotAllowedError(
-            "has a weight that reaches beyond its data", hint="Copy or download it again."
-        )
+        raise NotAllowedError("has a weight that reaches beyond its data", hint=_AGAIN)
     if numbers * dtype.itemsize > _LARGEST_TENSOR:
         raise NotAllowedError(
             f"has a weight of {numbers * dtype.itemsize / 2**30:.1f} GB, more than fits into ONNX",

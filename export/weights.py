@@ -83,7 +83,7 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
 def _reading(path: Path, what: str) -> Iterator[None]:
     """Make one sentence of whatever torch and its formats raise, with the user's file in it."""
     try:
-        with reading(path, what, _DAMAGED_HINT):
+        with reading(path, what):
             yield
     except NotAllowedError as error:
         raise BadInput(f"{path} {error.what}.", hint=error.hint) from error
@@ -107,8 +107,14 @@ def _read_pickle(path: Path) -> object:
         ) from error
 
 
-def _state_dict_of(content: object, path: Path) -> Any:
-    """Find the state dict, under the keys that training scripts use, or a whole module."""
+def _state_dict_of(content: object, path: Path, *, within: int = 3) -> Any:
+    """Find the state dict, under the keys that training scripts use, or a whole module.
+
+    Args:
+        content: Of the file; it may hold itself.
+        path: For the message.
+        within: How many mappings may lie around it.
+    """
     from torch import Tensor, nn
 
     if isinstance(content, nn.Module):
@@ -117,8 +123,8 @@ def _state_dict_of(content: object, path: Path) -> Any:
         if content and all(isinstance(value, Tensor) for value in content.values()):
             return content
         for key in ("state_dict", "model", "model_state_dict"):
-            if key in content:
-                return _state_dict_of(content[key], path)
+            if key in content and within:
+                return _state_dict_of(content[key], path, within=within - 1)
         tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
         # Some modules keep extra state that is no tensor beside their parameters.
         if len(tensors) * 2 > len(content):

@@ -331,3 +331,72 @@ def test_a_checkpoint_saved_on_a_gpu_loads_on_the_cpu(realdata):
     plain = read_weights(realdata / "models/fastestdet.pth", trust_pickle=False)
     assert {value.device.type for value in weights.values()} == {"cpu"}
     assert all(torch.equal(weights[key], plain[key]) for key in plain)
+
+
+def pickle_file(path: Path, content: bytes) -> Path:
+    """An archive of torch.save's whose pickle is written by hand."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", content)
+        archive.writestr("archive/version", b"3")
+        archive.writestr("archive/byteorder", b"little")
+    return path
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02cnumpy._core.multiarray\n_reconstruct\n.",
+        b"\x80\x02cnumpy.dtype\n.",
+        b"\x80\x02cbuiltins\ngetattr\n.",
+        b"\x80\x02cbuiltins\neval\n.",
+        b"\x80\x02cbuiltins\nbytearray\n\x8a\x08\x00\x00\x00\x00\x00\x00\xff\x7f\x85R.",
+        b"\x80\x02)" + b"\x85" * 100_000 + b".",
+        b"\x80\x02R.",
+        b"\x80\x02h\x05.",
+        # A dict that is its own state_dict: it ended in "This is a bug in edgekit".
+        b"\x80\x02}q\x00X\x0a\x00\x00\x00state_dicth\x00s.",
+    ],
+    ids=["array", "dtype", "getattr", "eval", "bytes", "deep", "stack", "memo", "itself"],
+)
+def test_weights_of_a_pickle_written_by_hand_are_one_sentence(tmp_path, content):
+    path = pickle_file(tmp_path / "w.pth", content)
+    with pytest.raises(BadInput) as caught:
+        read_weights(path, trust_pickle=False)
+    assert str(path) in caught.value.message
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_torchscript_program_is_called_one(tmp_path):
+    """It was "not PyTorch weights, or it is damaged"."""
+    path = tmp_path / "script.pt"
+    torch.jit.trace(nn.Linear(3, 2), torch.zeros(1, 3)).save(str(path))
+    with pytest.raises(BadInput, match="TorchScript"):
+        read_weights(path, trust_pickle=False)
+
+
+@pytest.mark.parametrize(
+    ("header", "data", "length"),
+    [
+        ({}, 0, 2**60),
+        ({}, 0, 10**8),
+        (b'{"a":' * 50_000, 0, None),
+        ({"a": ([2], [0, 8]), "b": ([2], [4, 12])}, 12, None),
+        ({"a": ([2], [8, 16])}, 16, None),
+        ({"a": ([2**62, 4], [0, 8])}, 8, None),
+        ({"a": ([200], [0, 800])}, 8, None),
+        (b"\xff\xff{}", 0, None),
+    ],
+    ids=["8-EiB", "longer", "deep", "overlap", "gap", "overflow", "beyond", "no-text"],
+)
+def test_a_safetensors_header_that_lies_is_one_sentence(tmp_path, header, data, length):
+    if isinstance(header, dict):
+        entries = {
+            name: {"dtype": "F32", "shape": shape, "data_offsets": offsets}
+            for name, (shape, offsets) in header.items()
+        }
+        header = json.dumps(entries).encode()
+    path = tmp_path / "w.safetensors"
+    path.write_bytes((length or len(header)).to_bytes(8, "little") + header + b"\0" * data)
+    with pytest.raises(BadInput, match="damaged") as caught:
+        read_weights(path, trust_pickle=False)
+    assert str(path) in caught.value.message
