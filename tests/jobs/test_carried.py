@@ -274,7 +274,11 @@ def test_engines_are_held_against_their_graph(carried, digits_onnx):
         ),
         (lambda folder: (folder / "engines.json").write_text("[]"), "engines.json is damaged"),
         (lambda folder: edited(folder, schema="edgekit.engines/9"), "engines.json is damaged"),
-        (lambda folder: edited(folder, engines={"main": "../main"}), "holds no engine '../main'"),
+        (lambda folder: edited(folder, engines={"main": "../main"}), "'../main', which leads out"),
+        (lambda folder: edited(folder, engines={"main": ".."}), r"'\.\.', which leads out"),
+        (lambda folder: edited(folder, engines={"main": "."}), r"holds no engine '\.'"),
+        (lambda folder: edited(folder, engines={"main": "main/../main"}), "holds no engine"),
+        (lambda folder: edited(folder, engines={"main": "x" * 5000}), "'xxx"),
         (lambda folder: edited(folder, engines={}), "holds no engine"),
         (lambda folder: edited(folder, card={"tsak": "raw"}), "engines.json is not a valid card"),
         (

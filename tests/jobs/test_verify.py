@@ -349,10 +349,10 @@ def test_a_manifest_that_is_a_folder_a_link_or_not_there(letter, tmp_path):
     path.rename(tmp_path / "m.json")
     refused(letter, "is not a bundle: it holds no manifest.json")
     path.mkdir()
-    refused(letter, "manifest.json is a folder")
+    refused(letter, "manifest.json cannot be read: it is a folder")
     path.rmdir()
     path.symlink_to(tmp_path / "m.json")
-    refused(letter, "manifest.json is no plain file")
+    refused(letter, "manifest.json cannot be read: it is a symbolic link")
     refused(tmp_path / "nowhere", "does not exist")
     refused(tmp_path / "m.json", "is a file and not a bundle")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import msgspec
 
 from edgekit.core.errors import BadInput
 from edgekit.core.files import sha256_file, write_bytes
+from edgekit.core.json_text import JSON_LIMIT
 from edgekit.core.manifest import (
     Manifest,
     ManifestFile,
@@ -21,6 +21,7 @@ from edgekit.core.manifest import (
     parse_manifest,
 )
 from edgekit.core.no_model import no_model, refuse_no_model
+from edgekit.core.opening import read_file
 
 __all__ = [
     "MANIFEST",
@@ -28,6 +29,7 @@ __all__ = [
     "damage",
     "entry_name",
     "is_bundle",
+    "manifest_bytes",
     "read_manifest",
     "refuse_changed",
     "seal",
@@ -37,8 +39,6 @@ __all__ = [
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.json.sig"
 _SIGNATURE_BYTES = 64  # of Ed25519
-
-_NO_BUNDLE = "A bundle is made by: edgekit deploy"
 
 
 def is_bundle(path: Path) -> bool:
@@ -59,10 +59,7 @@ def read_manifest(bundle: Path, *, refuse_links: bool = True) -> Manifest:
     """
     path = bundle / MANIFEST
     try:
-        if not stat.S_ISREG(path.lstat().st_mode):
-            kind = "a folder" if path.is_dir() and not path.is_symlink() else "no plain file"
-            raise BadInput(f"{path} is {kind}.", hint=_NO_BUNDLE)
-        content = path.read_bytes()
+        content = manifest_bytes(bundle)
     except (FileNotFoundError, NotADirectoryError):
         refuse_no_model(str(bundle), "bundle")
         raise no_model(str(bundle), "bundle") from None
@@ -109,7 +106,7 @@ def damage(bundle: Path, manifest: Manifest) -> list[str]:
     Where the manifest itself was changed nothing that it says of the others is believed, and it
     alone is named.
     """
-    if not is_whole((bundle / MANIFEST).read_bytes(), manifest.seal):
+    if not is_whole(manifest_bytes(bundle), manifest.seal):
         return [f"{MANIFEST} was changed after it was sealed: its own sha256 differs."]
     there: set[str] = set()
     links: list[str] = []
@@ -151,7 +148,7 @@ def refuse_changed(bundle: Path, manifest: Manifest, names: Sequence[str]) -> No
     Raises:
         BadInput: One is missing, changed, or not the bundle's.
     """
-    changed = [] if is_whole((bundle / MANIFEST).read_bytes(), manifest.seal) else [MANIFEST]
+    changed = [] if is_whole(manifest_bytes(bundle), manifest.seal) else [MANIFEST]
     for name in names:
         sealed, path = manifest.files.get(name), bundle / name
         if sealed is None or not path.is_file() or sha256_file(path) != sealed.sha256:
@@ -161,6 +158,15 @@ def refuse_changed(bundle: Path, manifest: Manifest, names: Sequence[str]) -> No
             f"{bundle / changed[0]} is missing or was changed after the bundle was sealed.",
             hint=f"Take a fresh copy of the bundle; see: {verify_command(bundle)}",
         )
+
+
+def manifest_bytes(bundle: Path) -> bytes:
+    """Return the manifest as it stands in its file, which is no link.
+
+    Raises:
+        OSError: As of `edgekit.core.opening.open_file`.
+    """
+    return read_file(bundle / MANIFEST, JSON_LIMIT, follow=False)
 
 
 def _cut_signature(path: Path) -> list[str]:

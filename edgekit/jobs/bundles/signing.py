@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from edgekit.core.documents import BundleSignature
 from edgekit.core.errors import BadInput
 from edgekit.core.files import write_bytes
+from edgekit.core.opening import TEXT_BYTES, read_file
 from edgekit.core.requires import requires
-from edgekit.jobs.bundles.bundle import MANIFEST, SIGNATURE, read_manifest
+from edgekit.jobs.bundles.bundle import MANIFEST, SIGNATURE, manifest_bytes, read_manifest
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -122,7 +123,7 @@ def sign_bundle(bundle: Path, key_file: Path) -> None:
     """
     read_manifest(bundle)
     key = read_private_key(key_file)
-    write_bytes(bundle / SIGNATURE, key.sign((bundle / MANIFEST).read_bytes()))
+    write_bytes(bundle / SIGNATURE, key.sign(manifest_bytes(bundle)))
 
 
 def check_signature(bundle: Path, public_key_file: Path | None) -> BundleSignature:
@@ -155,9 +156,7 @@ def check_signature(bundle: Path, public_key_file: Path | None) -> BundleSignatu
     from cryptography.exceptions import InvalidSignature
 
     try:
-        if path.is_symlink() or not path.is_file():
-            raise InvalidSignature
-        key.verify(path.read_bytes(), (bundle / MANIFEST).read_bytes())
+        key.verify(read_file(path, TEXT_BYTES, follow=False), manifest_bytes(bundle))
     except (InvalidSignature, OSError):
         return BundleSignature(
             state="invalid",
@@ -169,7 +168,7 @@ def check_signature(bundle: Path, public_key_file: Path | None) -> BundleSignatu
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path, TEXT_BYTES)
     except OSError as error:
         raise BadInput(
             f"The key file {path} cannot be read: {(error.strerror or str(error)).lower()}.",

@@ -20,6 +20,7 @@ from edgekit.core.destination import Destination
 from edgekit.core.errors import BadInput
 from edgekit.core.files import pretty_json, write_bytes
 from edgekit.core.json_text import read_json
+from edgekit.core.opening import no_file, placed
 from edgekit.core.runtime import Compiled
 from edgekit.core.texts import shown
 from edgekit.tasks.decoders import carried
@@ -136,8 +137,9 @@ def read_carried(path: Path) -> tuple[Carried, ModelCard, dict[str, ReadyEngine]
     said = read_json(file, Carried, hint="Copy the folder again, or compile it again.")
     engines = {}
     for role, name in said.engines.items():
-        # A name that leads elsewhere is no name of a folder in here.
-        if Path(name).name != name or not (path / name / COMPILED).is_file():
+        placed(name, path, f"{file}: `engines`", hint="Copy the folder again, whole.")
+        # In the folder, and neither the folder itself nor deeper.
+        if Path(name).name != name or no_file(path / name / COMPILED):
             raise BadInput(
                 f"{path} holds no engine {shown(name)}.", hint="Copy the folder again, whole."
             )
