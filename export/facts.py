@@ -8,7 +8,6 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from edgekit.core.axes import axis_label
 from edgekit.core.card import Axis, GraphCard, ModelCard, TensorCard
 from edgekit.core.documents import AxisFacts, GraphFacts, NodeWork, OperatorWork
 from edgekit.core.files import sha256_file
@@ -19,6 +18,7 @@ from edgekit.export.round_trips import round_trips
 from edgekit.export.shapes import element_bytes, graph_tensors
 from edgekit.export.to_onnx import opset_of
 from edgekit.export.work import constant_tensors, graph_work
+from edgekit.tasks.preprocess import picture_axes
 
 __all__ = ["facts_of", "graph_facts", "quantized_shares"]
 
@@ -81,7 +81,7 @@ def facts_of(
         card = card_of(model, str(path), decode="yolov8") or ModelCard()
     axes = _axes(own, card.graph(role))
     batch = batch_axis(own.inputs)
-    pictures = _picture_sizes(own, card)
+    pictures = picture_axes(own.inputs, card)
     usual = {name: axis.typical or pictures.get(name) for name, axis in axes.items()}
     counted = {
         name: axis.min if name == batch else usual[name] or axis.min for name, axis in axes.items()
@@ -159,25 +159,6 @@ def _axes(own: GraphCard, card: GraphCard) -> dict[str, Axis]:
             if isinstance(label, str) and called in ranges:
                 axes[label] = ranges[called]
     return axes
-
-
-def _picture_sizes(own: GraphCard, card: ModelCard) -> dict[str, int]:
-    """Height and width by the name of their axis, where the card lays pictures into one input."""
-    if card.preprocess is None:
-        return {}
-    images = [(name, tensor) for name, tensor in own.inputs.items() if len(tensor.shape) == 4]
-    if len(images) != 1:
-        return {}
-    name, tensor = images[0]
-    written = card.inputs.get(name)
-    layout = (written.layout if written is not None else None) or "NCHW"
-    rows, columns = card.preprocess.size
-    places = zip(layout, map(axis_label, tensor.shape), strict=True)
-    return {
-        label: {"H": rows, "W": columns}[letter]
-        for letter, label in places
-        if isinstance(label, str) and letter in "HW"
-    }
 
 
 def _shares(work: Sequence[NodeWork], total: int) -> dict[str, float]:

@@ -96,6 +96,9 @@ def card_of(
         size=_image_size(own),
         answers=answers,
         decode=decode,
+        dtype=next(
+            (tensor.dtype for tensor in own.inputs.values() if len(tensor.shape) == 4), "float32"
+        ),
     )
 
 

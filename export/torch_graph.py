@@ -102,7 +102,8 @@ def torch_graph(
     if outputs:
         return graph
     result = _call(loaded.module, *graph.arguments(example_feeds(inputs, named)), where)
-    return replace(graph, outputs=_output_names(result, card, where))
+    names = _output_names(result, len(_leaves(result, where)), card, where)
+    return replace(graph, outputs=names)
 
 
 def _of_program(loaded: Loaded, card: GraphCard, where: str, real: Sequence[Feeds]) -> TorchGraph:
@@ -117,10 +118,15 @@ def _of_program(loaded: Loaded, card: GraphCard, where: str, real: Sequence[Feed
     merged, notes = merge_tensors(renamed, match_names(tuple(renamed), card.inputs, where), where)
     _refuse_split_axes(renamed, merged, where)
     spec = program.call_spec.out_spec
-    result = pytree.tree_unflatten(list(range(spec.num_leaves)), spec)
+    # What is no tensor stands there itself.
+    leaves = program.graph_signature.user_outputs
+    result = pytree.tree_unflatten(list(leaves), spec)
+    for path, leaf in pytree.tree_flatten_with_path(result)[0]:
+        if leaf is not None and not isinstance(leaf, str):
+            raise _no_tensor(where, pytree.keystr(path), type(leaf).__name__)
     with quiet():
         module = program.module()
-    names = _output_names(result, card, where)
+    names = _output_names(result, sum(leaf is not None for leaf in leaves), card, where)
     named = tuple(named_as(merged, feed, where) for feed in real)
     return TorchGraph(where, module, program, merged, False, names, notes, named)
 
@@ -268,10 +274,35 @@ def _call_order(module: Any, names: tuple[str, ...], where: str) -> tuple[tuple[
 
 
 def _run(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any], where: str) -> list[Array]:
+    leaves = _leaves(_call(module, args, kwargs, where), where)
+    return [leaf.detach().cpu().numpy().copy() for leaf in leaves]
+
+
+def _leaves(result: Any, where: str) -> list[Any]:
+    """The tensors of a result, in order; None where an optional one is left out is none.
+
+    Raises:
+        BadInput: Something in it is no tensor, as a cache or a number; names its place.
+    """
+    import torch
     import torch.utils._pytree as pytree
 
-    leaves, _ = pytree.tree_flatten(_call(module, args, kwargs, where))
-    return [leaf.detach().cpu().numpy().copy() for leaf in leaves if hasattr(leaf, "detach")]
+    leaves = []
+    for path, leaf in pytree.tree_flatten_with_path(result)[0]:
+        if leaf is None:
+            continue
+        if not isinstance(leaf, torch.Tensor):
+            raise _no_tensor(where, pytree.keystr(path), type(leaf).__name__)
+        leaves.append(leaf)
+    return leaves
+
+
+def _no_tensor(where: str, place: str, kind: str) -> BadInput:
+    return BadInput(
+        f"{where} returns {f'at {place} ' if place else ''}a {kind}, which is no tensor.",
+        hint="Let forward return tensors alone, in tuples, lists or dicts; a network of "
+        "transformers returns no cache with use_cache=False in its configuration.",
+    )
 
 
 def _call(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any], where: str) -> Any:
@@ -290,24 +321,21 @@ def _call(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any], where: st
         ) from error
 
 
-def _output_names(result: Any, card: GraphCard, where: str) -> tuple[str, ...]:
-    """Names of the flattened outputs: the card's, else a dict's or named tuple's own."""
-    import torch.utils._pytree as pytree
-
-    leaves = [leaf for leaf in pytree.tree_flatten(result)[0] if leaf is not None]
+def _output_names(result: Any, count: int, card: GraphCard, where: str) -> tuple[str, ...]:
+    """Names of the flattened outputs, `count` tensors: the card's, a dict's or named tuple's."""
     if card.outputs:
-        if len(card.outputs) != len(leaves):
+        if len(card.outputs) != count:
             raise BadInput(
-                f"The card names {len(card.outputs)} outputs, but {where} returns {len(leaves)}."
+                f"The card names {len(card.outputs)} outputs, but {where} returns {count}."
             )
         if isinstance(result, Mapping) and set(result) == set(card.outputs):
             return tuple(str(key) for key in result)
         return tuple(card.outputs)
-    if isinstance(result, Mapping) and len(result) == len(leaves):
+    if isinstance(result, Mapping) and len(result) == count:
         return tuple(str(key) for key in result)
     fields = getattr(result, "_fields", ())
-    if len(fields) == len(leaves):
+    if len(fields) == count:
         return tuple(fields)
-    if len(leaves) == 1:
+    if count == 1:
         return ("output",)
-    return tuple(f"output_{index}" for index in range(len(leaves)))
+    return tuple(f"output_{index}" for index in range(count))

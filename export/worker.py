@@ -6,6 +6,7 @@ import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,17 @@ import msgspec
 
 from edgekit.core.card import GraphCard, ModelCard
 from edgekit.core.errors import BadInput
-from edgekit.core.inputs import parse_shape
+from edgekit.core.inputs import parse_shape, with_typical
 from edgekit.core.names import closest
 from edgekit.core.runtime import Array, Feeds
 from edgekit.core.source import Source
-from edgekit.core.trials import answer_trials, example_feeds, named_as, trials
+from edgekit.core.trials import (
+    answer_trials,
+    example_feeds,
+    named_as,
+    trials,
+    with_real_sizes,
+)
 from edgekit.export.builtin.catalogue import builtin_card
 from edgekit.export.cleanup import GraphRunner, clean
 from edgekit.export.load import Loaded, load_source
@@ -25,6 +32,7 @@ from edgekit.export.metadata import card_of, graph_card, put_card, with_card
 from edgekit.export.onnx_file import read_plain, write_onnx
 from edgekit.export.to_onnx import export_graph, name_axes, opset_of
 from edgekit.export.torch_graph import torch_graph
+from edgekit.tasks.preprocess import picture_axes
 
 __all__ = ["ExportOutcome", "ExportRequest", "export_model"]
 
@@ -132,7 +140,7 @@ def export_model(request: ExportRequest) -> ExportOutcome:
         where = request.source.text if role == "main" else f"{request.source.text} ({role})"
         own = _with_shapes(card.graph(role), shapes[role])
         if role in opened:
-            graphs[role] = _from_onnx(*read[role], own, where, role, request)
+            graphs[role] = _from_onnx(*read[role], own, where, role, request, card)
         else:
             graphs[role] = _from_torch(network, own, where, role, request)
     card = card.with_graphs({role: graph.card for role, graph in graphs.items()})
@@ -186,8 +194,10 @@ def _from_torch(
     model, exporter, notes = export_graph(graph, request.opset)
     feeds, outputs = [one.feeds for one in answers], [one.outputs for one in answers]
     notes = [*graph.notes, *notes, *name_axes(model, feeds, outputs)]
-    model, more = clean(model, _smallest([one.feeds for one in judged]), request.runner)
-    full, _ = with_card(model, GraphCard(graph.inputs, card.outputs, card.state, card.rows), where)
+    judged.sort(key=lambda answer: sum(value.size for value in answer.feeds.values()))
+    model, more = clean(model, [partial(dict, one.feeds) for one in judged], request.runner)
+    inputs = with_real_sizes(graph.inputs, graph.real)
+    full, _ = with_card(model, GraphCard(inputs, card.outputs, card.state, card.rows), where)
     return _Graph(
         model,
         full,
@@ -205,6 +215,7 @@ def _from_onnx(
     where: str,
     role: str,
     request: ExportRequest,
+    whole: ModelCard,
 ) -> _Graph:
     opset = opset_of(model)
     if request.opset is not None and request.opset != opset:
@@ -215,8 +226,13 @@ def _from_onnx(
     _name_unnamed_axes(model, where)
     full, notes = with_card(model, card, where)
     real = [named_as(full.inputs, feed, where) for feed in request.feeds.get(role, ())]
-    feeds = example_feeds(full.inputs, real, seed=request.seed)
-    model, more = clean(model, feeds, request.runner)
+    inputs = with_real_sizes(
+        with_typical(full.inputs, picture_axes(full.inputs, whole) if role == "main" else {}), real
+    )
+    wanted = [trial.draws[0] for trial in trials(inputs, real, request.seed)]
+    usual = partial(example_feeds, inputs, real, seed=request.seed)
+    model, more = clean(model, [usual, *wanted], request.runner)
+    full, _ = with_card(model, GraphCard(inputs, card.outputs, card.state, card.rows), where)
     return _Graph(model, full, "onnx", [], [*changes, *notes, *more])
 
 
@@ -230,10 +246,6 @@ def _name_unnamed_axes(model: Any, where: str) -> None:
         for label, size in zip(known.shape, tensor.type.tensor_type.shape.dim, strict=True):
             if isinstance(label, str):
                 size.dim_param = label
-
-
-def _smallest(feeds: Sequence[Feeds]) -> Feeds:
-    return min(feeds, key=lambda feed: sum(value.size for value in feed.values()))
 
 
 def _card(

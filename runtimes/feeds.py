@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NoReturn
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
 from edgekit.core.runtime import Array, Feeds, TensorInfo
+from edgekit.core.subject import reason_of, subject
 
-__all__ = ["check_feeds", "closed", "placeholder_feeds"]
+__all__ = ["check_feeds", "checked_run", "closed", "placeholder_feeds"]
 
 
 def check_feeds(inputs: Sequence[TensorInfo], feeds: Feeds) -> None:
@@ -28,6 +30,59 @@ def check_feeds(inputs: Sequence[TensorInfo], feeds: Feeds) -> None:
         known = [info.name for info in inputs]
         extra = next(name for name in feeds if name not in known)
         raise BadInput(f"The model has no input {extra!r}.", hint=closest(extra, known))
+
+
+def checked_run(
+    library: str,
+    call: Callable[..., Any],
+    *arguments: Any,
+    inputs: Sequence[TensorInfo] = (),
+    feeds: Feeds | None = None,
+) -> Any:
+    """Call into an engine, its errors as ours.
+
+    Args:
+        library: The engine's, as a sentence calls it.
+        call: Runs it.
+        arguments: Of the call.
+        inputs: Of the graph, as far as they are known here.
+        feeds: What it runs on.
+
+    Raises:
+        BadInput: The engine cannot run the graph on these inputs.
+    """
+    try:
+        return call(*arguments)
+    except Exception as error:
+        raise BadInput(
+            f"{library} cannot run {subject() or 'the graph'} on these inputs: {reason_of(error)}.",
+            hint=_sizes_hint(inputs, feeds or {}),
+        ) from error
+
+
+def _sizes_hint(inputs: Sequence[TensorInfo], feeds: Feeds) -> str:
+    open_ = [
+        info
+        for info in inputs
+        if info.name in feeds and any(isinstance(axis, str) for axis in info.shape[1:])
+    ]
+    if not open_:
+        return "Check the values of the inputs: they must be what the model was made for."
+    ran = ", ".join(f"{info.name} was {list(feeds[info.name].shape)}" for info in open_)
+    lines = " ".join(f"--input {shlex.quote(_line(info))}" for info in open_)
+    return (
+        f"Here {ran}: if the model takes other sizes, give real inputs with --data, or its sizes "
+        f"in numbers, as {lines} (bench and compile: --shapes)."
+    )
+
+
+def _line(info: TensorInfo) -> str:
+    """An input as --input takes it: a number for each axis but the first that has only a name."""
+    sizes = [
+        str(axis) if isinstance(axis, int) else "batch" if not place else "NUMBER"
+        for place, axis in enumerate(info.shape)
+    ]
+    return f"{info.name}={','.join(sizes)}"
 
 
 def closed() -> NoReturn:

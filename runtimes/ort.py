@@ -25,12 +25,13 @@ from edgekit.core.runtime import (
     Probe,
     TensorInfo,
 )
+from edgekit.core.subject import reason_of
 from edgekit.core.target import Target
 from edgekit.core.temporary import scratch
 from edgekit.runtimes.catalogue import parse_target
 from edgekit.runtimes.cpu import cpu_device, cpu_name
 from edgekit.runtimes.engines import checked_engine, damaged, finish, read_tensors
-from edgekit.runtimes.feeds import check_feeds, closed, placeholder_feeds
+from edgekit.runtimes.feeds import check_feeds, checked_run, closed, placeholder_feeds
 from edgekit.runtimes.graph import copy_graph, read_graph
 from edgekit.runtimes.installed import files_present, installed
 from edgekit.runtimes.nvidia import no_gpu
@@ -55,6 +56,7 @@ _STRICT_WORDS = "fallback to CPU EP has been explicitly disabled"
 
 # Severity 4 lets only fatal messages through: whatever goes wrong is raised, and said once.
 _QUIET = 4
+_checked = functools.partial(checked_run, "ONNX Runtime")
 
 
 class OnnxRuntime:
@@ -161,7 +163,11 @@ class OrtBinding:
     run: Callable[[], Any]
 
     def __init__(
-        self, session: Any, inputs: dict[str, Array], shapes: dict[str, tuple[int | None, ...]]
+        self,
+        session: Any,
+        inputs: dict[str, Array],
+        shapes: dict[str, tuple[int | None, ...]],
+        infos: Sequence[TensorInfo],
     ) -> None:
         """Bind.
 
@@ -170,10 +176,12 @@ class OrtBinding:
             inputs: Contiguous buffers by input name, kept and written to by the caller.
             shapes: Output name to the shape that the inputs lead one to expect, None for an axis
                 they say nothing about.
+            infos: The inputs, as the graph declares them.
         """
         self._session = session
         self._inputs = inputs
         self._shapes = shapes
+        self._infos = infos
         self._buffers: dict[str, Array] = {}
         self._io = session.io_binding()
         for name, array in inputs.items():
@@ -201,7 +209,8 @@ class OrtBinding:
     def _first_run(self) -> None:
         # Graphs lie about the shapes of their outputs, and ONNX Runtime refuses a buffer of another
         # shape. So the first run finds out, and buffers are bound where graph and run agree.
-        _checked(self._session.run_with_iobinding, self._io)
+        run = self._session.run_with_iobinding
+        _checked(run, self._io, inputs=self._infos, feeds=self._inputs)
         for (name, shape), value in zip(self._shapes.items(), self._io.get_outputs(), strict=True):
             array = value.numpy()
             if array.shape == shape:
@@ -264,7 +273,7 @@ class OrtSession:
         """
         session = self._open_session()
         check_feeds(self._inputs, feeds)
-        values = _checked(session.run, self._names, dict(feeds))
+        values = _checked(session.run, self._names, dict(feeds), inputs=self._inputs, feeds=feeds)
         self._shapes = {name: array.shape for name, array in feeds.items()}
         return dict(zip(self._names, values, strict=True))
 
@@ -290,7 +299,7 @@ class OrtSession:
             )
             for info in self._outputs
         }
-        binding = OrtBinding(session, buffers, shapes)
+        binding = OrtBinding(session, buffers, shapes, self._inputs)
         self._bindings.add(binding)
         return binding
 
@@ -595,7 +604,7 @@ def _session(
     except Exception as error:
         if provider == _CPU:
             raise BadInput(
-                f"ONNX Runtime refuses {graph}: {_sentence(error)}",
+                f"ONNX Runtime refuses {graph}: {reason_of(error)}.",
                 hint="Export the model again, or with another opset.",
             ) from error
         if _STRICT_WORDS in str(error):
@@ -670,15 +679,15 @@ def _provider_fails(
     target: Target, error: Exception, options: CompileOptions, axes: str
 ) -> EdgekitError:
     """What to raise where a provider refuses to open a graph at all."""
-    said = _sentence(error)
+    said = reason_of(error)
     if options.provider_options:
         given = ", ".join("=".join(pair) for pair in options.provider_options)
         return BadInput(
-            f"{target} does not open the graph with {given}: {said}",
+            f"{target} does not open the graph with {given}: {said}.",
             hint=f"{_start_hint(target)} {axes}".strip(),
         )
     return Unavailable(
-        f"{target} does not open the graph: {said}", hint=f"{axes}{_start_hint(target)}"
+        f"{target} does not open the graph: {said}.", hint=f"{axes}{_start_hint(target)}"
     )
 
 
@@ -704,26 +713,3 @@ def _axes_hint(inputs: Sequence[TensorInfo]) -> str:
         f"The graph has dynamic axes ({named}), and many providers take fixed shapes only: export "
         "it with numbers in their place. "
     )
-
-
-def _checked(call: Callable[..., Any], *arguments: Any) -> Any:
-    """Call into ONNX Runtime, its errors as ours.
-
-    Raises:
-        BadInput: ONNX Runtime cannot run the graph on these inputs.
-    """
-    try:
-        return call(*arguments)
-    except Exception as error:
-        raise BadInput(
-            f"ONNX Runtime cannot run the graph on these inputs: {_sentence(error)}",
-            hint="Check the sizes of the dynamic axes.",
-        ) from error
-
-
-def _sentence(error: Exception) -> str:
-    """ONNX Runtime's message as one line, without its status code and source paths."""
-    text = " ".join(str(error).split())
-    text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
-    text = re.sub(r"/\S+\.(?:cc|cpp|h):\d+ (?:\w[^()]*\([^)]*\)\s*(?:const\s*)?)?", "", text)
-    return text if len(text) <= 300 else f"{text[:297]}..."

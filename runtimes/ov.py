@@ -26,13 +26,14 @@ from edgekit.core.runtime import (
     Probe,
     TensorInfo,
 )
+from edgekit.core.subject import reason_of
 from edgekit.core.target import Target
 from edgekit.core.telemetry import without_telemetry
 from edgekit.runtimes import flops
 from edgekit.runtimes.catalogue import parse_target
 from edgekit.runtimes.cpu import cpu_device, cpu_flags
 from edgekit.runtimes.engines import checked_engine, content_of, finish, read_tensors
-from edgekit.runtimes.feeds import check_feeds, closed
+from edgekit.runtimes.feeds import check_feeds, checked_run, closed
 from edgekit.runtimes.graph import read_graph
 from edgekit.runtimes.installed import files_present, installed
 from edgekit.runtimes.ov_queue import OpenVinoQueue
@@ -59,6 +60,7 @@ _PRECISIONS = {
     "i64": "int64",
 }
 # Not work: values that are there before the first run, and the two ends of the graph.
+_checked = functools.partial(checked_run, "OpenVINO")
 _NOT_RUN = frozenset({"Const", "Input", "Output"})
 
 
@@ -111,7 +113,7 @@ class OpenVino:
             blob = compiled.export_model()
         except Exception as error:
             raise BadInput(
-                f"OpenVINO refuses {graph}: {_sentence(error)}",
+                f"OpenVINO refuses {graph}: {reason_of(error)}.",
                 hint="Export the model again, or with another opset.",
             ) from error
         engine = folder / "engine.blob"
@@ -146,7 +148,7 @@ class OpenVino:
             model = _core(target).import_model(content, _device(target), settings)
         except Exception as error:
             raise BadInput(
-                f"OpenVINO refuses {engine}: {_sentence(error)}",
+                f"OpenVINO refuses {engine}: {reason_of(error)}.",
                 hint=f"Compile it again for {target}.",
             ) from error
         hint = model.get_property("INFERENCE_PRECISION_HINT").to_string()
@@ -176,6 +178,7 @@ class OpenVinoBinding:
     ) -> None:
         self._request = model.create_infer_request()
         self._names = names
+        self._infos = inputs
         self._inputs: dict[str, Array] = {}
         for place, info in enumerate(inputs):
             # The tensor shares this memory and keeps it alive.
@@ -210,7 +213,7 @@ class OpenVinoBinding:
         run = functools.partial(self._request.infer, share_outputs=True)
         # The request knows the buffers by address: who holds the call alone keeps them alive.
         run.binding = self  # type: ignore[attr-defined]
-        _checked(run)
+        _checked(run, inputs=self._infos, feeds=self._inputs)
         self.run = run
 
 
@@ -259,7 +262,8 @@ class OpenVinoSession:
                 request.set_input_tensor(
                     place, _tensor(array if array.flags.writeable else array.copy())
                 )
-            _checked(functools.partial(request.infer, share_outputs=True))
+            infer = functools.partial(request.infer, share_outputs=True)
+            _checked(infer, inputs=self._inputs, feeds=feeds)
             return {
                 name: np.array(request.get_output_tensor(place).data)
                 for place, name in enumerate(self._names)
@@ -449,29 +453,6 @@ def _require(probe: Probe) -> Probe:
 
 def _tensor(array: Array) -> Any:
     return _library("to run on openvino").Tensor(array, shared_memory=True)
-
-
-def _checked(run: Callable[[], Any]) -> None:
-    """Call into OpenVINO, its errors as ours.
-
-    Raises:
-        BadInput: OpenVINO cannot run the graph on these inputs.
-    """
-    try:
-        run()
-    except Exception as error:
-        raise BadInput(
-            f"OpenVINO cannot run the graph on these inputs: {_sentence(error)}",
-            hint="Check the sizes of the dynamic axes.",
-        ) from error
-
-
-def _sentence(error: Exception) -> str:
-    """OpenVINO's message as one line: the lines that name source files say nothing to a user."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    said = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]
-    text = " ".join(said or lines)
-    return text if len(text) <= 300 else f"{text[:297]}..."
 
 
 def _said(operation: Any, key: str) -> str:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from edgekit.core.addresses import without_secrets
+from edgekit.core.subject import without_places
 from edgekit.core.texts import bounded, safe
 
 __all__ = [
@@ -34,7 +35,8 @@ class EdgekitError(Exception):
     """Base of every error that edgekit raises on purpose.
 
     A message has at most 1,500 characters, no control characters and no secret of an address,
-    whatever it quotes: names and values of a file that came from anyone.
+    whatever it quotes: names and values of a file that came from anyone. A path of the cache or of
+    a temporary folder gives way to the user's name for what is worked on.
 
     Args:
         message: One sentence: what is wrong and where.
@@ -45,8 +47,8 @@ class EdgekitError(Exception):
     kind: ClassVar[str] = "error"
 
     def __init__(self, message: str, hint: str = "") -> None:
-        self.message = bounded(safe(without_secrets(message)))
-        self.hint = bounded(safe(without_secrets(hint)))
+        self.message = bounded(without_places(safe(without_secrets(message))))
+        self.hint = bounded(without_places(safe(without_secrets(hint))))
         super().__init__(self.message, self.hint)
 
     def __str__(self) -> str:

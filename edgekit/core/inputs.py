@@ -35,6 +35,7 @@ __all__ = [
     "sizes_from_shapes",
     "sizes_in",
     "trial_sizes",
+    "with_typical",
 ]
 
 _AXIS_NAME = re.compile(r"[A-Za-z_]\w*")
@@ -172,6 +173,43 @@ def axis_sizes(
     return _fitted(
         tensors, chosen, {name: axis for name, axis in axes.items() if name not in asked}
     )
+
+
+def with_typical(
+    tensors: Mapping[str, TensorCard], sizes: Mapping[str, int]
+) -> dict[str, TensorCard]:
+    """State the typical size of axes that have none: an axis of no stated size is run at 1.
+
+    The batch axis stays as it is, and so does an axis whose range leaves the size out.
+
+    Args:
+        tensors: Inputs by name.
+        sizes: Axis name to its typical size.
+    """
+    batch = batch_axis(tensors)
+    known = {
+        name: msgspec.structs.replace(axis, typical=sizes[name])
+        for name, axis in dynamic_axes(tensors).items()
+        if name in sizes
+        and name != batch
+        and axis.typical is None
+        and axis.min <= sizes[name] <= (axis.max or UNBOUNDED)
+    }
+
+    def stated(axis: int | str | Axis) -> int | str | Axis:
+        label = axis_label(axis)
+        if isinstance(label, int) or not is_derived(label):
+            return known.get(str(label), axis)
+        # What follows from one axis tells that one's size.
+        own = axis if isinstance(axis, Axis) else Axis(label)
+        size = axis_size(label, sizes) if set(axis_names(label)) <= set(known) else 0
+        fits = own.typical is None and own.min <= size <= (own.max or UNBOUNDED)
+        return msgspec.structs.replace(own, typical=size) if fits else axis
+
+    return {
+        name: msgspec.structs.replace(tensor, shape=tuple(map(stated, tensor.shape)))
+        for name, tensor in tensors.items()
+    }
 
 
 def _fitted(

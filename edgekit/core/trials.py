@@ -23,6 +23,7 @@ from edgekit.core.inputs import (
     resolve_shape,
     sizes_in,
     trial_sizes,
+    with_typical,
 )
 from edgekit.core.runtime import Array, Feeds
 
@@ -35,6 +36,7 @@ __all__ = [
     "fit_feeds",
     "named_as",
     "trials",
+    "with_real_sizes",
 ]
 
 # Generated inputs may hit what a network cannot answer, as a mask that hides everything.
@@ -143,13 +145,28 @@ def example_feeds(
     )
 
 
-def named_as(inputs: Mapping[str, object], feed: Feeds, where: str) -> Feeds:
+def with_real_sizes(
+    tensors: Mapping[str, TensorCard], real: Sequence[Feeds]
+) -> dict[str, TensorCard]:
+    """State the typical sizes of axes that have none: those of the first real inputs.
+
+    Args:
+        tensors: Inputs by name.
+        real: Of batch one; may be empty.
+    """
+    return with_typical(tensors, _own_sizes(tensors, real[0])) if real else dict(tensors)
+
+
+def named_as(
+    inputs: Mapping[str, object], feed: Feeds, where: str, source: str = "The data"
+) -> Feeds:
     """Give real inputs the network's names: they were made before those were known.
 
     Args:
         inputs: By the network's names.
         feed: Under other names where there is only one.
         where: The model, for the message.
+        source: What the inputs come from, likewise.
 
     Raises:
         BadInput: The names differ.
@@ -159,7 +176,7 @@ def named_as(inputs: Mapping[str, object], feed: Feeds, where: str) -> Feeds:
     if len(feed) == len(inputs) == 1:
         return dict(zip(inputs, feed.values(), strict=True))
     raise BadInput(
-        f"The data gives {', '.join(feed)}, but {where} takes {', '.join(inputs)}.",
+        f"{source} gives {', '.join(feed)}, but {where} takes {', '.join(inputs)}.",
         hint="Name the arrays in the data set as the model's inputs.",
     )
 

@@ -11,6 +11,7 @@ from edgekit.core.destination import FOLDER, Destination
 from edgekit.core.documents import BenchDocument, BenchEntry
 from edgekit.core.errors import BadInput, EdgekitError, Unwritable
 from edgekit.core.progress import Position, Progress
+from edgekit.core.subject import works_on
 from edgekit.jobs.delivery import read_for
 from edgekit.jobs.measuring.cells import Cell, lay_out
 from edgekit.jobs.measuring.entries import bench_entry, failed_entry
@@ -31,6 +32,7 @@ __all__ = ["run"]
 _TIMES, _SECONDS = 10.0, 120.0
 
 
+@works_on
 def run(
     model: str,
     *,

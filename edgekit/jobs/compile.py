@@ -13,6 +13,7 @@ from edgekit.core.names import closest
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Adopting, CompileOptions, Placement, ShapeProfile
 from edgekit.core.sizes import parse_size
+from edgekit.core.subject import works_on
 from edgekit.core.temporary import scratch
 from edgekit.export import mend_qdq as mending
 from edgekit.export.onnx_file import read_onnx
@@ -47,6 +48,7 @@ _NOT_RUN = (
 )
 
 
+@works_on
 def run(
     model: str,
     output: Path | None = None,

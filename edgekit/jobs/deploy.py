@@ -22,6 +22,7 @@ from edgekit.core.errors import BadInput, EdgekitError, MissingLibrary
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
 from edgekit.core.source import Source
+from edgekit.core.subject import working_on
 from edgekit.core.variant import Variant
 from edgekit.jobs.bundles.signing import read_private_key, sign_bundle
 from edgekit.jobs.cache import keep_within_limit
@@ -98,6 +99,11 @@ class Prepared:
 
 def run(request: DeployRequest, progress: Progress) -> DeployDocument:
     """See edgekit.api.deploy."""
+    with working_on(request.source):
+        return _run(request, progress)
+
+
+def _run(request: DeployRequest, progress: Progress) -> DeployDocument:
     Source.parse(request.source, request.arch)  # before a target is chosen for what is none
     request = replace(request, targets=deploy_targets(request.targets, progress))
     prepared = prepare(request)

@@ -10,6 +10,7 @@ from edgekit.core.documents import EvalDocument
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions
+from edgekit.core.subject import works_on
 from edgekit.jobs.running.child import Child
 from edgekit.jobs.running.engines import opener, options_for, refuse_idle_options
 from edgekit.jobs.running.feeds import Data, open_data, unscored
@@ -23,6 +24,7 @@ from edgekit.tasks.samples import Sample
 __all__ = ["run"]
 
 
+@works_on
 def run(
     model: str,
     *,

@@ -21,9 +21,11 @@ from edgekit.core.parity import TensorParity, rows_told
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
 from edgekit.core.source import Source
+from edgekit.core.subject import works_on
 from edgekit.core.temporary import scratch
-from edgekit.core.trials import named_as
 from edgekit.export.builtin.catalogue import builtin_card
+from edgekit.export.metadata import with_card
+from edgekit.export.onnx_file import read_onnx
 from edgekit.export.stability import rounding_noise
 from edgekit.export.ultralytics_source import at_size, ultralytics_source_card
 from edgekit.export.worker import ExportOutcome, ExportRequest, export_model
@@ -64,6 +66,7 @@ class Exported:
     notes: tuple[str, ...]
 
 
+@works_on
 def run(
     source: str,
     output: Path,
@@ -203,8 +206,15 @@ def source_card(
             trust_pickle=trust_pickle,
         )
         return _ultralytics_card(source, own, card, options, inputs or {})
-    graph = source.path if source.kind == "onnx" else None
-    return choose_card(source.path, graph, card, options)
+    graphs = original_graphs(source)
+    found, folder = choose_card(source.path, graphs.get("main"), card, options)
+    # What is a graph already names its own tensors, before data is laid into them.
+    silent = {
+        role: with_card(read_onnx(path), found.graph(role), str(path))[0]
+        for role, path in graphs.items()
+        if not found.graph(role).inputs
+    }
+    return found.with_graphs({**found.graphs, **silent}), folder
 
 
 def _ultralytics_card(
@@ -293,13 +303,7 @@ def export_graphs(
         if originals:
             # What is a graph already: what was cleaned must equal what was given.
             pictures = outcome.card.preprocess is not None and not feeds
-            given = generated_feeds(outcome.card, seed) if pictures else feeds
-            real = {
-                role: [
-                    named_as(outcome.card.graph(role).inputs, one, source.text) for one in several
-                ]
-                for role, several in given.items()
-            }
+            real = generated_feeds(outcome.card, seed) if pictures else feeds
             reference = {**reference, **answer_plain(originals, outcome.card, real, seed)}
         got = run_plain(
             outcome.graphs,

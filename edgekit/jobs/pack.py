@@ -14,6 +14,7 @@ from edgekit.core.documents import PackDocument, PackedGraph
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
 from edgekit.core.progress import Progress
+from edgekit.core.subject import works_on
 from edgekit.jobs.delivery import read_for
 from edgekit.jobs.packing.alignment import ALIGNMENT
 from edgekit.jobs.packing.answers import DECODER, answers
@@ -32,6 +33,7 @@ __all__ = ["LAYOUTS", "run"]
 _PACKED = "pack.json"
 
 
+@works_on
 def run(
     bundle: str,
     output: Path,

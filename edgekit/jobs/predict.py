@@ -21,6 +21,7 @@ from edgekit.core.documents import PredictDocument, PredictedImage, StageTime
 from edgekit.core.errors import BadInput
 from edgekit.core.files import write_bytes
 from edgekit.core.progress import Progress
+from edgekit.core.subject import works_on
 from edgekit.jobs.delivery import read_for
 from edgekit.jobs.serving.predictor import Predictor, open_predictor
 from edgekit.tasks.draw import draw
@@ -38,6 +39,7 @@ _GIVE = "Give image files, or folders of them."
 _JPEG = frozenset({".jpg", ".jpeg"})
 
 
+@works_on
 def run(
     model: str,
     images: Sequence[Path],

@@ -22,6 +22,7 @@ from edgekit.core.names import closest
 from edgekit.core.parity import rows_told
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
+from edgekit.core.subject import works_on
 from edgekit.core.temporary import scratch
 from edgekit.core.variant import Variant
 from edgekit.export.decisions import Decisions, read_decisions, write_decisions
@@ -76,6 +77,7 @@ class Quantized:
     notes: list[str]
 
 
+@works_on
 def run(
     model: str,
     output: Path | None,

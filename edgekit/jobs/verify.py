@@ -30,6 +30,7 @@ from edgekit.core.manifest import Engine, Manifest
 from edgekit.core.names import closest
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Probe
+from edgekit.core.subject import works_on
 from edgekit.core.target import Target
 from edgekit.jobs.bundles.bundle import damage, read_manifest
 from edgekit.jobs.bundles.signing import check_signature
@@ -84,6 +85,7 @@ class _Entry:
         return f"{self.first.variant} on {self.first.target} in {self.first.compute}"
 
 
+@works_on
 def run(
     bundle: Path,
     *,

@@ -6,8 +6,51 @@ from collections.abc import Sequence
 
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
+from edgekit.core.texts import number, shown
 
-__all__ = ["match_classes"]
+__all__ = ["class_list", "classes_of", "match_classes"]
+
+# More than any data set has; a larger index is a mistake, and would make a list as long.
+_MOST_CLASSES = 100_000
+
+
+def classes_of(names: object, where: str) -> dict[int, str]:
+    """Read class names: a list in class order, or a mapping by index, which may have gaps.
+
+    Args:
+        names: Plain data; JSON writes the indices of a mapping as text.
+        where: The key and its file, for messages.
+
+    Returns:
+        Class index to name, in the order of the indices.
+
+    Raises:
+        BadInput: It is neither, it is empty, or a key is no index, or is there twice.
+    """
+    if isinstance(names, list | tuple) and names:
+        names = dict(enumerate(names))
+    if not isinstance(names, dict) or not names:
+        raise BadInput(
+            f"{where} is {shown(names)}, which names no classes.",
+            hint="Write a list of class names in class order, or a mapping of index to name.",
+        )
+    found: dict[int, str] = {}
+    for key, name in names.items():
+        index = number(key.strip()) if isinstance(key, str) else key
+        if type(index) is not int or not 0 <= index < _MOST_CLASSES:
+            raise BadInput(
+                f"{where} has the key {shown(key)}, which is no class index "
+                f"from 0 to {_MOST_CLASSES - 1}."
+            )
+        if index in found:
+            raise BadInput(f"{where} names the class {index} twice.")
+        found[index] = str(name)
+    return dict(sorted(found.items()))
+
+
+def class_list(named: dict[int, str]) -> tuple[str, ...]:
+    """Return one name for each class up to the last; a class without a name is called its index."""
+    return tuple(named.get(index, str(index)) for index in range(max(named) + 1))
 
 
 def match_classes(

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.core.axes import takes_size
+from edgekit.core.axes import axis_label, takes_size
 from edgekit.core.card import Axis, ModelCard, Preprocess, TensorCard
 from edgekit.core.errors import BadInput
+from edgekit.core.inputs import with_typical
 from edgekit.tasks.task import Fit, Image, Input
 
-__all__ = ["Preprocessor", "image_input", "levels", "preprocessor"]
+__all__ = [
+    "Preprocessor",
+    "image_input",
+    "levels",
+    "picture_axes",
+    "preprocessor",
+    "with_picture_size",
+]
 
 _INTERPOLATIONS = {
     "nearest": cv2.INTER_NEAREST,
@@ -271,6 +280,33 @@ def image_input(card: ModelCard) -> tuple[str, TensorCard] | None:
         f"A {card.task} model takes one image input of 4 axes; the inputs are {shapes}.",
         hint="Describe the model's inputs in the card, or set `task: raw`.",
     )
+
+
+def picture_axes(inputs: Mapping[str, TensorCard], card: ModelCard) -> dict[str, int]:
+    """Return height and width, pixels, by the name of their axis, where the card states them.
+
+    Args:
+        inputs: Of the graph, under the graph's own names of axes.
+        card: Lays pictures into one input; else there are none.
+    """
+    images = [(name, tensor) for name, tensor in inputs.items() if len(tensor.shape) == 4]
+    if card.preprocess is None or len(images) != 1:
+        return {}
+    name, tensor = images[0]
+    written = card.inputs.get(name, tensor)
+    rows, columns = card.preprocess.size
+    places = zip(written.layout or "NCHW", map(axis_label, tensor.shape), strict=True)
+    return {
+        label: {"H": rows, "W": columns}[letter]
+        for letter, label in places
+        if isinstance(label, str) and letter in "HW"
+    }
+
+
+def with_picture_size(card: ModelCard) -> ModelCard:
+    """State the typical height and width of the image input: those of the card's `preprocess`."""
+    inputs = with_typical(card.inputs, picture_axes(card.inputs, card))
+    return msgspec.structs.replace(card, inputs=inputs)
 
 
 def preprocessor(card: ModelCard) -> Preprocessor:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from edgekit.core.opening import TABLE_BYTES, no_file, placed
 from edgekit.core.reading import read_text
 from edgekit.core.texts import shown
 from edgekit.core.yaml_text import read_yaml
-from edgekit.tasks.class_names import match_classes
+from edgekit.tasks.class_names import class_list, classes_of, match_classes
 from edgekit.tasks.images import image_files
 from edgekit.tasks.samples import Found, RelativeBoxes, Role, Sample, sample_id
 
@@ -47,8 +47,7 @@ def read_yolo(folder: Path, card: ModelCard) -> Found | None:
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise BadInput(f"{path} holds no keys.", hint="It needs `names` and `val`.")
-    names = _names(content, path)
-    indices, note = match_classes(names, card.labels, str(path))
+    indices, note = _indices(content.get("names"), card, path)
     root = folder / str(content.get("path") or ".")
     if not os.path.isdir(root):  # noqa: PTH112 - Path's raises for a long name
         # `path` is often left as it was on the machine where the data set was made.
@@ -79,15 +78,17 @@ def read_yolo(folder: Path, card: ModelCard) -> Found | None:
     return Found("yolo", tuple(samples), True, tuple(annotations), tuple(notes))
 
 
-def _names(content: dict[Any, Any], path: Path) -> list[str]:
-    names = content.get("names")
-    if isinstance(names, dict):
-        if sorted(names) != list(range(len(names))):
-            raise BadInput(f"{path}: the keys of `names` do not count from 0 without a gap.")
-        names = [names[index] for index in range(len(names))]
-    if not isinstance(names, list) or not names:
-        raise BadInput(f"{path} has no `names`.", hint="A list of class names in class order.")
-    return [str(name) for name in names]
+def _indices(names: object, card: ModelCard, path: Path) -> tuple[dict[int, int], str]:
+    """Return the label's index for each class of `names`, and a sentence worth telling."""
+    named = classes_of(names, f"{path}: `names`")
+    whole = class_list(named)
+    if len(whole) > len(named) and set(named.values()) <= set(card.labels):
+        # Classes without a name are no label's; the others are matched by theirs.
+        whole = tuple(named.values())
+    else:
+        named = dict(enumerate(whole))
+    labels, note = match_classes(whole, card.labels, str(path))
+    return dict(zip(named, labels, strict=True)), note
 
 
 def _images(
@@ -140,7 +141,7 @@ def _label_file(image: Path) -> Path:
     return Path(*parts).with_suffix(".txt")
 
 
-def _boxes(path: Path, indices: tuple[int, ...]) -> RelativeBoxes:
+def _boxes(path: Path, indices: Mapping[int, int]) -> RelativeBoxes:
     boxes, classes = [], []
     lines = read_text(path).splitlines() if os.path.lexists(path) else []
     for number, line in enumerate(lines, start=1):
@@ -156,8 +157,11 @@ def _boxes(path: Path, indices: tuple[int, ...]) -> RelativeBoxes:
                 f"{where}: {len(values)} numbers are neither class and box (5) nor class and "
                 "outline (an odd number from 7)."
             )
-        if not values[0].is_integer() or not 0 <= values[0] < len(indices):
-            raise BadInput(f"{where}: class {values[0]:g} is out of range of {len(indices)} names.")
+        if values[0] not in indices:
+            raise BadInput(
+                f"{where}: class {values[0]:g} is out of range of `names`, which has "
+                f"{len(indices)} up to {max(indices)}."
+            )
         if not all(-0.01 <= value <= 1.01 for value in values[1:]):
             raise BadInput(f"{where}: coordinates are fractions of the image, 0 to 1.")
         boxes.append(_corners(values[1:]))

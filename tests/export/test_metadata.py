@@ -47,7 +47,7 @@ def detector(path, shape: list[int], **values: str):
     path.write_bytes(helper.make_model(graph).SerializeToString())
     own = {
         "task": "detect",
-        "names": "{0: 'cat', 10: 'it\\'s', 2: 'dog'}",
+        "names": "{0: 'cat', 2: 'it\\'s', 1: 'dog'}",
         "imgsz": "[32, 64]",
         "stride": "32",
         "version": "8.3.0",
@@ -113,9 +113,12 @@ def test_an_ultralytics_task_without_a_head_is_raw(tmp_path):
     ("key", "value"),
     [
         ("names", "__import__('os').abort()"),
-        ("names", "['a']"),
+        ("names", "['a'"),
+        ("names", "[]"),
+        ("names", "{0: 'a', '0': 'b'}"),
+        ("names", "{0: 'a', 1000000000: 'b'}"),
         ("names", "{0: "),
-        ("imgsz", "640"),
+        ("imgsz", "-640"),
         ("imgsz", "[1, 2, 3]"),
         ("imgsz", "[0, 2]"),
     ],

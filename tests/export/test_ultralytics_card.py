@@ -45,9 +45,10 @@ def test_without_an_output_the_head_is_the_exporters_own(more, head):
     ("key", "value"),
     [
         ("names", {"a": "b"}),
-        ("names", ["a"]),
+        ("names", []),
+        ("names", {"0": "a", 0: "b"}),
         ("names", {}.keys),
-        ("imgsz", 640),
+        ("imgsz", 0),
         ("imgsz", [0, 1]),
     ],
 )
@@ -58,7 +59,7 @@ def test_what_is_malformed_names_the_key(key, value):
 
 def test_a_key_that_is_missing_is_named():
     with pytest.raises(BadInput, match="lacks the key 'imgsz'"):
-        ultralytics_card({"task": "detect", "names": {}, "stride": 1}, "a", shapes=None)
+        ultralytics_card({"task": "detect", "names": ["a"], "stride": 1}, "a", shapes=None)
 
 
 def test_only_its_own_metadata_is_taken_for_it():

@@ -251,18 +251,18 @@ def test_a_clean_up_that_changes_the_answer_is_not_kept(linear_model, monkeypatc
         model.graph.initializer[0].CopyFrom(wrong)
         return model
 
-    feeds = {"x": np.ones((1, 3), np.float32)}
+    cases = [lambda: {"x": np.ones((1, 3), np.float32)}]
     monkeypatch.setattr(onnxslim, "slim", spoil)
-    kept, notes = cleanup.clean(linear_model, feeds)
+    kept, notes = cleanup.clean(linear_model, cases)
     assert kept is linear_model
     assert notes == ["The graph was left as exported: onnxslim changed the output 'y'."]
-    assert cleanup.clean(linear_model, feeds, run_file)[1] == notes
+    assert cleanup.clean(linear_model, cases, run_file)[1] == notes
 
     def fail(_):
         raise RuntimeError("no idea")
 
     monkeypatch.setattr(onnxslim, "slim", fail)
-    kept, notes = cleanup.clean(linear_model, feeds)
+    kept, notes = cleanup.clean(linear_model, cases)
     assert kept is linear_model
     assert "no idea" in notes[0]
 

@@ -312,7 +312,7 @@ def test_what_a_provider_refuses_is_said_with_the_options_it_was_given(
     with pytest.raises(BadInput) as caught:
         RUNTIME.compile(graph, target, options, tmp_path)
     assert caught.value.message == (
-        "onnxruntime:ep=QNN does not open the graph with cors=2: Invalid option: cors"
+        "onnxruntime:ep=QNN does not open the graph with cors=2: Invalid option: cors."
     )
     with pytest.raises(Unavailable, match="does not open the graph: Invalid") as refused:
         RUNTIME.compile(graph, target, CompileOptions(), tmp_path)

@@ -242,8 +242,10 @@ def test_a_yolo_set_without_its_training_part_is_split(card, yolo):
     ("yaml", "row", "words"),
     [
         ("names: [a, b]\nval: gone\n", "", "`val` is 'gone'"),
-        ("val: images/val\n", "", "no `names`"),
-        ("names: {1: a, 2: b}\nval: images/val\n", "", "`names`"),
+        ("val: images/val\n", "", "`names`"),
+        ("names: {a: 1, 2: b}\nval: images/val\n", "", "`names`"),
+        ("names: {0: a, '0': b}\nval: images/val\n", "", "`names`"),
+        ("names: {0: a, 5: b}\nval: images/val\n", "1 0.5 0.5 0.1 0.1", "`names`"),
         ("names: [a, b\n", "", "line"),
         ("names: [a, b]\n", "", "`val`"),
         (None, "2 0.5 0.5 0.1 0.1", "0.txt, line 1: class 2"),

@@ -28,6 +28,7 @@ from edgekit.core.errors import CheckFailed, EdgekitError
 from edgekit.core.interpreter import command, environment
 from edgekit.core.progress import Position, Progress, Silent
 from edgekit.core.reading import environment_error
+from edgekit.core.subject import SUBJECT_VARIABLE, subject
 
 __all__ = ["Child", "ChildDied", "ChildTimedOut", "run_in_child", "serve"]
 
@@ -270,7 +271,7 @@ class _Function:
 def _environment() -> dict[str, str]:
     # OpenMP's threads (torch has them) would spin while they wait, and on a busy machine that made
     # the reference four times slower.
-    return {"OMP_WAIT_POLICY": "PASSIVE", **environment()}
+    return {"OMP_WAIT_POLICY": "PASSIVE", **environment(), SUBJECT_VARIABLE: subject()}
 
 
 def _pipe(*, write_end: bool) -> tuple[Any, Any]:

@@ -13,6 +13,7 @@ from edgekit.core.card import ModelCard, TensorCard
 from edgekit.core.errors import BadInput
 from edgekit.core.inputs import axis_sizes, generate_feeds
 from edgekit.core.runtime import Array, Feeds
+from edgekit.core.trials import named_as
 from edgekit.jobs.running.golden import generated_pictures
 from edgekit.tasks.datasets import Dataset, open_dataset, readable
 from edgekit.tasks.images import read_image
@@ -113,8 +114,9 @@ class Data:
             ]
         # Arrays of a model of several graphs lie in one file a role.
         own = [one for one in samples if role == "main" or one.path.stem == role][:limit]
+        zeros = _state_zeros(self.card, role)
         return [
-            fit_batch({**_state_zeros(self.card, role), **one.arrays}, tensors)
+            fit_batch(_named(tensors, {**zeros, **one.arrays}, one), tensors)
             for one in own
             if one.arrays is not None
         ]
@@ -147,7 +149,9 @@ def open_data(
     data: Path | None, card: ModelCard, *, calibration: Path | None = None, seed: int
 ) -> Data:
     """Open a data set for a model; see edgekit.tasks.datasets.open_dataset."""
-    return Data(open_dataset(data, card, seed=seed, calibration=calibration), card)
+    found = Data(open_dataset(data, card, seed=seed, calibration=calibration), card)
+    found.real_feeds(1)  # refuses arrays that the model does not take, before any work
+    return found
 
 
 def roles(card: ModelCard) -> list[str]:
@@ -201,6 +205,11 @@ def fit_batch(feeds: Feeds, tensors: dict[str, TensorCard]) -> dict[str, Array]:
         repeat = wanted > 1 and array.shape[0] == 1
         fitted[name] = np.repeat(array, wanted, axis=0) if repeat else array
     return fitted
+
+
+def _named(tensors: dict[str, TensorCard], feed: Feeds, sample: Sample) -> Feeds:
+    """A sample's arrays under the graph's names, where those are known already."""
+    return named_as(tensors, feed, "the model", sample.id) if tensors else feed
 
 
 def _laid(card: ModelCard, pictures: Iterable[Any]) -> dict[str, list[Feeds]]:

@@ -25,6 +25,7 @@ from edgekit.jobs.running.carried import ReadyEngine, is_carried, read_carried
 from edgekit.jobs.running.plain import run_once
 from edgekit.tasks import cards
 from edgekit.tasks.decoders import decoder_file
+from edgekit.tasks.preprocess import with_picture_size
 
 __all__ = [
     "Model",
@@ -101,11 +102,13 @@ def resolve_model(
             precision=precision,
             graphs={role: str(file) for role, file in graphs.items()},
         ),
-        card=found.with_graphs(
-            {
-                role: with_card(read_onnx(file), found.graph(role), str(file))[0]
-                for role, file in graphs.items()
-            }
+        card=with_picture_size(
+            found.with_graphs(
+                {
+                    role: with_card(read_onnx(file), found.graph(role), str(file))[0]
+                    for role, file in graphs.items()
+                }
+            )
         ),
         folder=folder,
     )
