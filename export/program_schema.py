@@ -35,14 +35,18 @@ _LONGEST_TEXT = 1_000_000
 _INT64 = range(-(2**63), 2**63)
 _SPECIAL_FLOATS = ("Infinity", "-Infinity", "NaN")
 # Containers of a program's arguments and results; a class of a library's is another type.
-_CONTAINERS = {
+_SEQUENCES = {
     "builtins.tuple",
     "builtins.list",
+    "torch.fx.immutable_collections.immutable_list",
+}
+_MAPPINGS = {
     "builtins.dict",
     "collections.OrderedDict",
-    "torch.fx.immutable_collections.immutable_list",
     "torch.fx.immutable_collections.immutable_dict",
 }
+# Positional arguments, and those by keyword.
+_CALL = ("builtins.tuple", ["builtins.tuple", "builtins.dict"])
 # Imports by name what makes a missing value; a tuple with names is a class of somebody's.
 _NAMING_CONTAINERS = {"collections.defaultdict", "collections.namedtuple"}
 
@@ -144,9 +148,13 @@ class _Reader:
         version, tree = _parsed(text)
         if version != 1:
             raise _unreadable("a tree of another version")
-        return json.dumps([1, self._branch(tree, names=names)])
+        branch = self._branch(tree, names=names)
+        parts = [part["type"] for part in branch["children_spec"]]
+        if names and (branch["type"], parts) != _CALL:
+            raise _unreadable("arguments of another form")
+        return json.dumps([1, branch])
 
-    def _branch(self, tree: object, *, names: bool) -> dict[str, object]:
+    def _branch(self, tree: object, *, names: bool) -> dict[str, Any]:
         branch = _typed(dict, tree)
         if branch.keys() != {"type", "context", "children_spec"}:
             raise _unreadable("a tree")
@@ -155,12 +163,12 @@ class _Reader:
         if kind is None:
             if context is not None or children:
                 raise _unreadable("a tree")
-        elif _typed(str, kind) in _CONTAINERS:
-            keys = _parsed(_typed(str, context))
-            if keys is not None:
-                keys = [_key(key, names=names) for key in _typed(list, keys)]
-                if len(keys) != len(children):
-                    raise _unreadable("a tree")
+        elif _typed(str, kind) in _SEQUENCES:
+            context = "null"
+        elif kind in _MAPPINGS:
+            keys = [_key(key, names=names) for key in _typed(list, _parsed(_typed(str, context)))]
+            if len(set(keys)) != len(children) or len(keys) != len(children):
+                raise _unreadable("a tree")
             context = json.dumps(keys)
         else:
             context = self._context_of_library(kind, context)

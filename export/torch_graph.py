@@ -120,12 +120,16 @@ def _of_program(loaded: Loaded, card: GraphCard, where: str, real: Sequence[Feed
     spec = program.call_spec.out_spec
     # What is no tensor stands there itself.
     leaves = program.graph_signature.user_outputs
-    result = pytree.tree_unflatten(list(leaves), spec)
+    try:
+        result = pytree.tree_unflatten(list(leaves), spec)
+        with quiet():
+            module = program.module()
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise BadInput(f"{where} cannot be run by PyTorch: {reason[:300]}.") from error
     for path, leaf in pytree.tree_flatten_with_path(result)[0]:
         if leaf is not None and not isinstance(leaf, str):
             raise _no_tensor(where, pytree.keystr(path), type(leaf).__name__)
-    with quiet():
-        module = program.module()
     names = _output_names(result, sum(leaf is not None for leaf in leaves), card, where)
     named = tuple(named_as(merged, feed, where) for feed in real)
     return TorchGraph(where, module, program, merged, False, names, notes, named)

@@ -15,10 +15,14 @@ import torch
 from torch import nn
 from torch.export import Dim, export
 
+from edgekit.core.card import GraphCard
 from edgekit.core.errors import BadInput
+from edgekit.core.source import Source
+from edgekit.export.load import load_source
 from edgekit.export.program_operators import checked_operator
 from edgekit.export.program_refusal import NotAllowedError
 from edgekit.export.program_sizes import checked_size
+from edgekit.export.torch_graph import torch_graph
 from edgekit.export.weights import read_program, read_weights
 
 # Of torch, on its way to a program.
@@ -103,8 +107,9 @@ def argument(value: dict[str, Any]) -> Callable[[dict[str, bytes]], None]:
 
 def renamed(old: str, new: str) -> Callable[[dict[str, bytes]], None]:
     def attack(members: dict[str, bytes]) -> None:
-        text = members["models/model.json"].decode()
-        members["models/model.json"] = text.replace(json.dumps(old), json.dumps(new)).encode()
+        for name in [name for name in members if name.endswith(".json")]:
+            text = members[name].decode()
+            members[name] = text.replace(json.dumps(old), json.dumps(new)).encode()
 
     return attack
 
@@ -239,6 +244,10 @@ ATTACKS: dict[str, Callable[[dict[str, bytes]], None]] = {
     ),
     "tree-named-tuple": tree("out_spec", branch("collections.namedtuple", "evil_module.Pair")),
     "tree-library": tree("out_spec", branch("evil_module.Output", '["a", "b"]')),
+    "tree-without-keys": tree("out_spec", branch("builtins.dict", "null")),
+    "tree-twice": tree("out_spec", branch("builtins.dict", '["a", "a"]')),
+    "tree-of-one": tree("in_spec", branch(None, None, 0)),
+    "tree-of-tensors": tree("in_spec", branch("builtins.tuple", "null")),
     "tree-key": tree("in_spec", branch("builtins.dict", json.dumps([f"x={CODE}", "y"]))),
     "tree-depth": lambda members: model(
         lambda content: content["graph_module"]["module_call_graph"][0]["signature"].update(
@@ -615,3 +624,13 @@ def test_consent_to_a_library_is_none_to_the_insides_of_torch(space):
 )
 def test_sizes_that_torch_writes_are_taken_as_they_are(text):
     assert checked_size(text) == text
+
+
+def test_a_program_that_torch_cannot_run_is_one_sentence(tmp_path, members):
+    """A weight called "class" makes the source that torch generates no Python."""
+    changed = dict(members)
+    renamed("conv.weight", "conv.class")(changed)
+    path = write(tmp_path / "net.pt2", changed)
+    loaded = load_source(Source.parse(str(path)))["main"]
+    with pytest.raises(BadInput, match="cannot be run by PyTorch"):
+        torch_graph(loaded, GraphCard(inputs={}), str(path))
