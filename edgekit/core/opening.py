@@ -159,9 +159,9 @@ def placed(
         BadInput: It leads out, or no file can have such a name.
     """
     path = folder / name
+    inside = possible = bool(name) and "\0" not in name
     try:
         os.fsencode(name)
-        possible = bool(name) and "\0" not in name
         inside = possible and _is_inside(path, folder, beside=beside, links=links)
     except (OSError, ValueError):
         possible = False

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -147,3 +149,35 @@ def test_labels_must_be_as_many_as_the_classes(tmp_path):
     with pytest.raises(BadInput) as caught:
         check_labels(card, 1000, "m.card.yaml")
     assert all(word in str(caught.value) for word in ("m.card.yaml", "`labels`", "2", "1000"))
+
+
+def labelled(folder, labels):
+    folder.mkdir(exist_ok=True)
+    return write(folder / "c.yaml", f"schema: edgekit.card/1\nlabels: {labels}\n")
+
+
+def test_labels_lie_in_the_cards_folder_or_beside_it(tmp_path):
+    (tmp_path / "coco").mkdir()
+    write(tmp_path / "coco" / "coco.names", "cat\ndog\n")
+    path = labelled(tmp_path / "models", "../coco/coco.names")
+    assert read_card(path).labels == ("cat", "dog")
+    assert read_card(labelled(tmp_path / "models", tmp_path / "coco" / "coco.names")).labels
+
+
+@pytest.mark.parametrize("name", ["../../secret.txt", "/etc/passwd.txt", "link.txt"])
+def test_labels_that_lead_elsewhere_are_refused_and_not_read(tmp_path, name):
+    """They would go into the graph's metadata, and with it wherever the graph goes."""
+    write(tmp_path / "secret.txt", "mine\n")
+    folder = tmp_path / "a" / "models"
+    folder.mkdir(parents=True)
+    (folder / "link.txt").symlink_to(tmp_path / "secret.txt")
+    with pytest.raises(BadInput, match="`labels` names .* leads out"):
+        read_card(labelled(folder, name))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes")
+def test_a_card_or_labels_that_are_a_pipe_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "l.txt")
+    for path in (tmp_path / "l.txt", labelled(tmp_path, "l.txt")):
+        with pytest.raises(BadInput, match="is a pipe"):
+            read_card(path)

@@ -128,3 +128,20 @@ def test_a_built_in_head_is_no_file(tmp_path):
     assert not is_user_decoder("yolox")
     assert decoder_file("yolox", tmp_path) is None
     assert decoder_file("decoders.py:mine", tmp_path) == tmp_path / "decoders.py"
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.py", "/etc/passwd", "id_rsa", "link.py", "a\0b.py", ""]
+)
+def test_a_decoder_is_a_python_file_in_the_cards_folder(tmp_path, name):
+    """It is copied along with the model without consent, so that nothing else passes for it."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (tmp_path / "secret.py").write_text("mine")
+    (folder / "id_rsa").write_text("mine")
+    (folder / "link.py").symlink_to(tmp_path / "secret.py")
+    for trust_code in (False, True):
+        with pytest.raises(BadInput, match="`decode`"):
+            load_decoder(f"{name}:head", folder, trust_code=trust_code)
+    with pytest.raises(BadInput, match="`decode`"):
+        decoder_file(f"{name}:head", folder)
