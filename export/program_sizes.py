@@ -44,6 +44,18 @@ _FUNCTIONS: dict[str, tuple[int, int]] = {
 # Their second argument is, or becomes, an exponent.
 _POWERS = {"Pow", "PowByNatural", "FloatPow", "LShift", "RShift", "RoundDecimal"}
 _CONSTANTS = {"true", "false"}
+_LOGIC = {"And", "Or", "Not"}
+# What is true or false, and no number.
+_CONDITIONS = {
+    *_CONSTANTS,
+    *_LOGIC,
+    "Equality",
+    "Unequality",
+    "GreaterThan",
+    "LessThan",
+    "StrictGreaterThan",
+    "StrictLessThan",
+}
 
 
 def checked_size(text: str) -> str:
@@ -81,6 +93,9 @@ def _written(node: ast.expr, whole: str, depth: int) -> tuple[str, int, int]:
     low, high = _FUNCTIONS.get(name, (1, 0))
     if node.keywords or not low <= len(node.args) <= high:
         raise _refused(whole)
+    for place, part in enumerate(node.args):
+        if _is_condition(part) != (name in _LOGIC or (name == "Where" and place == 0)):
+            raise _refused(whole)
     parts = [_written(part, whole, depth - 1) for part in node.args]
     text = f"{name}({', '.join(part[0] for part in parts)})"
     bits, terms = max(part[1] for part in parts) + len(parts), 1
@@ -96,6 +111,11 @@ def _written(node: ast.expr, whole: str, depth: int) -> tuple[str, int, int]:
     if bits > _MOST_BITS or terms > _MOST_TERMS:
         raise _refused(whole)
     return text, bits, terms
+
+
+def _is_condition(node: ast.expr) -> bool:
+    name = node.func if isinstance(node, ast.Call) else node
+    return isinstance(name, ast.Name) and name.id in _CONDITIONS
 
 
 def _symbol(node: ast.Call, whole: str) -> str:

@@ -189,6 +189,7 @@ ATTACKS: dict[str, Callable[[dict[str, bytes]], None]] = {
     "size-digits": first_size(f"Integer({'9' * 5000})"),
     "size-depth": first_size("Not(" * 900 + "true" + ")" * 900),
     "size-length": first_size("Add(" + "Integer(1), " * 9999 + "Integer(1))"),
+    "size-of-a-condition": first_size("Add(Integer(1), true)"),
     "size-counter": first_size("Symbol('u999999999999')"),
     # Resolved by name, and called.
     "target-python": target("_operator.attrgetter"),
