@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from edgekit.benchmarks.environment import environment
 from edgekit.benchmarks.recommend import Candidate, best, recommend
 from edgekit.benchmarks.report.template import load_libraries
 from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Verdict, worst
 from edgekit.core.destination import FOLDER, Destination
 from edgekit.core.documents import DeployDocument, DeployEntry, Recommendation
-from edgekit.core.errors import BadInput, EdgekitError, MissingLibrary
+from edgekit.core.errors import BadInput, MissingLibrary
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
 from edgekit.core.source import Source
@@ -26,10 +27,10 @@ from edgekit.core.subject import working_on
 from edgekit.core.variant import Variant
 from edgekit.jobs.bundles.signing import read_private_key, sign_bundle
 from edgekit.jobs.cache import keep_within_limit
-from edgekit.jobs.caching.store import CacheUnwritable
 from edgekit.jobs.delivery import read_for
 from edgekit.jobs.deploying.bundling import Contents, Made, deploy_entry, write_bundle
 from edgekit.jobs.deploying.course import Course
+from edgekit.jobs.deploying.failing import sentence_of
 from edgekit.jobs.deploying.making import ExportedModel, calibrated, exported, variant
 from edgekit.jobs.deploying.proving import Reference, compiled, examined, measured, reference
 from edgekit.jobs.deploying.request import DeployRequest
@@ -207,10 +208,15 @@ def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> Deplo
     ]
     feeds = {role: several[0] for role, several in parity_feeds(request, prepared, model).items()}
     opened = {str(one.plan): one.engines for one in made if not one.error}
-    figures, measured_in, measured_at = measured(
-        stages, prepared.source, opened, model.final_card, feeds, request
-    )
-    if stages.done[-1].hit:
+    try:
+        figures, measured_in, measured_at = measured(
+            stages, prepared.source, opened, model.final_card, feeds, request
+        )
+    except Exception as error:
+        reason = f"It was not measured: {sentence_of(error)}"
+        figures, measured_at = dict.fromkeys(opened, reason), ""
+        measured_in = environment(request.threads)
+    if measured_at and stages.done[-1].hit:
         notes.append(
             f"The latencies are from the cache: measured {measured_at} in an equal environment. "
             "--remeasure takes them again."
@@ -229,7 +235,8 @@ def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> Deplo
     settling = partial(settling_command, request)
     recommended = tuple(
         recommend(target, [one for one in candidates if one.entry.target == target], settling)
-        for target in dict.fromkeys(one.entry.target for one in candidates)
+        # A target whose every variant was left out has nothing to ship.
+        for target in dict.fromkeys(str(plan.target) for plan in prepared.plans)
     )
     document = DeployDocument(
         bundle=str(request.output),
@@ -259,7 +266,7 @@ def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> Deplo
         reported=prepared.reported,
     )
     with prepared.output.writing() as folder:
-        write_bundle(folder, contents)
+        document = write_bundle(folder, contents)
         if request.sign is not None:
             sign_bundle(folder, request.sign)
     keep_within_limit(stages.progress)
@@ -326,10 +333,12 @@ def variants_of(
             found = calibrated(stages, prepared.source, model, data, request.seed)
             decisions = found.decisions
             prepared.notes.extend(found.notes)
-        except BadInput as error:
-            if any(word.startswith("int8") for word in request.precision):
+        except Exception as error:
+            refused = isinstance(error, BadInput)
+            if refused and any(word.startswith("int8") for word in request.precision):
                 raise no_int8(request.source, error) from error
-            prepared.notes.append(f"int8 was left out: {error.message}")
+            reason = error.message if refused else sentence_of(error)
+            prepared.notes.append(f"int8 was left out: {reason}")
             wanted = [name for name in wanted if not name.startswith("int8")]
     bake = parse_bake(request.bake)
     feeds: Mapping[str, Sequence[Feeds]] = {}
@@ -339,9 +348,15 @@ def variants_of(
         prepared.notes.extend(said)
     variants: dict[str, Variant] = {}
     for name in wanted:
-        variants[name], notes = variant(
-            stages, prepared.source, name, model, decisions, bake, feeds
-        )
+        try:
+            variants[name], notes = variant(
+                stages, prepared.source, name, model, decisions, bake, feeds
+            )
+        except Exception as error:
+            if name == "fp32":  # everything else is compared with it
+                raise
+            prepared.notes.append(f"{name} was left out: {sentence_of(error)}")
+            continue
         prepared.notes.extend(notes)
     return variants, decisions
 
@@ -370,18 +385,16 @@ def _entry(
             known.key,
             request.limits.min_parity,
         )
-    except CacheUnwritable:
-        raise  # a full disk says nothing about an entry
-    except EdgekitError as error:
-        return Made(plan, engines, error=str(error))
-    certificate = judge_entry(
-        plan,
-        found,
-        basis,
-        request.limits,
-        unscored=unscored(prepared.data),
-        growing=growing,
-    )
+        certificate = judge_entry(
+            plan,
+            found,
+            basis,
+            request.limits,
+            unscored=unscored(prepared.data),
+            growing=growing,
+        )
+    except Exception as error:
+        return Made(plan, engines, error=sentence_of(error))
     return Made(
         plan,
         engines,

@@ -25,6 +25,7 @@ from edgekit.core.variant import Variant
 from edgekit.core.version import __version__
 from edgekit.jobs.bundles.bundle import entry_name, seal
 from edgekit.jobs.caching.store import RECORD
+from edgekit.jobs.deploying.failing import sentence_of
 from edgekit.jobs.deploying.recipe import write_recipe
 from edgekit.jobs.deploying.request import DeployRequest
 from edgekit.jobs.measuring.entries import raw_samples
@@ -95,8 +96,12 @@ class Contents:
     reported: bool
 
 
-def write_bundle(folder: Path, contents: Contents) -> None:
-    """Write a bundle into an empty folder: every file, then the manifest over them."""
+def write_bundle(folder: Path, contents: Contents) -> DeployDocument:
+    """Write a bundle into an empty folder: every file, then the manifest over them.
+
+    Returns:
+        The document as it stands in the bundle; where the page failed, a note says so.
+    """
     card = _write_card(folder, contents.card, contents.card_folder)
     for variant in contents.variants.values():
         for role, path in variant.paths.items():
@@ -121,10 +126,18 @@ def write_bundle(folder: Path, contents: Contents) -> None:
     details = _details(contents.made)
     write_bytes(folder / DETAILS, pretty_json(details))
     manifest = _manifest(folder, contents, card)
+    document = contents.document
     if contents.reported:
-        subject = _subject(folder, contents, card, manifest, details)
-        write_text(folder / "report.html", render([subject]))
+        try:
+            page = render([_subject(folder, contents, card, manifest, details)])
+        except Exception as error:
+            note = f"report.html was left out: {sentence_of(error)}"
+            document = msgspec.structs.replace(document, notes=(*document.notes, note))
+            write_bytes(folder / "deploy.json", pretty_json(document))
+        else:
+            write_text(folder / "report.html", page)
     seal(folder, manifest)
+    return document
 
 
 def _write_card(folder: Path, card: ModelCard, card_folder: Path) -> ModelCard:
