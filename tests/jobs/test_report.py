@@ -340,3 +340,9 @@ def test_the_page_of_a_deployment_opens_in_a_browser(browser, deployed):
     assert browser.run("return document.documentElement.scrollWidth") <= 360
     assert browser.complaints() == []
     assert browser.requests() == [page.as_uri()]
+
+
+def test_a_link_that_leads_to_itself_is_no_bundle(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(BadInput, match="loop"):
+        api.report([tmp_path / "loop"], tmp_path / "page.html")

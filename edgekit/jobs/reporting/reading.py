@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -222,7 +223,8 @@ def names(paths: Sequence[Path]) -> list[str]:
 
     The last part of each path, or all of it where two would be called the same.
     """
-    ends = [path.resolve().name or str(path) for path in paths]
+    # Path.resolve raises where links go round in a circle.
+    ends = [Path(os.path.realpath(path)).name or str(path) for path in paths]
     return [
         end if ends.count(end) == 1 else str(path) for path, end in zip(paths, ends, strict=True)
     ]
