@@ -340,7 +340,7 @@ def _fields(kind: Any) -> tuple[dict[str, Any], bool]:
     from torch._export.serde import schema
     from torch._export.serde.union import _Union
 
-    return typing.get_type_hints(kind, globalns=vars(schema)), issubclass(kind, _Union)
+    return typing.get_type_hints(kind, globalns=dict(vars(schema))), issubclass(kind, _Union)
 
 
 def _typed(kind: type, value: object) -> Any:
