@@ -38,12 +38,15 @@ _DENSE, _LARGE = 200, 256 << 20
 _KINDS = "biufcSUV"  # numbers, texts, and types that NumPy does not know, such as bfloat16
 
 
-def read_npz(path: Path, only: Collection[str] | None = None) -> dict[str, npt.NDArray[Any]]:
+def read_npz(
+    path: Path, only: Collection[str] | None = None, *, content: bytes | None = None
+) -> dict[str, npt.NDArray[Any]]:
     """Read arrays by name.
 
     Args:
         path: An .npz file.
         only: Names to read; None means all. A name that is not there is left out.
+        content: Of the file, where it was read already.
 
     Raises:
         BadInput: The file cannot be read or is damaged, holds something else than plain arrays, two
@@ -52,7 +55,7 @@ def read_npz(path: Path, only: Collection[str] | None = None) -> dict[str, npt.N
     found: dict[str, npt.NDArray[Any]] = {}
     with (
         reading(path, ".npz file of plain arrays"),
-        open_file(path) as file,
+        open_file(path) if content is None else io.BytesIO(content) as file,
         zipfile.ZipFile(file) as archive,
     ):
         members = archive.infolist()

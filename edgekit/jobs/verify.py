@@ -25,14 +25,14 @@ from edgekit.core.card import card_from_dict
 from edgekit.core.certificate import Certificate, Check, Verdict, worst
 from edgekit.core.documents import Environment, InstructionSets, VerifyDocument, VerifyEntry
 from edgekit.core.errors import BadInput, EdgekitError, Unavailable
-from edgekit.core.json_text import as_kind, read_json
+from edgekit.core.json_text import as_kind, parse_json
 from edgekit.core.manifest import Engine, Manifest
 from edgekit.core.names import closest
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Probe
 from edgekit.core.subject import works_on
 from edgekit.core.target import Target
-from edgekit.jobs.bundles.bundle import damage, read_manifest
+from edgekit.jobs.bundles.bundle import damage, read_manifest, sealed_content
 from edgekit.jobs.bundles.signing import check_signature
 from edgekit.jobs.caching.store import CacheUnwritable
 from edgekit.jobs.running.certify import foreign_dialect, named_parity, whole_placement
@@ -100,7 +100,7 @@ def run(
     manifest = read_manifest(bundle, refuse_links=False)
     certified, here = _certified(bundle, manifest), environment(threads)
     progress.stage("checksums")
-    signature = check_signature(bundle, require_signature)
+    signature = check_signature(bundle, require_signature, manifest)
     damaged = damage(bundle, manifest)
     wanted = _wanted(manifest, targets)
     entries: list[VerifyEntry] = []
@@ -168,7 +168,7 @@ def _entries(
             continue
         for engines in _by_entry(arrival.manifest, text):
             entry = _Entry(engines, target, probe)
-            if _certificate(arrival.bundle, entry.first).verdict == "FAIL":
+            if _certificate(arrival, entry.first).verdict == "FAIL":
                 skipped.append(f"{entry} failed when it was certified and is not for use.")
             elif entry.first.compute not in probe.computes:
                 skipped.append(f"{entry}: this machine cannot compute in {entry.first.compute}.")
@@ -210,7 +210,7 @@ def _checks(arrival: _Arrival, entry: _Entry, folders: dict[str, Path]) -> dict[
     assert variant is not None, "an engine belongs to a variant"
     card = card_from_dict(manifest.card, str(bundle / "manifest.json"))
     golden = {
-        role: read_golden(bundle / path)
+        role: read_golden(bundle / path, sealed_content(bundle, manifest, path))
         for role, path in manifest.golden.items()
         if role in entry.engines
     }
@@ -238,7 +238,7 @@ def _checks(arrival: _Arrival, entry: _Entry, folders: dict[str, Path]) -> dict[
                 narrow.nodes,
             )
         parity = worse(parity, simulated.outputs)
-    certified = _certificate(bundle, first).checks
+    certified = _certificate(arrival, first).checks
     quantized = certified["placement"].details
     limit = certified["parity"].limit if arrival.min_parity is None else arrival.min_parity
     # The source is not here: how the graph agrees with it stands as it was certified.
@@ -298,8 +298,10 @@ def _folders(arrival: _Arrival, entry: _Entry) -> dict[str, Path]:
     return {role: engine.folder for role, engine in engines.items()}
 
 
-def _certificate(bundle: Path, engine: Engine) -> Certificate:
-    return read_json(bundle / "certificates" / f"{engine.name}.json", Certificate)
+def _certificate(arrival: _Arrival, engine: Engine) -> Certificate:
+    name = f"certificates/{engine.name}.json"
+    content = sealed_content(arrival.bundle, arrival.manifest, name)
+    return parse_json(content, arrival.bundle / name, Certificate)
 
 
 def _as_certified(check: Check, certified_db: float | None) -> Check:

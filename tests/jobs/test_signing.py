@@ -19,7 +19,13 @@ from hypothesis import strategies as st
 from edgekit import api
 from edgekit.cli.main import run as command
 from edgekit.core.errors import BadInput
-from edgekit.jobs.bundles.bundle import read_manifest, seal
+from edgekit.jobs.bundles.bundle import (
+    damage,
+    read_manifest,
+    refuse_changed,
+    seal,
+    sealed_content,
+)
 from edgekit.jobs.bundles.signing import (
     PASSPHRASE,
     check_signature,
@@ -132,6 +138,38 @@ def test_a_bundle_changed_and_sealed_again_is_not_what_was_signed(copy, keys):
     document = api.verify(copy, require_signature=keys / "mine.pub")
     assert document.damaged == ()
     assert (document.verdict, document.signature.state) == ("FAIL", "invalid")
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_was_read_is_what_must_be_signed(copy, keys, again):
+    # Whoever can write the folder shows one manifest to be read, and another to be compared.
+    path = copy / "manifest.json"
+    sound = path.read_bytes()
+    path.write_bytes(sound.replace(b'"created": "2', b'"created": "1', 1))
+    assert path.read_bytes() != sound
+    if again:
+        seal(copy, read_manifest(copy))
+    read = read_manifest(copy)
+    path.write_bytes(sound)
+    sign_bundle(copy, keys / "mine.pem")
+    assert check_signature(copy, keys / "mine.pub").state == "valid"
+    assert check_signature(copy, keys / "mine.pub", read_manifest(copy)).state == "valid"
+    assert check_signature(copy, keys / "mine.pub", read).state == "invalid"
+    assert "manifest.json" in damage(copy, read)[0]
+    with pytest.raises(BadInput, match="was changed"):
+        refuse_changed(copy, read, [])
+
+
+def test_what_is_read_of_a_bundle_is_what_was_compared(copy):
+    manifest = read_manifest(copy)
+    content = (copy / "deploy.json").read_bytes()
+    assert sealed_content(copy, manifest, "deploy.json") == content
+    (copy / "deploy.json").write_bytes(content + b"\n")
+    (copy / "recipe.yaml").unlink()
+    (copy / "recipe.yaml").symlink_to(copy / "card.yaml")
+    for name in ("deploy.json", "recipe.yaml", "manifest.json", "not-there", "../elsewhere"):
+        with pytest.raises(BadInput, match="missing or was changed"):
+            sealed_content(copy, manifest, name)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

@@ -583,7 +583,7 @@ def verify_with_cache(bundle, cache):
 @pytest.mark.parametrize("flags", ["size=64k", "ro"])
 def test_a_full_or_read_only_cache_is_no_fault_of_the_bundle(deployed, tmp_path, mounted, flags):
     _, bundle = deployed
-    cache = mounted(tmp_path / "cache", "-t", "tmpfs", "-o", flags, "tmpfs")
+    cache = mounted(tmp_path / "cache", "-t", "tmpfs", "-o", f"{flags},mode=700", "tmpfs")
     ended = verify_with_cache(bundle, cache)
     assert ended.returncode == 2, ended.stderr
     assert ended.stdout == ""

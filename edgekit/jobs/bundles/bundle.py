@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,7 @@ __all__ = [
     "read_manifest",
     "refuse_changed",
     "seal",
+    "sealed_content",
     "verify_command",
 ]
 
@@ -54,6 +56,9 @@ def read_manifest(bundle: Path, *, refuse_links: bool = True) -> Manifest:
         refuse_links: Refuse the bundle where a path that the manifest names is a symbolic link,
             or leads through one. False is for who asks `damage`, which names them.
 
+    Returns:
+        What it says. Its `seal` is empty where the bytes are not those that were sealed.
+
     Raises:
         BadInput: No manifest, or not one that this version reads; see parse_manifest.
     """
@@ -68,6 +73,9 @@ def read_manifest(bundle: Path, *, refuse_links: bool = True) -> Manifest:
             f"{path} cannot be read: {_lower(error)}.", hint="Take a fresh copy of the bundle."
         ) from error
     manifest = parse_manifest(content, path)
+    if not is_whole(content, manifest.seal):
+        # Whatever lies there later is held against this, so that it is what was read here.
+        manifest = msgspec.structs.replace(manifest, seal="")
     if refuse_links:
         linked = next((name for name in manifest.paths() if _through_link(bundle, name)), None)
         if linked is not None:
@@ -148,16 +156,41 @@ def refuse_changed(bundle: Path, manifest: Manifest, names: Sequence[str]) -> No
     Raises:
         BadInput: One is missing, changed, or not the bundle's.
     """
-    changed = [] if is_whole(manifest_bytes(bundle), manifest.seal) else [MANIFEST]
+    if not is_whole(manifest_bytes(bundle), manifest.seal):
+        raise _no_longer(bundle, MANIFEST)
     for name in names:
         sealed, path = manifest.files.get(name), bundle / name
         if sealed is None or not path.is_file() or sha256_file(path) != sealed.sha256:
-            changed.append(name)
-    if changed:
-        raise BadInput(
-            f"{bundle / changed[0]} is missing or was changed after the bundle was sealed.",
-            hint=f"Take a fresh copy of the bundle; see: {verify_command(bundle)}",
-        )
+            raise _no_longer(bundle, name)
+
+
+def sealed_content(bundle: Path, manifest: Manifest, name: str) -> bytes:
+    """Read a file of a bundle once; what is returned is what was sealed.
+
+    Args:
+        bundle: Its folder.
+        manifest: Its table of contents.
+        name: Relative to the bundle.
+
+    Raises:
+        BadInput: It is missing, changed, or not the bundle's, or the manifest was changed.
+    """
+    sealed = manifest.files.get(name) if manifest.seal else None
+    try:
+        content = read_file(bundle / name, sealed.size_bytes, follow=False) if sealed else b""
+    except OSError as error:
+        raise _no_longer(bundle, name) from error
+    if sealed is None or hashlib.sha256(content).hexdigest() != sealed.sha256:
+        raise _no_longer(bundle, name)
+    return content
+
+
+def _no_longer(bundle: Path, name: str) -> BadInput:
+    """The error of a file that is not as it was sealed."""
+    return BadInput(
+        f"{bundle / name} is missing or was changed after the bundle was sealed.",
+        hint=f"Take a fresh copy of the bundle; see: {verify_command(bundle)}",
+    )
 
 
 def manifest_bytes(bundle: Path) -> bytes:

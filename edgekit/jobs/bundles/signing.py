@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from edgekit.core.documents import BundleSignature
 from edgekit.core.errors import BadInput
 from edgekit.core.files import write_bytes
+from edgekit.core.manifest import Manifest, is_whole
 from edgekit.core.opening import TEXT_BYTES, read_file
 from edgekit.core.requires import requires
 from edgekit.jobs.bundles.bundle import MANIFEST, SIGNATURE, manifest_bytes, read_manifest
@@ -126,13 +127,17 @@ def sign_bundle(bundle: Path, key_file: Path) -> None:
     write_bytes(bundle / SIGNATURE, key.sign(manifest_bytes(bundle)))
 
 
-def check_signature(bundle: Path, public_key_file: Path | None) -> BundleSignature:
+def check_signature(
+    bundle: Path, public_key_file: Path | None, manifest: Manifest | None = None
+) -> BundleSignature:
     """Say whether a bundle is signed, and by whom where a key is given.
 
     Args:
         bundle: The bundle's folder.
         public_key_file: The key that must have signed it; None looks only whether a signature is
             there, and needs no cryptography.
+        manifest: As it was read: the signature must be over those very bytes. None takes what is
+            there.
 
     Raises:
         BadInput: The key file is no key, see read_public_key.
@@ -156,7 +161,10 @@ def check_signature(bundle: Path, public_key_file: Path | None) -> BundleSignatu
     from cryptography.exceptions import InvalidSignature
 
     try:
-        key.verify(read_file(path, TEXT_BYTES, follow=False), manifest_bytes(bundle))
+        content = manifest_bytes(bundle)
+        if manifest is not None and not is_whole(content, manifest.seal):
+            raise InvalidSignature
+        key.verify(read_file(path, TEXT_BYTES, follow=False), content)
     except (InvalidSignature, OSError):
         return BundleSignature(
             state="invalid",

@@ -26,7 +26,7 @@ from edgekit.core.json_text import as_kind, parse_json, read_json
 from edgekit.core.manifest import Manifest
 from edgekit.core.measurement import Latency
 from edgekit.core.texts import shown
-from edgekit.jobs.bundles.bundle import damage, refuse_changed
+from edgekit.jobs.bundles.bundle import damage, sealed_content
 from edgekit.jobs.reporting.subjects import deployed
 from edgekit.jobs.results.raw import RawSamples, read_samples
 from edgekit.jobs.results.reading import read_result
@@ -68,9 +68,8 @@ class _Reader:
     def content(self, name: str) -> bytes | None:
         """Bytes of a file; None where it is missing or was changed."""
         try:
-            refuse_changed(self.bundle, self.manifest, [name])
-            return (self.bundle / name).read_bytes()
-        except (BadInput, OSError):
+            return sealed_content(self.bundle, self.manifest, name)
+        except BadInput:
             self.notes.append(f"{name} is missing or was changed, so the page does without it.")
             return None
 

@@ -60,8 +60,14 @@ def write_golden(path: Path, feeds: Sequence[Feeds], outputs: Sequence[list[Outp
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
-def read_golden(path: Path) -> tuple[list[dict[str, np.ndarray]], list[list[Outputs]]]:
+def read_golden(
+    path: Path, content: bytes | None = None
+) -> tuple[list[dict[str, np.ndarray]], list[list[Outputs]]]:
     """Read what write_golden wrote.
+
+    Args:
+        path: The file.
+        content: What it held when it was compared with its checksum; None reads it.
 
     Raises:
         BadInput: The file is damaged.
@@ -69,7 +75,7 @@ def read_golden(path: Path) -> tuple[list[dict[str, np.ndarray]], list[list[Outp
     feeds: dict[int, dict[str, np.ndarray]] = {}
     outputs: dict[int, dict[int, Outputs]] = {}
     try:
-        for key, array in read_npz(path).items():
+        for key, array in read_npz(path, content=content).items():
             case, kind, rest = key.split("/", 2)
             if kind == "in":
                 feeds.setdefault(int(case), {})[rest] = array

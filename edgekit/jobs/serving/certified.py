@@ -8,11 +8,11 @@ from pathlib import Path
 from edgekit.core.certificate import Verdict
 from edgekit.core.documents import DeployDocument, DeployEntry
 from edgekit.core.errors import BadInput, CheckFailed
-from edgekit.core.json_text import read_json
+from edgekit.core.json_text import parse_json, read_json
 from edgekit.core.manifest import Engine, Manifest
 from edgekit.core.names import closest
 from edgekit.core.runtime import Compiled, CompileOptions, Probe
-from edgekit.jobs.bundles.bundle import read_manifest, refuse_changed
+from edgekit.jobs.bundles.bundle import read_manifest, sealed_content
 
 __all__ = ["Certified", "Wanted", "built_for", "entry_text"]
 
@@ -69,10 +69,9 @@ class Certified:
             BadInput: No bundle, or one of the two is damaged.
         """
         manifest = read_manifest(bundle)
-        refuse_changed(bundle, manifest, [_DEPLOYED])
-        path = bundle / _DEPLOYED
+        content = sealed_content(bundle, manifest, _DEPLOYED)
         hint = "Deploy the model again with this version of edgekit."
-        document = read_json(path, DeployDocument, hint=hint)
+        document = parse_json(content, bundle / _DEPLOYED, DeployDocument, hint=hint)
         return cls(bundle, manifest, document)
 
     @property
