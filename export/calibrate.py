@@ -15,6 +15,7 @@ import numpy as np
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress, Silent
 from edgekit.core.requires import requires
+from edgekit.core.subject import reason_of
 from edgekit.core.telemetry import without_telemetry
 from edgekit.export.graph import (
     attribute,
@@ -205,9 +206,8 @@ def run_nncf(
                 advanced_parameters=_per_tensor_activations(),
             )
     except Exception as error:  # NNCF has no base class for its errors
-        first = next(iter(str(error).splitlines()), type(error).__name__)
         raise BadInput(
-            f"NNCF {nncf.__version__} cannot quantize the model: {first}.",
+            f"NNCF {nncf.__version__} cannot quantize the model: {reason_of(error)}.",
             hint="Keep it in float, or simplify the graph first.",
         ) from error
     return _read_back(model, quantized, str(nncf.__version__))

@@ -38,6 +38,10 @@ def read_arrays(folder: Path, card: ModelCard) -> Found | None:
     samples = []
     for path in paths:
         arrays = read_npz(path)
+        own = {} if card.graphs else card.inputs
+        if len(arrays) == len(own) == 1:
+            # One input has no other to be confused with, so its name stands.
+            arrays = dict(zip(own, arrays.values(), strict=True))
         if card.graphs and path.stem not in card.graphs:
             raise BadInput(
                 f"{path} is named after no graph of the model.",

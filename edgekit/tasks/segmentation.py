@@ -19,6 +19,9 @@ __all__ = ["GRID_STEP", "Segmenter"]
 # Pixels of the network output between two points of Segmentation.grid.
 GRID_STEP = 16
 
+# Class indices of a mask of 8 bits, without the 255 of pixels that are not scored.
+_MOST_CLASSES = 255
+
 
 class Segmenter:
     """The task "segmentation".
@@ -42,6 +45,12 @@ class Segmenter:
                 "`preprocess.resize: crop` leaves a part of the image out, so that its pixels "
                 "would have no class.",
                 hint="Use stretch or letterbox.",
+            )
+        if len(card.labels) > _MOST_CLASSES:
+            raise BadInput(
+                f"The card names {len(card.labels)} classes, and segmentation reads at most "
+                f"{_MOST_CLASSES}: a mask has 8 bits, of which 255 means not scored.",
+                hint="Join classes, or set `task: raw` for parity and timing alone.",
             )
         self.card = card
         self._preprocessor = preprocessor(card)
@@ -77,7 +86,7 @@ class Segmenter:
             outputs,
             reader="Segmentation",
             expected=f"(1, {labels or 'classes'}, height, width)",
-            fits=lambda shape: len(shape) == 4 and shape[0] == 1 and 2 <= shape[1] <= 255,
+            fits=lambda shape: len(shape) == 4 and shape[0] == 1 and 2 <= shape[1] <= _MOST_CLASSES,
             prefers=lambda shape: shape[1] == labels,
         )
         self._refuse_last(name, array.shape, fit.size)
