@@ -213,8 +213,8 @@ def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> Deplo
             stages, prepared.source, opened, model.final_card, feeds, request
         )
     except Exception as error:
-        reason = f"It was not measured: {sentence_of(error)}"
-        figures, measured_at = dict.fromkeys(opened, reason), ""
+        why = sentence_of(error)
+        figures, measured_at = dict.fromkeys(opened, why), ""
         measured_in = environment(request.threads)
     if measured_at and stages.done[-1].hit:
         notes.append(
@@ -334,10 +334,10 @@ def variants_of(
             decisions = found.decisions
             prepared.notes.extend(found.notes)
         except Exception as error:
-            refused = isinstance(error, BadInput)
-            if refused and any(word.startswith("int8") for word in request.precision):
+            reason = error.message if isinstance(error, BadInput) else sentence_of(error)
+            asked = any(word.startswith("int8") for word in request.precision)
+            if asked and isinstance(error, BadInput):
                 raise no_int8(request.source, error) from error
-            reason = error.message if refused else sentence_of(error)
             prepared.notes.append(f"int8 was left out: {reason}")
             wanted = [name for name in wanted if not name.startswith("int8")]
     bake = parse_bake(request.bake)
