@@ -114,7 +114,7 @@ def _place(entry: str, root: Path, folder: Path, by: str) -> Path | None:
     # Some exporters write paths relative to a folder that is not shipped: "../valid/images".
     for way in (root / entry, folder / entry, folder / entry.removeprefix("../")):
         if os.path.exists(way):  # noqa: PTH110 - Path's raises for a long name
-            return placed(str(way), folder, by, beside=True, links=True, hint=_HINT)
+            return placed(str(way.absolute()), folder, by, beside=True, links=True, hint=_HINT)
     return None
 
 
@@ -124,7 +124,7 @@ def _listed(path: Path, folder: Path) -> list[Path]:
         if line.strip():
             where, name = f"{path}, line {number}", line.strip()
             image = path.parent / name
-            placed(str(image), folder, where, beside=True, links=True, hint=_HINT)
+            placed(str(image.absolute()), folder, where, beside=True, links=True, hint=_HINT)
             missing = no_file(image)
             if missing:
                 raise BadInput(f"{where}: the image {shown(name)} {missing}.")

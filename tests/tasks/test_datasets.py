@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -621,3 +622,11 @@ def test_one_unreadable_image_of_few_is_let_through_but_not_the_only_one(card, p
     assert len(list(readable(samples))) == 2
     with pytest.raises(BadInput, match="cannot be read"):
         list(readable(samples[:1]))
+
+
+def test_a_yolo_set_is_found_by_a_relative_path(card, yolo, monkeypatch):
+    # Red where the folder was put before its own images twice: "names no images under `val`".
+    folder = yolo('names: {"0": cat, "1": dog}\nval: images/val\n')
+    monkeypatch.chdir(folder.parent)
+    data = open_dataset(Path(folder.name), card("detection", ["cat", "dog"]))
+    assert [one for one in data.samples if one.role == "eval"]
