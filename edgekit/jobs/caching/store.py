@@ -178,7 +178,7 @@ def fetch(
     folder = stage_folder(stage, key)
     found = words.found(parts) if words is not None else ""
     lease(cache_root()).use(key)
-    with _blaming_the_cache(_LITTLE_BYTES), writing(folder):
+    with _blaming_the_cache(_LITTLE_BYTES), writing(folder.parent):
         make_private(folder.parent)
     _refuse_exposed(folder.parent)
     with _locked(key, f"{stage} of {subject}", progress):
