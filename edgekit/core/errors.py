@@ -63,7 +63,13 @@ class BadInput(EdgekitError):
 
 
 class Unwritable(BadInput):
-    """A file or a folder cannot be written: no space, no permission, something in its place."""
+    """A file or a folder cannot be written: no space, no permission, something in its place.
+
+    Attributes:
+        path: What could not be written, whatever the message calls it; empty where it names none.
+    """
+
+    path: str = ""
 
 
 class CheckFailed(EdgekitError):

@@ -225,4 +225,6 @@ def unwritable(path: Path, reason: str, hint: str = _HINT) -> Unwritable:
         reason: Of the system, without a full stop.
         hint: What to do.
     """
-    return Unwritable(f"{path} cannot be written: {reason[:1].lower()}{reason[1:]}.", hint=hint)
+    error = Unwritable(f"{path} cannot be written: {reason[:1].lower()}{reason[1:]}.", hint=hint)
+    error.path = str(path)
+    return error

@@ -268,7 +268,8 @@ def _blaming_the_cache(needs_bytes: int) -> Iterator[None]:
     try:
         yield
     except Unwritable as error:
-        if str(root) not in error.message:
+        # A message calls a path of the cache by what lies there for the user.
+        if str(root) not in error.path and str(root) not in error.message:
             raise
         raise _unwritable(error.message.rpartition(" cannot be written: ")[2]) from error
     except Exception as error:
