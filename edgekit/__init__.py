@@ -14,14 +14,15 @@ from __future__ import annotations
 import os
 import sys
 
-# `python -m edgekit`: Python put the current folder first, where a typing.py may lie.
+# `python -m edgekit`: Python put the current folder first, where a typing.py may lie. Its place
+# gets what the program `edgekit` has there: OpenCV counts on a first entry that is not its own.
 if (
     sys.argv[:1] == ["-m"]
     and not getattr(sys.flags, "safe_path", False)
     and os.path.exists(sys.path[0])  # noqa: PTH110  (pathlib is not imported yet)
     and os.path.samefile(os.curdir, sys.path[0])  # noqa: PTH121
 ):
-    del sys.path[0]
+    sys.path[0] = os.path.dirname(sys.executable)  # noqa: PTH120
 
 # isort: split
 import importlib

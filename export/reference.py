@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,25 +15,43 @@ from edgekit.core.source import Source
 from edgekit.export.load import load_source
 from edgekit.export.torch_graph import TorchGraph, torch_graph
 
-__all__ = ["TorchSession", "open_reference"]
+__all__ = ["Network", "TorchSession", "open_reference", "reference_graphs"]
+
+
+class Network(Protocol):
+    """What a TorchSession runs; a TorchGraph is one."""
+
+    @property
+    def inputs(self) -> Mapping[str, TensorCard]:
+        """By name, in the order of the network's call."""
+        ...
+
+    @property
+    def outputs(self) -> Sequence[str]:
+        """Names, in the order of the network's result."""
+        ...
+
+    def __call__(self, feeds: Feeds) -> dict[str, Array]:
+        """Run once."""
+        ...
 
 
 class TorchSession:
     """One network in PyTorch eager, fp32, on the CPU.
 
     Args:
-        graph: The network.
+        graph: The network, in this process or another.
         outputs: The outputs' tensors; empty means that they are found by a run.
         threads: Threads of this process's PyTorch; None leaves them as they are.
     """
 
     def __init__(
         self,
-        graph: TorchGraph,
+        graph: Network,
         outputs: Mapping[str, TensorCard] | None = None,
         threads: int | None = None,
     ) -> None:
-        self._graph: TorchGraph | None = graph
+        self._graph: Network | None = graph
         self._threads = threads
         self._inputs = tuple(_info(name, tensor) for name, tensor in graph.inputs.items())
         known = outputs or {}
@@ -90,7 +108,7 @@ class TorchSession:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _open(self) -> TorchGraph:
+    def _open(self) -> Network:
         if self._graph is None:
             raise BadInput("The PyTorch reference is closed.")
         return self._graph
@@ -165,15 +183,26 @@ def open_reference(
         BadInput: As load_source and the networks themselves.
         MissingLibrary: torch is not installed.
     """
-    sessions: dict[str, Session] = {}
+    graphs = reference_graphs(source, card, trust_code=trust_code, trust_pickle=trust_pickle)
+    return {
+        role: TorchSession(graph, card.graph(role).outputs, threads)
+        for role, graph in graphs.items()
+    }
+
+
+def reference_graphs(
+    source: Source, card: ModelCard, *, trust_code: bool = False, trust_pickle: bool = False
+) -> dict[str, TorchGraph]:
+    """Load the networks that `open_reference` runs, by role."""
+    graphs: dict[str, TorchGraph] = {}
     for role, loaded in load_source(
         source, card, trust_code=trust_code, trust_pickle=trust_pickle
     ).items():
         if loaded.onnx is None:
             own = card.graph(role)
-            graph = torch_graph(loaded, own, f"{source.text} ({role})", outputs=tuple(own.outputs))
-            sessions[role] = TorchSession(graph, own.outputs, threads)
-    return sessions
+            where = f"{source.text} ({role})"
+            graphs[role] = torch_graph(loaded, own, where, outputs=tuple(own.outputs))
+    return graphs
 
 
 def _info(name: str, tensor: TensorCard) -> TensorInfo:

@@ -35,6 +35,8 @@ _HEADS = {
 }
 # The size of a model stands in its name: yolo11n.yaml is yolo11.yaml at the scale "n".
 _SCALED = re.compile(r"(\d+)[nslmx](?=[-.]|$)")
+# A call of one class of torch.nn's, with numbers and names in it.
+_ACTIVATION = re.compile(r"(?:torch\.)?nn\.[A-Z]\w*\([\w.=, ]*\)", re.ASCII)
 _PICKLE_HINT = (
     "Loading it runs whatever code the file holds. If you trust where it comes from, allow it with "
     "--trust-pickle."
@@ -171,11 +173,6 @@ def _from_yaml(tasks: Any, location: str, *, trust_code: bool) -> Any:
     path = Path(location)
     if not path.is_file():
         _refuse_unknown(tasks, location)
-    elif not trust_code and re.search(r"^\s*['\"]?activation\b", path.read_text("utf-8"), re.M):
-        raise BadInput(
-            f"The key `activation` of {path} is Python code.",
-            hint="Read it, then allow it with --trust-code.",
-        )
     classes = {
         "detect": tasks.DetectionModel,
         "segment": tasks.SegmentationModel,
@@ -187,8 +184,12 @@ def _from_yaml(tasks: Any, location: str, *, trust_code: bool) -> Any:
         with quiet(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             content = tasks.yaml_model_load(path)
+            if not trust_code:
+                _refuse_code(tasks, content, location)
             kind = tasks.guess_model_task(content)
             model = classes[kind](content, verbose=False)
+    except BadInput:
+        raise
     except KeyError as error:
         raise BadInput(
             f"edgekit builds no network of {location}: its task is unknown here.",
@@ -201,6 +202,34 @@ def _from_yaml(tasks: Any, location: str, *, trust_code: bool) -> Any:
         ) from error
     model.args, model.task = {}, kind
     return model
+
+
+def _refuse_code(tasks: Any, content: Mapping[str, Any], location: str) -> None:
+    """Raise BadInput where a yaml holds Python, or names what is no layer of a network.
+
+    The library evaluates `activation`, and calls whatever of its module a layer names: a function
+    that loads a pickle as well. The content is judged and not the file, because the library may
+    read another one: yolo11.yaml for yolo11n.yaml.
+    """
+    from torch import nn
+
+    activation = content.get("activation")
+    if activation and not _ACTIVATION.fullmatch(str(activation)):
+        raise BadInput(
+            f"The key `activation` of {location} is Python code.",
+            hint="Read it, then allow it with --trust-code.",
+        )
+    for layer in [*content["backbone"], *content["head"]]:
+        name = str(layer[2])
+        # torchvision's operators are layers too, and it need not be installed.
+        home = nn if name.startswith("nn.") else tasks
+        kind = getattr(home, name.removeprefix("nn."), None)
+        layered = isinstance(kind, type) and issubclass(kind, nn.Module)
+        if not layered and not name.startswith("torchvision.ops."):
+            raise BadInput(
+                f"{location} names {name!r}, which is no layer of a network.",
+                hint="Read it, then allow it with --trust-code.",
+            )
 
 
 def _refuse_unknown(tasks: Any, location: str) -> None:

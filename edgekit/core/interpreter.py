@@ -11,7 +11,13 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["absolute_entries", "command", "environment", "module_folders"]
+__all__ = [
+    "absolute_entries",
+    "command",
+    "environment",
+    "module_folders",
+    "package_folders",
+]
 
 # Runs before anything is imported but `sys`, which is no file. Python 3.10 knows no PYTHONSAFEPATH:
 # there the empty entry stands in the path of every `-c`. The package is taken from where the parent
@@ -69,6 +75,18 @@ def module_folders() -> list[str]:
         for one in sys.path
         if Path(one).is_absolute() and _resolved(Path(one)) not in unwanted - wanted
     ]
+
+
+def package_folders() -> list[str]:
+    """Return folders of packages that no entry of sys.path holds: edgekit's and editable ones.
+
+    setuptools keeps the latter in a module of its own.
+    """
+    own = Path(__file__).parents[1]
+    linked = [one for one in own.iterdir() if one.is_symlink()] if own.is_dir() else []
+    finders = [module for name, module in list(sys.modules.items()) if "__editable__" in name]
+    editable = [folder for finder in finders for folder in getattr(finder, "MAPPING", {}).values()]
+    return [str(one) for one in (own, *linked, *editable)]
 
 
 def absolute_entries(name: str) -> str:

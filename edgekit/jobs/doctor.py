@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from edgekit.benchmarks.environment import environment
+from edgekit.core.confinement import isolation
 from edgekit.core.documents import DoctorDocument, DoctorTarget
 from edgekit.core.errors import CheckFailed, EdgekitError
 from edgekit.core.progress import Position, Progress
@@ -54,6 +55,7 @@ def run(*, deep: bool, progress: Progress) -> DoctorDocument:
         environment=here,
         nvidia=cards,
         jetson=board,
+        isolation=isolation(),
     )
 
 

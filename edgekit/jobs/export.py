@@ -34,6 +34,7 @@ from edgekit.jobs.running.aligned import aligned_runs
 from edgekit.jobs.running.baking import bake_main, baked_parity, refuse_unbakeable
 from edgekit.jobs.running.certify import is_finite
 from edgekit.jobs.running.child import run_in_child
+from edgekit.jobs.running.confined import checked, confinement_of
 from edgekit.jobs.running.feeds import Data, generated_feeds, open_data
 from edgekit.jobs.running.models import choose_card, with_options
 from edgekit.jobs.running.plain import Runs, answer_plain, plain_is_usable, run_file, run_plain
@@ -202,6 +203,7 @@ def source_card(
             ultralytics_source_card,
             source.location,
             what=f"reading {source.name}",
+            confined=confinement_of(source, trust_code=trust_code, trust_pickle=trust_pickle),
             trust_code=trust_code,
             trust_pickle=trust_pickle,
         )
@@ -292,9 +294,16 @@ def export_graphs(
         runner=run_file if plain_is_usable() else None,
     )
     # One export a process: the exporter keeps state that spoils the next model's.
+    confined = confinement_of(source, folder, trust_code=trust_code, trust_pickle=trust_pickle)
     outcome = run_in_child(
-        export_model, request, what=f"exporting {source.name}", progress=progress
+        export_model,
+        request,
+        what=f"exporting {source.name}",
+        progress=progress,
+        confined=confined,
     )
+    if confined is not None:
+        outcome = checked(outcome, folder)
     reference: Runs = outcome.reference
     notes = list(outcome.notes)
     limit = parity_limit("fp32", "fp32", min_parity)
@@ -327,6 +336,7 @@ def export_graphs(
             outcome.card,
             {role: reference[role] for role in outcome.reference if role in reference},
             what=f"PyTorch's own rounding in {source.name}",
+            confined=confinement_of(source, trust_code=trust_code, trust_pickle=trust_pickle),
             trust_code=trust_code,
             trust_pickle=trust_pickle,
         )

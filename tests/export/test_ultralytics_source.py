@@ -159,6 +159,41 @@ def test_a_yaml_of_the_users_may_not_run_python_unasked(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "edit"),
+    [
+        # The key was looked for at the beginning of a line.
+        ("net.yaml", lambda text, code: f'{{activation: "{code}", {_flow(text)}}}'),
+        ("net.yaml", lambda text, code: f'{text}\n"\\x61ctivation": "{code}"\n'),
+        # The library reads it for yolo11n.yaml, where it lies in the current folder.
+        ("yolo11.yaml", lambda text, code: f'{text}\nactivation: "{code}"\n'),
+        # Whatever a layer names of the library's module is called.
+        ("net.yaml", lambda text, code: text.replace("Conv,", "torch_safe_load,", 1)),
+        ("net.yaml", lambda text, code: text.replace("Conv,", "nn.utils.rnn.PackedSequence,", 1)),
+    ],
+)
+def test_a_yaml_hides_no_python(tmp_path, monkeypatch, name, edit):
+    module = tasks()
+    from pathlib import Path
+
+    text = next(Path(module.__file__).parents[1].rglob("yolo11.yaml")).read_text()
+    code = f"open('{tmp_path / 'ran'}', 'w') and torch.nn.ReLU()"
+    (tmp_path / name).write_text(edit(text, code))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match=r"is Python code|is no layer") as caught:
+        load_ultralytics(name.replace("11", "11n"))
+    assert "--trust-code" in caught.value.hint
+    assert not (tmp_path / "ran").exists()
+
+
+def _flow(text):
+    import json
+
+    import yaml
+
+    return json.dumps(yaml.safe_load(text))[1:-1]
+
+
 def test_a_yaml_that_describes_nothing_is_one_sentence(tmp_path):
     tasks()
     (tmp_path / "net.yaml").write_text("nc: 3\nbackbone: []\nhead: []\n")

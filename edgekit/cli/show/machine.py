@@ -14,6 +14,10 @@ from edgekit.core.documents import DataDocument, DoctorDocument
 __all__ = ["show_data", "show_doctor"]
 
 
+# Of a process that opens files of PyTorch's.
+_NO_ISOLATION = "none: no Landlock and no seccomp here, so what a .pt2 may hold is checked, no more"
+
+
 def show_doctor(document: DoctorDocument, console: Console) -> None:
     """Print what works here, what does not, why, and the fix."""
     width = max((cell_len(target.target) for target in document.targets), default=0)
@@ -43,6 +47,7 @@ def show_doctor(document: DoctorDocument, console: Console) -> None:
         for key, value in document.environment.identity.items()
         if isinstance(value, str | int | float)
     }
+    shown["isolation"] = document.isolation or _NO_ISOLATION
     facts(console, [(key, str(value)) for key, value in shown.items()])
     if document.nvidia is not None:
         show_nvidia(document.nvidia, console)

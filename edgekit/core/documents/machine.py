@@ -31,6 +31,8 @@ class DoctorDocument(Document, frozen=True, kw_only=True):
     Attributes:
         nvidia: None where the machine has neither a GPU nor a library of NVIDIA's.
         jetson: None where it is no Jetson.
+        isolation: What a process that opens a file of PyTorch's is kept from here; empty where the
+            system keeps it from nothing.
     """
 
     schema: Literal["edgekit.doctor/1"] = "edgekit.doctor/1"
@@ -39,6 +41,7 @@ class DoctorDocument(Document, frozen=True, kw_only=True):
     environment: Environment
     nvidia: NvidiaFacts | None = None
     jetson: JetsonFacts | None = None
+    isolation: str = ""
 
 
 class DataDocument(Document, frozen=True, kw_only=True):

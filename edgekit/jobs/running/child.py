@@ -20,24 +20,35 @@ import sys
 import tempfile
 import threading
 import traceback
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import ExitStack
 from functools import partial
-from typing import Any, BinaryIO, TypeVar
+from types import FunctionType
+from typing import Any, BinaryIO, TypeVar, get_type_hints
 
+from edgekit.core.confinement import Confinement, confine, environment_of
 from edgekit.core.errors import CheckFailed, EdgekitError
 from edgekit.core.interpreter import command, environment
 from edgekit.core.progress import Position, Progress, Silent
 from edgekit.core.reading import environment_error
 from edgekit.core.subject import SUBJECT_VARIABLE, subject
+from edgekit.core.temporary import scratch
 
 __all__ = ["Child", "ChildDied", "ChildTimedOut", "run_in_child", "serve"]
 
 T = TypeVar("T")
+# Sends a kind and a content.
+Answer = Callable[[str, object], None]
 
 _OVER_STDIO = os.name == "nt"
 # Instead of the numbers of pipes: they are stdin and stdout.
 _STDIO = "stdio"
 _CALLED = "edgekit.jobs.running.child:serve"
+
+
+# Those of this process, which may be a child itself.
+_open: weakref.WeakSet[Child] = weakref.WeakSet()
 
 
 class ChildDied(CheckFailed):
@@ -62,6 +73,7 @@ class Child:
         progress: Receives what the child reports.
         seconds: From now on until it has answered its last call, at most; then it is killed. None
             lets it take its time.
+        confined: What it may touch, beside a temporary folder of its own; None for everything.
     """
 
     def __init__(
@@ -71,8 +83,23 @@ class Child:
         what: str,
         progress: Progress | None = None,
         seconds: float | None = None,
+        confined: Confinement | None = None,
     ) -> None:
         self._what = what
+        self._called = args[0] if factory is _Function else factory
+        self._confined = confined
+        self._stack = ExitStack()
+        # OpenMP's threads (torch has them) would spin while they wait, and on a busy machine that
+        # made the reference four times slower.
+        self._environment = {
+            "OMP_WAIT_POLICY": "PASSIVE",
+            **environment(),
+            SUBJECT_VARIABLE: subject(),
+        }
+        if confined is not None:
+            folder = self._stack.enter_context(scratch("child"))
+            self._environment = environment_of(self._environment, folder)
+            confined = Confinement(confined.reads, (*confined.writes, str(folder)))
         self._seconds = seconds
         self._overdue = False
         self._progress = progress or Silent()
@@ -83,8 +110,10 @@ class Child:
         self._alarm.daemon = True
         if seconds is not None:
             self._alarm.start()
+        _open.add(self)
         try:
-            self._ask((factory, args, {}))
+            pickle.dump(confined, self._requests, protocol=5)
+            self._ask((factory, args, {}), None)
         except BaseException:
             self.close()
             raise
@@ -101,7 +130,7 @@ class Child:
             stdout=self._errors,
             stderr=self._errors,
             pass_fds=ends,
-            env=_environment(),
+            env=self._environment,
         )
         for end in ends:
             os.close(end)
@@ -113,7 +142,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=_environment(),
+            env=self._environment,
         )
         assert process.stdin is not None
         assert process.stdout is not None
@@ -128,11 +157,16 @@ class Child:
             ChildDied: The child crashed or was killed.
             ChildTimedOut: Its time was up.
         """
-        return self._ask((method, args, kwargs))
+        wanted = None
+        if self._confined is not None:
+            own = self._called if isinstance(self._called, FunctionType) else None
+            wanted = get_type_hints(own or getattr(self._called, method))["return"]
+        return self._ask((method, args, kwargs), wanted)
 
     def close(self) -> None:
         """End the child; calling it twice is allowed."""
         self._alarm.cancel()
+        _open.discard(self)
         for stream in (self._requests, self._answers):
             stream.close()
         if self._process.poll() is None:
@@ -144,6 +178,7 @@ class Child:
         if self._lifeline is not None:
             self._lifeline.close()
         self._errors.close()
+        self._stack.close()
 
     def __enter__(self) -> Child:
         return self
@@ -153,13 +188,13 @@ class Child:
             self._process.kill()
         self.close()
 
-    def _ask(self, request: object) -> Any:
+    def _ask(self, request: object, wanted: Any) -> Any:
         tracks: dict[int, Iterator[int]] = {}
         try:
             pickle.dump(request, self._requests, protocol=5)
             self._requests.flush()
             while True:
-                kind, content = pickle.load(self._answers)  # noqa: S301  (our own child)
+                kind, content = self._answer(wanted)
                 if kind == "result":
                     return content
                 if kind == "error":
@@ -175,6 +210,21 @@ class Child:
             raise ChildDied(
                 f"The process for {self._what} {self._death()}.",
                 hint="Other results are kept; --debug shows what it printed.",
+            ) from error
+
+    def _answer(self, wanted: Any) -> tuple[str, Any]:
+        if self._confined is None:
+            kind, content = pickle.load(self._answers)  # noqa: S301  (our own child)
+            return kind, content
+        from edgekit.jobs.running import wire
+
+        try:
+            return wire.read(self._answers, wanted)
+        except wire.Unexpected as error:
+            self._process.kill()
+            raise ChildDied(
+                f"The process for {self._what} answered what no answer is, and was ended.",
+                hint="The file that it opened may be hostile.",
             ) from error
 
     def _kill(self) -> None:
@@ -200,17 +250,17 @@ class Child:
             tracks[number] = self._progress.track(iter(range(length)), label, total)
             next(tracks[number], None)
         elif event == "step":
-            next(tracks[value], None)
+            next(tracks.get(value, iter(())), None)
         elif event == "tracked":
-            for _ in tracks.pop(value):
+            for _ in tracks.pop(value, ()):
                 pass
 
 
 class _PipeProgress:
     """A Progress in the child that speaks to the parent's."""
 
-    def __init__(self, answers: BinaryIO) -> None:
-        self._answers = answers
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
         self._tracks = 0
 
     def stage(self, name: str, position: Position | None = None) -> None:
@@ -235,7 +285,7 @@ class _PipeProgress:
         self._send("tracked", number)
 
     def _send(self, event: str, value: object) -> None:
-        _answer(self._answers, "progress", (event, value))
+        self._answer("progress", (event, value))
 
 
 def run_in_child(
@@ -244,19 +294,22 @@ def run_in_child(
     what: str,
     progress: Progress | None = None,
     seconds: float | None = None,
+    confined: Confinement | None = None,
     **kwargs: object,
 ) -> T:
     """Call a top-level function in a process of its own and return what it returns.
 
     Where `function` has an argument called `progress`, it gets one that reports to `progress`. It
-    is killed after `seconds`; None lets it take its time.
+    is killed after `seconds`; None lets it take its time. `confined` says what it may touch.
 
     Raises:
         EdgekitError: Raised again as the function raised it.
         ChildDied: The process crashed or was killed.
             ChildTimedOut: Its time was up.
     """
-    with Child(_Function, function, what=what, progress=progress, seconds=seconds) as child:
+    with Child(
+        _Function, function, what=what, progress=progress, seconds=seconds, confined=confined
+    ) as child:
         result: T = child.call("call", *args, **kwargs)
         return result
 
@@ -268,12 +321,6 @@ class _Function:
         self.call = function
 
 
-def _environment() -> dict[str, str]:
-    # OpenMP's threads (torch has them) would spin while they wait, and on a busy machine that made
-    # the reference four times slower.
-    return {"OMP_WAIT_POLICY": "PASSIVE", **environment(), SUBJECT_VARIABLE: subject()}
-
-
 def _pipe(*, write_end: bool) -> tuple[Any, Any]:
     """Return (read, write) of a pipe; the parent's end as a file, the child's as a number."""
     read, write = os.pipe()
@@ -282,15 +329,15 @@ def _pipe(*, write_end: bool) -> tuple[Any, Any]:
     return os.fdopen(read, "rb"), write
 
 
-def _answer(stream: BinaryIO, kind: str, content: object) -> None:
+def _pickled(stream: BinaryIO, kind: str, content: object) -> None:
     pickle.dump((kind, content), stream, protocol=5)
     stream.flush()
 
 
-def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
+def _serve(requests: BinaryIO, answer: Answer) -> None:
     # Ctrl-C reaches the whole group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    progress = _PipeProgress(answers)
+    progress = _PipeProgress(answer)
     target: object = None
     while True:
         try:
@@ -298,21 +345,21 @@ def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
         except EOFError:
             return
         except Exception as error:
-            _answer(answers, "error", _portable(error))
+            answer("error", _portable(error))
             continue
         try:
             if target is None:
                 target = callee(*args)
-                _answer(answers, "result", None)
+                answer("result", None)
                 continue
             method = getattr(target, callee)
             if _wants_progress(method):
                 kwargs.setdefault("progress", progress)
-            _answer(answers, "result", method(*args, **kwargs))
+            answer("result", method(*args, **kwargs))
         except BrokenPipeError:
             return
         except Exception as error:
-            _answer(answers, "error", _portable(error))
+            answer("error", _portable(error))
 
 
 def _wants_progress(function: Any) -> bool:
@@ -358,10 +405,20 @@ def serve() -> None:
         requests = os.fdopen(int(sys.argv[1]), "rb")
         answers = os.fdopen(int(sys.argv[2]), "wb")
         gone = partial(os.read, int(sys.argv[3]), 1)
-    threading.Thread(target=_end_with_the_parent, args=(gone,), daemon=True).start()
     # Whatever a library prints goes to the parent's file, kept for the day the child dies.
     os.dup2(2, 1)
-    _serve(requests, answers)
+    answer = partial(_pickled, answers)
+    allowed: Confinement | None = pickle.load(requests)  # noqa: S301  (our own parent)
+    if allowed is not None:
+        # Before there is a second thread, which would stay as it is; numpy starts some.
+        confine(allowed)
+        from edgekit.jobs.running import wire
+
+        answer = partial(wire.write, answers)
+    threading.Thread(target=_end_with_the_parent, args=(gone,), daemon=True).start()
+    _serve(requests, answer)
+    for child in list(_open):
+        child.close()
     # Engines and torch sometimes crash while Python tears them down; everything was answered.
     sys.stderr.flush()
     os._exit(0)

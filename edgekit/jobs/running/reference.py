@@ -13,6 +13,7 @@ from edgekit.core.progress import Progress
 from edgekit.core.runtime import Session
 from edgekit.core.source import Source
 from edgekit.export.reference import open_reference
+from edgekit.jobs.running.confined import open_confined
 from edgekit.jobs.running.engines import compile_graphs, open_engines, usable
 from edgekit.jobs.running.feeds import roles
 from edgekit.jobs.running.plain import PLAIN, PLAIN_OPTIONS
@@ -55,8 +56,11 @@ def find_reference(
     Raises:
         Unavailable: The source is a graph and ONNX Runtime is not installed.
     """
-    open_torch = partial(
-        open_reference, source, card, trust_code=trust_code, trust_pickle=trust_pickle
+    # Only arrays leave the confined process, so what scores them may read the data.
+    open_torch = (
+        partial(open_reference, source, card, trust_code=trust_code, trust_pickle=trust_pickle)
+        if trust_code or trust_pickle
+        else partial(open_confined, source, card)
     )
     if not originals:
         return Reference(f"torch {version('torch')} eager, fp32", open_torch)
