@@ -16,8 +16,8 @@ _HIDDEN = "***"
 _HOST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,253}|\[[0-9A-Fa-f:.]+(?:%[\w.]+)?\])?")
 # Words with a number behind them, as in axis-media/media.amp, Streaming/Channels/101, live/ch01_0.
 # A key that opens something is longer or mixes digits with letters.
-_WORD = r"(?:[A-Za-z]{1,16}[0-9]{0,4}|[0-9]{1,4})"
-_SEGMENT = re.compile(rf"{_WORD}(?:[._-]{_WORD}){{0,3}}")
+_WORD = r"(?:[A-Za-z]{1,24}[0-9]{0,4}|[0-9]{1,4})"
+_SEGMENT = re.compile(rf"{_WORD}(?:[._-]{_WORD}){{0,6}}")
 _SHOWN_KEY = re.compile(
     r"cam(?:era)?|ch(?:annel)?|compression|fps|frame_?rate|h(?:eight)?|w(?:idth)?|profile|"
     r"proto(?:col)?|quality|rate|resolution|size|(?:sub|stream)type|stream|transport|unicast|"

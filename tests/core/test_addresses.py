@@ -88,3 +88,8 @@ def test_a_forgotten_scheme_hides_all():
     with pytest.raises(BadInput) as caught:
         frame_source("admin:hunter2@camera/live")
     assert "hunter2" not in str(caught.value)
+
+
+def test_the_pages_that_messages_point_at_are_shown_whole():
+    page = "https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html"
+    assert without_secrets(f"See {page}.") == f"See {page}."
