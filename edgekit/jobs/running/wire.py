@@ -7,7 +7,7 @@ that it opened. So its parent reads what was announced, a function's return type
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import msgspec
 import numpy as np
@@ -55,7 +55,7 @@ def write(stream: BinaryIO, kind: str, content: object) -> None:
     stream.flush()
 
 
-def read(stream: BinaryIO, wanted: Any) -> tuple[str, Any]:
+def read(stream: IO[bytes], wanted: Any) -> tuple[str, Any]:
     """Read a message: its kind and its content.
 
     Args:
@@ -83,7 +83,7 @@ def read(stream: BinaryIO, wanted: Any) -> tuple[str, Any]:
         raise Unexpected(str(error)) from error
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes:
+def _exactly(stream: IO[bytes], size: int) -> bytes:
     data = stream.read(size)
     if len(data) < size:
         raise EOFError
