@@ -102,7 +102,8 @@ def constant_value(node: onnx.NodeProto) -> NDArray[np.generic] | None:
         return None
     for entry in node.attribute:
         if entry.name == "value":
-            return numpy_helper.to_array(entry.t)
+            value: NDArray[np.generic] = numpy_helper.to_array(entry.t)
+            return value
         if entry.name in ("value_float", "value_floats"):
             return np.array(entry.f if entry.name == "value_float" else entry.floats, np.float32)
         if entry.name in ("value_int", "value_ints"):

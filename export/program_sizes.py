@@ -9,6 +9,7 @@ memory.
 from __future__ import annotations
 
 import ast
+import math
 import re
 
 from edgekit.core.texts import shown
@@ -96,15 +97,14 @@ def _written(node: ast.expr, whole: str, depth: int) -> tuple[str, int, int]:
     for place, part in enumerate(node.args):
         if _is_condition(part) != (name in _LOGIC or (name == "Where" and place == 0)):
             raise _refused(whole)
-    parts = [_written(part, whole, depth - 1) for part in node.args]
+    parts = [_written(argument, whole, depth - 1) for argument in node.args]
     text = f"{name}({', '.join(part[0] for part in parts)})"
     bits, terms = max(part[1] for part in parts) + len(parts), 1
     if name == "Add":
         terms = sum(part[2] for part in parts)
     elif name == "Mul":
         bits = sum(part[1] for part in parts)
-        for part in parts:
-            terms *= part[2]
+        terms = math.prod(part[2] for part in parts)
     elif name in _POWERS:
         power = _power(node.args[1], whole)
         bits, terms = (parts[0][1] + 1) * power, parts[0][2] ** power

@@ -23,9 +23,12 @@ from pathlib import Path
 
 from edgekit.core.errors import Unwritable
 
-_LOCKS = os.name != "nt"
-if _LOCKS:
+try:
     import fcntl
+except ImportError:  # Windows
+    _LOCKS = False
+else:
+    _LOCKS = True
 
 __all__ = ["held", "scratch", "sweep"]
 
