@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edgekit.core.errors import BadInput
+from edgekit.core.fields import Amount, Count, Share
 from edgekit.core.files import write_bytes
 from edgekit.core.json_text import as_kind, read_json
 
@@ -54,9 +55,13 @@ class Activation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tensor: str
     minimum: float
     maximum: float
-    symmetric: float | None = None
+    symmetric: Amount | None = None
     sqnr_db: float | None = None
-    clipping_share: float | None = None
+    clipping_share: Share | None = None
+
+    def __post_init__(self) -> None:
+        if self.minimum > self.maximum:
+            raise ValueError(f"the range of {self.tensor!r} ends below its start")
 
 
 class QuantizedNode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,9 +79,13 @@ class QuantizedNode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     output: str
     op: str
     weight: str
-    axis: int | None
-    absolute_maximum: tuple[float, ...]
+    axis: Count | None
+    absolute_maximum: tuple[Amount, ...]
     bias: tuple[float, ...] | None
+
+    def __post_init__(self) -> None:
+        if self.axis is None and len(self.absolute_maximum) != 1:
+            raise ValueError(f"{self.output!r} has no axis, and so takes one absolute_maximum")
 
 
 class KeptFloat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,7 +118,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     method: str
     preset: str
-    samples: int
+    samples: Count
     seed: int
     bias: str
     bias_sqnr_db: dict[str, float]

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgekit.core.errors import BadInput
+from edgekit.core.texts import shown
 from edgekit.export.decisions import Activation, Decisions, QuantizedNode
 from edgekit.export.fusing import fused_activations
-from edgekit.export.graph import constants, reads
+from edgekit.export.graph import constants, reads, weight_axis
 from edgekit.export.graph_writer import graph_names
 
 if TYPE_CHECKING:
@@ -202,19 +203,29 @@ class _Writer:
         for name in (*self.activations, *self.weighted):
             if name not in made:
                 raise BadInput(
-                    f"The quantization decisions name {name}, which the model does not have.",
+                    f"The quantization decisions name {shown(name)}, which the model has not.",
                     hint="Use the decisions with the model that they were made for.",
                 )
-        for entry in self.weighted.values():
-            weight = self.values.get(entry.weight)
-            count = (
-                1 if entry.axis is None else weight.shape[entry.axis] if weight is not None else 0
-            )
-            if weight is None or len(entry.absolute_maximum) != count:
+        for node in self.model.graph.node:
+            entry = self.weighted.get(node.output[0]) if node.output else None
+            if entry is not None and not self._fits(entry, node):
                 raise BadInput(
-                    f"The quantization decisions do not fit the weight {entry.weight}.",
+                    f"The quantization decisions do not fit the node of {shown(entry.output)} and "
+                    f"its weight {shown(entry.weight)}.",
                     hint="Use the decisions with the model that they were made for.",
                 )
+
+    def _fits(self, entry: QuantizedNode, node: onnx.NodeProto) -> bool:
+        """Whether a node is the one described: its weight, the axis of its scales, its bias."""
+        weight = self.values.get(entry.weight)
+        if weight is None or entry.op != node.op_type or entry.weight not in node.input[1:2]:
+            return False
+        axis = weight_axis(node, weight.ndim)
+        count = 1 if axis is None else weight.shape[axis]
+        if entry.axis != axis or len(entry.absolute_maximum) != count:
+            return False
+        bias = self.values.get(node.input[2]) if len(node.input) > 2 else None
+        return entry.bias is None or (bias is not None and len(entry.bias) == bias.size)
 
     def _name(self, base: str, suffix: str) -> str:
         name = f"{base}/{suffix}"

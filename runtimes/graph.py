@@ -7,18 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.core.errors import BadInput
+from edgekit.core.fields import DTYPES
 from edgekit.core.onnx_bytes import external_files, load_external, parse_onnx
 from edgekit.core.onnx_keys import MODULE_KEY
 from edgekit.core.requires import requires
 from edgekit.core.runtime import TensorInfo
 
 __all__ = ["Graph", "copy_graph", "read_graph"]
-
-# What numpy can hold, so what can be fed.
-_DTYPES = frozenset(
-    {"bool", "float16", "float32", "float64"}
-    | {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
-)
 
 
 @dataclass(frozen=True)
@@ -115,7 +110,7 @@ def _tensor(value: Any, kind: str, path: Path) -> TensorInfo:
     tensor = value.type.tensor_type
     known = tensor.elem_type in onnx.helper.get_all_tensor_dtypes()
     name = str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)) if known else "unknown"
-    if name not in _DTYPES:
+    if name not in DTYPES:
         shown = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
         raise BadInput(
             f"{kind} {value.name!r} of {path} has the dtype {shown}, which numpy cannot hold.",

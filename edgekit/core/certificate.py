@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from edgekit.core.fields import Count
+
 __all__ = ["CHECKS", "Certificate", "Check", "Limits", "Metric", "Verdict", "worst"]
 
 Verdict = Literal["PASS", "FAIL", "UNVERIFIED"]
@@ -84,7 +86,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     value: float
     low: float
     high: float
-    n: int
+    n: Count
     drop: float | None = None
     drop_low: float | None = None
     drop_high: float | None = None

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from edgekit.core.fields import Count, Share
+
 __all__ = [
     "Answer",
     "BoxAnswer",
@@ -33,10 +35,15 @@ class ClassScores(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     unit: str
-    index: tuple[int, ...]
-    n: tuple[int, ...]
+    index: tuple[Count, ...]
+    n: tuple[Count, ...]
     value: tuple[float, ...]
     reference: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.index), len(self.n), len(self.value)}
+        if len(lengths | ({len(self.reference)} if self.reference else set())) > 1:
+            raise ValueError("the lists of the classes are not of one length")
 
 
 class BoxAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="boxes"):
@@ -50,15 +57,19 @@ class BoxAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="boxes"):
     """
 
     boxes: tuple[tuple[float, float, float, float], ...] = ()
-    scores: tuple[float, ...] = ()
-    classes: tuple[int, ...] = ()
-    more: int = 0
+    scores: tuple[Share, ...] = ()
+    classes: tuple[Count, ...] = ()
+    more: Count = 0
+
+    def __post_init__(self) -> None:
+        if not len(self.boxes) == len(self.scores) == len(self.classes):
+            raise ValueError("the lists of the boxes are not of one length")
 
 
 class ClassAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="classes"):
     """The most probable classes, best first; none where the answer is not finite."""
 
-    classes: tuple[int, ...] = ()
+    classes: tuple[Count, ...] = ()
     probabilities: tuple[float, ...] = ()
 
 
@@ -73,8 +84,8 @@ class MaskAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="mask"):
     """
 
     png: bytes
-    classes: tuple[int, ...] = ()
-    shares: tuple[float, ...] = ()
+    classes: tuple[Count, ...] = ()
+    shares: tuple[Share, ...] = ()
 
 
 Answer = BoxAnswer | ClassAnswer | MaskAnswer
@@ -94,8 +105,8 @@ class DifferingImage(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     sha256: str
-    width: int
-    height: int
+    width: Count
+    height: Count
     reference: Answer
     truth: Answer | None = None
 
@@ -123,7 +134,7 @@ class EntryDetails(msgspec.Struct, frozen=True, kw_only=True):
         differing: The images whose answers differ most, most first.
     """
 
-    images: int = 0
+    images: Count = 0
     classes: ClassScores | None = None
     differing: tuple[DifferingAnswer, ...] = ()
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from edgekit.core.errors import BadInput
+from edgekit.core.fields import Count
 from edgekit.core.json_text import as_kind, parse_json
 from edgekit.core.runtime import Compiled
 from edgekit.core.texts import shown
@@ -36,7 +37,7 @@ class ManifestFile(msgspec.Struct, frozen=True):
     """One file of a bundle."""
 
     sha256: str
-    size_bytes: int
+    size_bytes: Count
 
 
 class Engine(msgspec.Struct, frozen=True, kw_only=True):

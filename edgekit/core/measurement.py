@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from edgekit.core.fields import Amount, Count
+
 __all__ = ["Latency"]
 
 
@@ -19,11 +21,11 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     boundary: str
-    n: int
-    p50_ms: float | None = None
-    p50_low_ms: float | None = None
-    p50_high_ms: float | None = None
-    p90_ms: float | None = None
-    p95_ms: float | None = None
-    p99_ms: float | None = None
-    p999_ms: float | None = None
+    n: Count
+    p50_ms: Amount | None = None
+    p50_low_ms: Amount | None = None
+    p50_high_ms: Amount | None = None
+    p90_ms: Amount | None = None
+    p95_ms: Amount | None = None
+    p99_ms: Amount | None = None
+    p999_ms: Amount | None = None

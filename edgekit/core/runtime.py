@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from edgekit.core.fields import Amount, Count, DType, Positive, Size
 from edgekit.core.progress import Progress
 from edgekit.core.target import Target
 
@@ -59,8 +60,8 @@ class TensorInfo(msgspec.Struct, frozen=True):
     """
 
     name: str
-    dtype: str
-    shape: tuple[int | str, ...]
+    dtype: DType
+    shape: tuple[Size | str, ...]
 
     def accepts(self, array: Array) -> bool:
         """Whether an array fits, dynamic axes taking any size."""
@@ -129,14 +130,14 @@ class CompileOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     compute: str = "fp32"
-    threads: int | None = None
+    threads: Positive | None = None
     hint: Literal["latency", "throughput"] = "latency"
-    streams: int | None = None
+    streams: Positive | None = None
     optimize: bool = True
     allow_fallback: bool = False
     profiles: tuple[ShapeProfile, ...] = ()
-    sm: tuple[int, ...] = ()
-    workspace_bytes: int | None = None
+    sm: tuple[Positive, ...] = ()
+    workspace_bytes: Count | None = None
     portable: tuple[Literal["version", "hardware"], ...] = ()
     provider_options: tuple[tuple[str, str], ...] = ()
 
@@ -167,9 +168,9 @@ class Compiled(msgspec.Struct, frozen=True):
     runtime_version: str
     device: str
     options: CompileOptions
-    compile_ns: int
-    planned: dict[str, float] = {}
-    memory: dict[str, int] = {}
+    compile_ns: Count
+    planned: dict[str, Amount] = {}
+    memory: dict[str, Count] = {}
     notes: tuple[str, ...] = ()
 
 

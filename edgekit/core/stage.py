@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from edgekit.core.fields import Amount
 from edgekit.core.manifest import ManifestFile
 
 __all__ = ["StageRecord"]
@@ -31,7 +32,7 @@ class StageRecord(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     parts: dict[str, str]
     created: str
-    seconds: float
+    seconds: Amount
     files: dict[str, ManifestFile]
 
     @property

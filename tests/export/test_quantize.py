@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -338,3 +339,25 @@ def test_yolox_nano_does_not_collapse(realdata, tmp_path):
         sure = score > 0.4
         assert sure.any()
         assert abs(float(np.median(new[sure] - score[sure]))) < 0.1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda node: node["absolute_maximum"].pop(),
+        lambda node: node.update(axis=7),
+        lambda node: node.update(axis=1),
+        lambda node: node.update(op="Gemm"),
+        lambda node: node["absolute_maximum"].__setitem__(0, -1.0),
+        lambda node: node.update(weight="absent"),
+    ],
+    ids=["length", "no-such-axis", "other-axis", "op", "negative", "weight"],
+)
+def test_decisions_that_do_not_fit_a_node_are_refused(quantized, tmp_path, change):
+    folder, decisions = quantized
+    document = json.loads(decisions.to_json())
+    change(document["nodes"][0])
+    (tmp_path / "q.json").write_text(json.dumps(document))
+    with pytest.raises(BadInput):
+        write_int8(folder / "m.onnx", read_decisions(tmp_path / "q.json"), "u8s8", tmp_path / "o")
+    assert not (tmp_path / "o").exists()

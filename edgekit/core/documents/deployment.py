@@ -8,6 +8,7 @@ import msgspec
 
 from edgekit.core.certificate import Check, Metric, Verdict
 from edgekit.core.documents.document import Document, Environment
+from edgekit.core.fields import Amount, Count
 from edgekit.core.measurement import Latency
 
 __all__ = [
@@ -55,18 +56,18 @@ class DeployEntry(msgspec.Struct, frozen=True, kw_only=True):
     checks: dict[str, Check]
     metric: Metric | None
     latency: Latency | None
-    throughput_per_s: float | None
-    size_bytes: int
-    load_ms: float | None
-    first_ms: float | None
-    rss_peak_bytes: int | None
-    energy_j: float | None
+    throughput_per_s: Amount | None
+    size_bytes: Count
+    load_ms: Amount | None
+    first_ms: Amount | None
+    rss_peak_bytes: Count | None
+    energy_j: Amount | None
     valid: bool = True
     reasons: tuple[str, ...] = ()
     error: str = ""
     measured_at: str = ""
-    throughput_low_per_s: float | None = None
-    throughput_high_per_s: float | None = None
+    throughput_low_per_s: Amount | None = None
+    throughput_high_per_s: Amount | None = None
 
 
 class DeployStage(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,8 +89,8 @@ class DeployStage(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     hit: bool
     reason: str
-    seconds: float
-    size_bytes: int
+    seconds: Amount
+    size_bytes: Count
     created: str
 
 

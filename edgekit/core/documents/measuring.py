@@ -8,6 +8,7 @@ import msgspec
 
 from edgekit.core.certificate import Metric
 from edgekit.core.documents.document import Document, Environment
+from edgekit.core.fields import Amount, Count, Positive
 
 __all__ = ["BenchDocument", "BenchEntry", "EvalDocument", "Outliers", "StageLatency"]
 
@@ -25,7 +26,7 @@ class EvalDocument(Document, frozen=True, kw_only=True):
     variant: str
     compute: str
     metric: Metric
-    n: int
+    n: Count
     split: str = "all"
     skipped: tuple[str, ...] = ()
 
@@ -33,8 +34,8 @@ class EvalDocument(Document, frozen=True, kw_only=True):
 class StageLatency(msgspec.Struct, frozen=True, kw_only=True):
     """One stage of an end-to-end latency; None where too few samples allow the figure."""
 
-    p50_ms: float | None = None
-    p90_ms: float | None = None
+    p50_ms: Amount | None = None
+    p90_ms: Amount | None = None
 
 
 class Outliers(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +47,8 @@ class Outliers(msgspec.Struct, frozen=True, kw_only=True):
         advice: What may cause them and what to do, a sentence; empty without outliers.
     """
 
-    count: int
-    limit_ms: float | None = None
+    count: Count
+    limit_ms: Amount | None = None
     advice: str = ""
 
 
@@ -98,43 +99,43 @@ class BenchEntry(msgspec.Struct, frozen=True, kw_only=True):
     boundary: str
     valid: bool
     reasons: tuple[str, ...]
-    n: int
-    p50_ms: float | None = None
-    p50_low_ms: float | None = None
-    p50_high_ms: float | None = None
-    p90_ms: float | None = None
-    p95_ms: float | None = None
-    p99_ms: float | None = None
-    p999_ms: float | None = None
-    throughput_per_s: float | None = None
-    throughput_low_per_s: float | None = None
-    throughput_high_per_s: float | None = None
-    load_ms: float | None = None
-    first_ms: float | None = None
-    compile_ms: float | None = None
-    warmup_ms: float | None = None
-    rss_peak_bytes: int | None = None
-    rss_base_bytes: int | None = None
-    device_peak_bytes: int | None = None
-    energy_j: float | None = None
+    n: Count
+    p50_ms: Amount | None = None
+    p50_low_ms: Amount | None = None
+    p50_high_ms: Amount | None = None
+    p90_ms: Amount | None = None
+    p95_ms: Amount | None = None
+    p99_ms: Amount | None = None
+    p999_ms: Amount | None = None
+    throughput_per_s: Amount | None = None
+    throughput_low_per_s: Amount | None = None
+    throughput_high_per_s: Amount | None = None
+    load_ms: Amount | None = None
+    first_ms: Amount | None = None
+    compile_ms: Amount | None = None
+    warmup_ms: Amount | None = None
+    rss_peak_bytes: Count | None = None
+    rss_base_bytes: Count | None = None
+    device_peak_bytes: Count | None = None
+    energy_j: Amount | None = None
     samples: str | None = None
-    warmup: int = 0
+    warmup: Count = 0
     steady: bool = False
     stopped_by: str = ""
-    missing: dict[str, int] = {}
-    batch: int = 1
-    threads: int | None = None
-    streams: int | None = None
-    concurrency: int | None = 1
-    rate: int | None = None
-    dropped: int | None = None
+    missing: dict[str, Count] = {}
+    batch: Positive = 1
+    threads: Positive | None = None
+    streams: Positive | None = None
+    concurrency: Positive | None = 1
+    rate: Count | None = None
+    dropped: Count | None = None
     stages: dict[str, StageLatency] = {}
     outliers: Outliers | None = None
-    half_width: float | None = None
-    effective_n: float | None = None
+    half_width: Amount | None = None
+    effective_n: Amount | None = None
     unstable: tuple[tuple[int, int], ...] = ()
     overhead_ns: float | None = None
-    resolution_ns: float | None = None
+    resolution_ns: Amount | None = None
     observed: dict[str, tuple[float, float]] = {}
     model_sha256: str = ""
     tool: str = "edgekit"

@@ -9,6 +9,7 @@ from typing import Any
 from edgekit.benchmarks.offline import BOUNDARY as OFFLINE
 from edgekit.core.documents import BenchEntry
 from edgekit.core.errors import BadInput
+from edgekit.core.texts import shown
 
 __all__ = ["benchmark_app_entry", "benchmark_app_model", "is_benchmark_app"]
 
@@ -22,7 +23,11 @@ _COMPUTES = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
 
 def is_benchmark_app(content: object) -> bool:
     """Whether a JSON document is a report of benchmark_app."""
-    return isinstance(content, dict) and _RESULTS in content and _SETUP in content
+    return (
+        isinstance(content, dict)
+        and all(isinstance(content.get(key), dict) for key in (_RESULTS, _SETUP))
+        and isinstance(content.get(_OPTIONS, {}), dict)
+    )
 
 
 def benchmark_app_model(content: Mapping[str, Any]) -> str:
@@ -50,9 +55,9 @@ def benchmark_app_entry(
     def number(name: str) -> float:
         try:
             value = float(results[name])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BadInput(
-                f"{place}: {name!r} of {_RESULTS} is {results.get(name)!r}, not a number.",
+                f"{place}: {name!r} of {_RESULTS} is {shown(results.get(name))}, not a number.",
                 hint="Write the report again with benchmark_app -json_stats.",
             ) from error
         if not math.isfinite(value) or value < 0:
@@ -84,7 +89,7 @@ def benchmark_app_entry(
 
 
 def _whole(value: Any) -> int | None:
-    try:
-        return int(str(value))
-    except ValueError:
-        return None
+    text = str(value)
+    # Nine digits are more than any of these counts has.
+    number = int(text) if len(text) < 10 and text.isascii() and text.isdigit() else 0
+    return number or None

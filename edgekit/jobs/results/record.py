@@ -10,6 +10,7 @@ import msgspec
 from edgekit.core.arrays import read_npz
 from edgekit.core.documents import BenchDocument
 from edgekit.core.errors import BadInput
+from edgekit.core.fields import Count
 from edgekit.core.json_text import parse_json
 
 __all__ = ["SampleRecord", "read_record"]
@@ -28,7 +29,7 @@ class SampleRecord(msgspec.Struct, frozen=True, kw_only=True):
     schema: Literal["edgekit.samples/1"] = "edgekit.samples/1"
     uid: str
     key: str
-    added: int
+    added: Count
     document: BenchDocument
 
 

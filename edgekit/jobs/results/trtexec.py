@@ -13,6 +13,7 @@ from edgekit.benchmarks.rate import rate_interval
 from edgekit.benchmarks.summary import half_width, summarise
 from edgekit.core.documents import BenchEntry
 from edgekit.core.errors import BadInput
+from edgekit.core.texts import shown
 from edgekit.jobs.results.raw import RawSamples
 
 __all__ = ["is_trtexec", "trtexec_entries"]
@@ -108,7 +109,8 @@ def _column(
         # bool is an int to Python; NaN fails both comparisons.
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
             raise BadInput(
-                f"{place}: the time {name or names[0]} of inference {number + 1} is {value!r}.",
+                f"{place}: the time {name or names[0]} of inference {number + 1} is "
+                f"{shown(value)}.",
                 hint="Write the file again with trtexec --exportTimes.",
             )
     return np.round(np.array(values, np.float64) * 1e6).astype(np.int64)
