@@ -17,6 +17,7 @@ from edgekit.core.axes import axis_names, is_derived
 from edgekit.core.errors import BadInput
 from edgekit.core.onnx_bytes import all_nodes, bodies, first_line
 from edgekit.export.graph import in_order, take
+from edgekit.export.shapes import inferred_values
 
 __all__ = ["make_plain"]
 
@@ -54,6 +55,7 @@ def make_plain(model: Any, path: Path) -> list[str]:
         _inline(model, path)
         _name_values(model.graph)
         notes.append("The local functions of the file were written out as nodes.")
+    _drop_false_notes(model)
     notes += _name_nodes(model.graph)
     _name_axes(model.graph)
     return notes
@@ -116,6 +118,41 @@ def _shape_outputs(model: Any) -> None:
     for value, inferred in zip(model.graph.output, found, strict=True):
         if value.type.WhichOneof("value") in (None, "tensor_type"):
             value.type.CopyFrom(inferred.type)
+
+
+def _drop_false_notes(model: Any) -> None:
+    """Drop what the file notes of tensors in between that are not there or are otherwise.
+
+    Engines refuse such a file; they find out by themselves what follows.
+    """
+    noted = model.graph.value_info
+    if not noted:
+        return
+    made = set(_made(model.graph))
+    found = inferred_values(model)
+    _keep(
+        noted,
+        [
+            value.name in made and (value.name not in found or _agree(value, found[value.name]))
+            for value in noted
+        ],
+    )
+
+
+def _agree(noted: Any, found: Any) -> bool:
+    if noted.type.WhichOneof("value") != found.type.WhichOneof("value"):
+        return noted.type.WhichOneof("value") is None or found.type.WhichOneof("value") is None
+    one, other = noted.type.tensor_type, found.type.tensor_type
+    if one.elem_type != other.elem_type:
+        return not (one.elem_type and other.elem_type)
+    if not (one.HasField("shape") and other.HasField("shape")):
+        return True
+    pairs = list(zip(one.shape.dim, other.shape.dim, strict=False))
+    return len(one.shape.dim) == len(other.shape.dim) and all(
+        size.dim_value == own.dim_value
+        for size, own in pairs
+        if size.HasField("dim_value") and own.HasField("dim_value")
+    )
 
 
 def _ordered(model: Any, path: Path) -> list[str]:

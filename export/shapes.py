@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edgekit.core.onnx_bytes import bodies
 from edgekit.export.graph import take
 
-__all__ = ["Tensor", "element_bytes", "graph_tensors", "graph_values"]
+__all__ = ["Tensor", "element_bytes", "graph_tensors", "graph_values", "inferred_values"]
 
 # Larger constants are no shapes: inference gets along with their type, and copies less.
 _SMALL = 1024
@@ -115,6 +115,21 @@ def graph_values(
     for tensor in model.graph.initializer:
         found[tensor.name] = Tensor(tensor.data_type, tuple(tensor.dims))
     return found, values
+
+
+def inferred_values(model: Any) -> dict[str, Any]:
+    """Return what follows of every tensor of the main graph, whatever the file notes of them.
+
+    Returns:
+        onnx.ValueInfoProto by name; empty where inference refuses the graph.
+    """
+    import onnx
+
+    try:
+        graph = onnx.shape_inference.infer_shapes(_without_weights(model, {})).graph
+    except Exception:  # the engines have inference of their own
+        return {}
+    return {value.name: value for value in graph.value_info}
 
 
 def _without_weights(model: Any, sizes: Mapping[str, tuple[int, ...]]) -> Any:

@@ -346,7 +346,7 @@ class OrtSession:
                     nodes = count_compiled(nodes, self._flops(feeds, f"{prefix}-cpu"))
                 return Placement(nodes=nodes)
         raise BadInput(
-            f"{self._engine} does not run on zeros of any size tried, so where its nodes run is "
+            "The graph does not run on zeros of any size tried, so where its nodes run is "
             f"not known: {problem.message if problem else ''}",
             hint="Run the session once first; its shapes are then tried too.",
         )

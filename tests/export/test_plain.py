@@ -162,6 +162,7 @@ def stale_value_info():
     made = model(SIMPLE)
     made.graph.value_info.append(info("gone", FLOAT, [3]))
     made.graph.value_info.append(info("r", FLOAT, ["batch", 8, 99, 99]))
+    made.graph.value_info.append(info("c", INT64, [3]))
     return made
 
 
@@ -223,6 +224,7 @@ def truth(path: Path) -> list[np.ndarray]:
     model.training_info.clear()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    del model.graph.value_info[:]
     kept = [one for one in model.graph.node if one.output]
     copies = [type(one).FromString(one.SerializeToString()) for one in kept]
     del model.graph.node[:]
