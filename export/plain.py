@@ -17,6 +17,7 @@ from edgekit.core.axes import axis_names, is_derived
 from edgekit.core.errors import BadInput
 from edgekit.core.onnx_bytes import all_nodes, bodies, first_line
 from edgekit.export.graph import in_order, take
+from edgekit.export.graph_writer import graph_names, rename
 from edgekit.export.shapes import inferred_values
 
 __all__ = ["make_plain"]
@@ -55,6 +56,7 @@ def make_plain(model: Any, path: Path) -> list[str]:
         _inline(model, path)
         _name_values(model.graph)
         notes.append("The local functions of the file were written out as nodes.")
+    _compute_outputs(model.graph)
     _drop_false_notes(model)
     notes += _name_nodes(model.graph)
     _name_axes(model.graph)
@@ -92,6 +94,11 @@ def _trimmed(model: Any) -> list[str]:
             )
     if weights and 3 <= model.ir_version < _IR_OF_OWN_WEIGHTS:
         model.ir_version = _IR_OF_OWN_WEIGHTS
+    twice = {value.name: place for place, value in reversed(list(enumerate(graph.output)))}
+    if len(twice) < len(graph.output):
+        kept = [twice[value.name] == place for place, value in enumerate(graph.output)]
+        _keep(graph.output, kept)
+        notes.append("Outputs that the file names twice are there once.")
     idle = [not any(node.output) for node in graph.node]
     if any(idle):
         _keep(graph.node, [not one for one in idle])
@@ -118,6 +125,19 @@ def _shape_outputs(model: Any) -> None:
     for value, inferred in zip(model.graph.output, found, strict=True):
         if value.type.WhichOneof("value") in (None, "tensor_type"):
             value.type.CopyFrom(inferred.type)
+
+
+def _compute_outputs(graph: Any) -> None:
+    """Let a node make each output that the file gives away as the weight that it is."""
+    from onnx import helper
+
+    weights = {tensor.name for tensor in graph.initializer}
+    for value in [value for value in graph.output if value.name in weights]:
+        name = value.name
+        own = _Names(graph_names(graph)).own(name)
+        rename(graph, {name: own})
+        value.name = name
+        graph.node.append(helper.make_node("Identity", [own], [name]))
 
 
 def _drop_false_notes(model: Any) -> None:
