@@ -103,13 +103,14 @@ class TensorRt:
         record = read_record(folder)
         tensors = read_tensors(folder)
         path = check_engine(compiled, folder, record, version=probe.version, gpu=gpu)
+        plan = content_of(path, compiled)
         library = load_library(target.runtime, f"to run on {target}")
         cuda = Cuda(gpu.index, ENGINES[target.runtime].extra)
         log = BuildLog()
         free_before, _ = cuda.memory()
         engine, keep = _deserialized(
             library,
-            content_of(path, compiled),
+            plan,
             log,
             what=str(path),
             hint=f"Compile it again for {compiled.target}.",

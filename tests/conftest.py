@@ -191,7 +191,9 @@ def mounted(tool) -> Iterator[Callable[..., Path]]:
 @pytest.fixture
 def small_disk(mounted, tmp_path) -> Callable[[str], Path]:
     """A function of a size, as "64k": an empty disk of that size in the test's folder."""
-    return lambda size: mounted(tmp_path / "disk", "-t", "tmpfs", "-o", f"size={size}", "tmpfs")
+    return lambda size: mounted(
+        tmp_path / "disk", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs"
+    )
 
 
 @pytest.fixture

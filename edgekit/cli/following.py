@@ -24,6 +24,7 @@ from edgekit.core.documents import (
     QuantizeDocument,
     VerifyDocument,
 )
+from edgekit.core.errors import BadInput
 from edgekit.runtimes.trt_plan import is_plan
 from edgekit.tasks.decoders import is_user_decoder
 
@@ -257,7 +258,10 @@ def _consent(graph: str) -> list[str]:
     from edgekit.export.metadata import read_card
 
     path = Path(graph)
-    card = read_card(path) if path.is_file() else None
+    try:
+        card = read_card(path) if path.is_file() else None
+    except BadInput:
+        card = None  # replaced since; what was made is told all the same
     head = card.postprocess if card is not None else None
     return ["--trust-code"] if head is not None and is_user_decoder(head.decode) else []
 

@@ -15,7 +15,7 @@ from page_blocks import Block, Page
 __all__ = ["COMMON", "OTHER", "environment", "walk"]
 
 # What every machine with edgekit has, and what a page may start besides.
-COMMON = frozenset({"cp", "echo", "edgekit", "export", "pip", "python"})
+COMMON = frozenset({"cp", "echo", "edgekit", "export", "mkdir", "pip", "python"})
 OTHER = frozenset({"ssh-keygen"})
 
 _Run = Callable[[str], subprocess.CompletedProcess[str]]

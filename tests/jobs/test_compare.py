@@ -215,7 +215,7 @@ def test_observed_load_only_warns(result):
 
 
 def test_a_file_that_is_no_result_is_refused(tmp_path, result):
-    with pytest.raises(BadInput, match="is no result"):
+    with pytest.raises(BadInput, match="nothing cannot be read: no such file"):
         api.compare(str(tmp_path / "nothing"), result("a", entry()))
 
 

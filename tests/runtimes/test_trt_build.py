@@ -382,7 +382,7 @@ def test_an_axis_that_nobody_bounds_is_named(tmp_path: Path) -> None:
 def test_a_damaged_file_and_an_impossible_option_are_refused(tmp_path: Path) -> None:
     whole = conv_graph(tmp_path / "g.onnx").read_bytes()
     (tmp_path / "cut.onnx").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(BadInput, match=r"cut\.onnx is not an ONNX file or is damaged"):
+    with pytest.raises(BadInput, match=r"cut\.onnx is not an ONNX file, or it is damaged"):
         compiled(tmp_path / "cut.onnx", tmp_path / "e")
     with pytest.raises(BadInput, match="cannot switch its graph optimizations off"):
         compiled(tmp_path / "g.onnx", tmp_path / "e", optimize=False)
