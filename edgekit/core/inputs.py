@@ -24,6 +24,7 @@ from edgekit.core.card import Axis, TensorCard
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
 from edgekit.core.runtime import Array
+from edgekit.core.texts import shown
 
 __all__ = [
     "axis_sizes",
@@ -38,6 +39,7 @@ __all__ = [
     "with_typical",
 ]
 
+_NUMBER = re.compile(r"[0-9]{1,10}")
 _AXIS_NAME = re.compile(r"[A-Za-z_]\w*")
 _SHAPE_HINT = (
     'Write it as "batch,3,224,224", a name for an axis that varies, "past + 1" for one that '
@@ -61,13 +63,14 @@ def parse_shape(text: str) -> TensorCard:
     sizes, _, dtype = text.partition(":")
     shape: list[int | str] = []
     for part in [part.strip() for part in sizes.split(",")] if sizes.strip() else []:
-        if part.isascii() and part.isdigit() and int(part) > 0:
+        if _NUMBER.fullmatch(part) and 0 < int(part) <= UNBOUNDED:
             shape.append(int(part))
         elif part.isascii() and (_AXIS_NAME.fullmatch(part) or is_derived(part)):
             shape.append(normal_label(part))
         else:
             raise BadInput(
-                f"{part!r} in the shape {text!r} is neither a positive size nor a name.",
+                f"{shown(part)} in the shape {shown(text)} is neither a size (1 to {UNBOUNDED}) "
+                "nor a name.",
                 hint=_SHAPE_HINT,
             )
     name = dtype.strip() or "float32"

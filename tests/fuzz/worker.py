@@ -180,7 +180,9 @@ class Worker:
         said = {n: (self.place / n).read_bytes().decode(errors="replace") for n in ("out", "err")}
         problems = list(dict.fromkeys(self.guard.seen if name != "stream" else ()))
         problems += self._judged(name, status, said, before)
-        if memory > MEMORY_LIMIT:
+        # A graph is parsed, made plain, optimised and compiled: some copies of a large one.
+        largest = max((size for _, size, _, _ in before.values()), default=0)
+        if memory > MEMORY_LIMIT + 8 * largest:
             problems.append(("memory", f"{memory >> 20} MB"))
         left = self._temporary() - temporary
         if left:
