@@ -310,5 +310,11 @@ def _with_shapes(card: GraphCard, shapes: Mapping[str, str]) -> GraphCard:
             inputs[name] = parsed
         else:
             dtype = parsed.dtype if ":" in text else known.dtype
+            if known.layout is not None and len(known.layout) != len(parsed.shape):
+                raise BadInput(
+                    f"--input gives {name!r} {len(parsed.shape)} axes, and its layout in the card "
+                    f"is {known.layout}.",
+                    hint=f"Write one size or name for each of its {len(known.layout)} axes.",
+                )
             inputs[name] = msgspec.structs.replace(known, shape=parsed.shape, dtype=dtype)
     return msgspec.structs.replace(card, inputs=inputs)

@@ -85,3 +85,8 @@ def test_what_is_no_tensor_is_named_by_its_place():
     with pytest.raises(BadInput, match=r"past.*Cache"):
         _leaves({"logits": torch.ones(1), "past": Cache()}, "gpt2.pth")
     assert len(_leaves((torch.ones(1), None), "m")) == 1
+
+
+def test_a_typed_shape_has_the_axes_of_the_layout(digits_onnx, tmp_path):
+    with pytest.raises(BadInput, match="'image' 1 axes, and its layout in the card is NCHW"):
+        api.export(str(digits_onnx), tmp_path / "o.onnx", inputs={"image": "batch"})
