@@ -168,6 +168,12 @@ def _refuse_odd(model: Any, path: Path) -> None:
                 f"{path} is damaged: a name in it is no UTF-8 text.",
                 hint="Copy or export it again.",
             )
+        if name == "TensorProto" and message.HasField("segment"):
+            raise BadInput(
+                f"{path} has a tensor in segments, {shown(message.name)}, which no reader of ONNX "
+                "takes.",
+                hint="Export it again.",
+            )
         kind = {"TensorProto": "data_type", "Tensor": "elem_type"}.get(name)
         if kind is not None and getattr(message, kind) not in kinds:
             raise BadInput(

@@ -108,6 +108,14 @@ def test_of_a_file_of_weights_no_more_is_read_than_the_shapes_say(tmp_path, line
     assert len(model.graph.initializer[0].raw_data) == 24
 
 
+def test_a_tensor_in_segments_is_refused(tmp_path, linear_model):
+    linear_model.graph.initializer[0].segment.end = 3
+    path = tmp_path / "m.onnx"
+    path.write_bytes(linear_model.SerializeToString())
+    with pytest.raises(BadInput, match="a tensor in segments"):
+        read_onnx(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"this is a text file\n", b"\x08\x08 cut"])
 def test_what_is_no_onnx_file_is_said_to_be_damaged(tmp_path, content):
     path = tmp_path / "text.onnx"
