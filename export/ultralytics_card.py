@@ -181,7 +181,7 @@ def _preprocess(
 def _keypoints(properties: Mapping[str, Any], where: str) -> tuple[int, int]:
     """How many keypoints, and how many numbers each is."""
     found = _literal(properties, "kpt_shape", where)
-    shape = found if isinstance(found, list | tuple) else ()
+    shape = list(found) if isinstance(found, list | tuple) else []
     numbers = len(shape) == 2 and all(type(each) is int for each in shape)
     if not numbers or shape[0] < 1 or shape[1] not in (2, 3):
         raise BadInput(

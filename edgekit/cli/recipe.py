@@ -130,7 +130,9 @@ def _checked(path: Path, key: str, value: Any, parameter: click.Parameter) -> An
         if isinstance(item, bool) or not isinstance(item, str | int | float):
             wanted = "a value or a list of values" if repeatable else "one value"
             raise BadInput(f"{path}: {key} must be {wanted}, got {shown(value)}.")
-    return items if repeatable else value
+    # As it would be typed: a type of click's that wants a text gets no number.
+    texts = [str(item) for item in items]
+    return texts if repeatable else texts[0]
 
 
 def _joined(shape: object) -> str:

@@ -23,12 +23,7 @@ from pathlib import Path
 
 from edgekit.core.errors import Unwritable
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    _LOCKS = False
-else:
-    _LOCKS = True
+_LOCKS = os.name != "nt"
 
 __all__ = ["held", "scratch", "sweep"]
 
@@ -140,6 +135,8 @@ def _lock(path: Path) -> int | None:
     """
     if not _LOCKS:
         return None
+    import fcntl
+
     opened = None
     try:
         # NFS locks only what is open for writing, and a folder never is.

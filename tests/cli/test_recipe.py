@@ -167,3 +167,10 @@ def test_a_recipe_that_is_not_text_is_said(invoke, tmp_path):
     outcome = invoke("deploy", "--config", tmp_path / "r.yaml")
     assert outcome.status == 2
     assert "r.yaml is not UTF-8" in outcome.stderr
+
+
+@pytest.mark.parametrize("key", ["card", "calibration"])
+def test_a_number_where_a_path_is_wanted_is_a_path(deployed, key):
+    outcome, calls = deployed(f"{key}: 0.5", "m.pt2", "-o", "b", "--target", "ov:cpu")
+    assert outcome.status == 0
+    assert str(calls[0][1][key]) == "0.5"

@@ -131,7 +131,7 @@ def test_where_no_locks_are_nothing_goes(place, monkeypatch):
     def no_locks(*_):
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr(temporary.fcntl, "flock", no_locks)
+    monkeypatch.setattr("fcntl.flock", no_locks)
     temporary.sweep.cache_clear()
     write_text(place / "b", "2")
     assert left.exists()
