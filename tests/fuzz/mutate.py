@@ -213,7 +213,8 @@ def _in_field(r: Random, at: Any, field: Any, names: list[str], same: list[Any])
         donors = [item for other in same for item in getattr(other, field.name)]
         new = items.add()
         if donors:
-            new.CopyFrom(r.choice(donors))
+            # A donor may hold the place that it is copied to, and protobuf crashes on that.
+            new.CopyFrom(copy.deepcopy(r.choice(donors)))
         in_message(r, new, 1)
     elif what == 3 and len(items):
         items[r.randrange(len(items))] = _scalar(r, field, names)
