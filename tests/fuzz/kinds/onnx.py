@@ -54,9 +54,9 @@ def _deep(r: Random, data: bytes) -> bytes:
         return model.SerializeToString()
     body = helper.make_graph([helper.make_node("Identity", [name], ["deep"])], "b", [], [kind])
     for _ in range(r.choice([5, 20, 40])):
-        node = helper.make_node("If", ["yes"], ["deep"], then_branch=body, else_branch=body)
-        body = helper.make_graph([node], "b", [], [kind]) if body.ByteSize() < 1 << 22 else body
-    model.graph.initializer.append(helper.make_tensor("yes", 9, [], [True]))
-    node = helper.make_node("If", ["yes"], ["deep"], then_branch=body, else_branch=body)
+        node = helper.make_node("If", ["deeper"], ["deep"], then_branch=body, else_branch=body)
+        body = helper.make_graph([node], "b", [], [kind]) if body.ByteSize() < 1 << 20 else body
+    model.graph.initializer.append(helper.make_tensor("deeper", 9, [], [True]))
+    node = helper.make_node("If", ["deeper"], ["deep"], then_branch=body, else_branch=body)
     model.graph.node.append(node)
     return model.SerializeToString()
