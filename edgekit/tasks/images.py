@@ -134,7 +134,14 @@ def _truncated(content: bytes) -> bool:
         # The last start of scan is the picture's own; a thumbnail and its end come before it.
         return content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda")
     if content.startswith(_PNG):
-        return content.rfind(b"IEND") < 0
+        # From chunk to chunk: OpenCV takes the memory that a chunk's length asks for, up to 4 GB.
+        position = len(_PNG)
+        while position + 8 <= len(content):
+            length, kind = struct.unpack_from(">I4s", content, position)
+            if kind == b"IEND":
+                return False
+            position += 12 + length
+        return True
     return False
 
 

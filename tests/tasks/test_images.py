@@ -64,6 +64,16 @@ def test_a_truncated_image_is_refused_by_name(tmp_path, suffix, share):
         read_image(path)
 
 
+def test_a_chunk_longer_than_its_png_takes_no_memory(tmp_path):
+    path = tmp_path / "i.png"
+    cv2.imwrite(str(path), np.zeros((8, 8), np.uint8))
+    content = path.read_bytes()
+    at = content.index(b"IDAT") - 4
+    path.write_bytes(content[:at] + b"\xc8" + content[at + 1 :])
+    with pytest.raises(UnreadableImage, match="truncated"):
+        read_image(path)
+
+
 def test_a_truncated_jpeg_is_seen_behind_its_thumbnail(tmp_path):
     thumbnail = encode(".jpg", noise(8, 8, 3))
     exif = b"Exif\0\0" + thumbnail
