@@ -18,7 +18,7 @@ from rich.text import Text
 from edgekit.cli.pace import Countdown, Pace, left
 from edgekit.cli.terminal import console_on_stderr
 from edgekit.core.progress import Position, Progress, Silent
-from edgekit.core.texts import safe
+from edgekit.core.texts import bounded, safe
 
 __all__ = ["Lines", "OnTerminal", "progress_on_stderr"]
 
@@ -132,7 +132,7 @@ class Lines:
 
     def _print(self, message: str) -> None:
         self._printed = self._clock()
-        self._console.print(Text(f"edgekit: {safe(message)}"), soft_wrap=True)
+        self._console.print(Text(f"edgekit: {safe(bounded(message))}"), soft_wrap=True)
 
 
 class OnTerminal:
@@ -189,7 +189,7 @@ class OnTerminal:
 
     def note(self, message: str) -> None:
         """Print the sentence above the stage; it stays."""
-        self._console.print(Text(safe(message), "dim"), soft_wrap=True)
+        self._console.print(Text(safe(bounded(message)), "dim"), soft_wrap=True)
 
     def close(self) -> None:
         """Clear what was drawn."""

@@ -113,6 +113,12 @@ def two_stages(progress):
     inside.note("One image was skipped.")
 
 
+def test_a_stage_of_a_name_without_end_is_one_short_line():
+    written = written_by(lambda progress: progress.stage("import " + "x" * 5000), terminal=False)
+    assert len(written.splitlines()) == 1
+    assert len(written) < 2000
+
+
 def test_without_a_terminal_there_is_one_line_a_stage():
     assert written_by(two_stages, terminal=False).splitlines() == [
         "edgekit: 1 of 3: export of digits: from the cache (ab), made yesterday.",
