@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import msgspec
 
+from edgekit.core.json_text import parse_json
 from edgekit.runtimes.installed import older_than
 
 __all__ = [
@@ -133,7 +134,7 @@ class Compatibility(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 def compatibility() -> Compatibility:
     """Return the table, read once."""
     data = files("edgekit.runtimes").joinpath("compatibility.json").read_bytes()
-    return msgspec.json.decode(data, type=Compatibility)
+    return parse_json(data, "compatibility.json", Compatibility)
 
 
 def dotted(sm: int) -> str:

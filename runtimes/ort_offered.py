@@ -17,7 +17,9 @@ from typing import Any
 
 import msgspec
 
+from edgekit.core.errors import BadInput
 from edgekit.core.interpreter import command, environment
+from edgekit.core.json_text import parse_json
 from edgekit.runtimes.installed import files_present
 from edgekit.runtimes.ort_providers import PROVIDERS, offered_as, provider, short_name
 
@@ -104,8 +106,8 @@ def ask(names: tuple[str, ...] = ()) -> Offer:
             env=environment(),
         )
         # Plugins print what they like; the answer is the last line.
-        return msgspec.json.decode(done.stdout.strip().splitlines()[-1], type=Offer)
-    except (OSError, subprocess.TimeoutExpired, IndexError, msgspec.MsgspecError):
+        return parse_json(done.stdout.strip().splitlines()[-1], "onnxruntime's answer", Offer)
+    except (OSError, subprocess.TimeoutExpired, IndexError, BadInput):
         return Offer(problem="onnxruntime does not say which providers it has.")
 
 

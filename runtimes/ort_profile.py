@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from edgekit.core.json_text import parse_json
+from edgekit.core.opening import TABLE_BYTES
 from edgekit.core.runtime import NodePlacement
 from edgekit.runtimes import flops
 
@@ -73,7 +75,7 @@ def profiled_nodes(profile: bytes, names: Mapping[str, str]) -> tuple[NodePlacem
         names: Provider to what to call it, for the provider that was asked for.
     """
     suffix = "_kernel_time"
-    events = msgspec.json.decode(profile, type=list[_Event])
+    events = parse_json(profile, "ONNX Runtime's profile", list[_Event], limit=TABLE_BYTES)
     ran = [event for event in events if event.cat == "Node" and event.name.endswith(suffix)]
     return tuple(
         NodePlacement(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from importlib.resources import files
 from typing import Any
 
 from edgekit.core.documents import DOCUMENTS
 from edgekit.core.errors import BadInput
+from edgekit.core.json_text import parse_json
 from edgekit.core.names import closest
 
 __all__ = ["load_schema", "schema_file"]
@@ -29,6 +29,5 @@ def load_schema(kind: str) -> dict[str, Any]:
     """
     if kind not in DOCUMENTS:
         raise BadInput(f"There is no document of the kind {kind!r}.", hint=closest(kind, DOCUMENTS))
-    content = json.loads((files(__name__) / schema_file(kind)).read_text(encoding="utf-8"))
-    assert isinstance(content, dict)
-    return content
+    content = (files(__name__) / schema_file(kind)).read_bytes()
+    return parse_json(content, schema_file(kind), dict[str, Any])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
+from collections.abc import Set
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -22,6 +25,7 @@ JSON_LIMIT = 32 << 20
 # No document of edgekit's, or of the tools whose results it takes, is half as deep. What is deeper
 # would end in a RecursionError wherever the data are walked later.
 _DEPTH = 64
+_WALKED = (dict, list, float)
 _ESCAPES = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
 
@@ -45,6 +49,7 @@ def parse_json(
     kind: type[T],
     *,
     limit: int = JSON_LIMIT,
+    only: Set[str] | None = None,
     hint: str = "",
 ) -> T: ...
 def parse_json(
@@ -53,6 +58,7 @@ def parse_json(
     kind: type[Any] | None = None,
     *,
     limit: int = JSON_LIMIT,
+    only: Set[str] | None = None,
     hint: str = "",
 ) -> Any:
     """Parse JSON.
@@ -66,6 +72,8 @@ def parse_json(
         where: The file, or what it is, for the message.
         kind: What it must be, for instance a msgspec.Struct; None takes any.
         limit: Bytes, at most.
+        only: Keys that are kept, of every object; what stands under others is dropped as soon as it
+            is parsed, so that a large file takes little memory. None keeps all.
         hint: What to do.
 
     Raises:
@@ -75,12 +83,11 @@ def parse_json(
         raise BadInput(f"{where} is larger than the {limit >> 20} MiB that are read.", hint=hint)
     text = as_text(content, where, hint) if isinstance(content, bytes) else content
     try:
-        found = json.loads(
+        found = json.loads(  # noqa: TID251  (the one place)
             text,
-            object_pairs_hook=_once,
+            object_pairs_hook=partial(_once, only),
             parse_constant=_constant,
-            parse_float=_number,
-            parse_int=_number,
+            parse_int=_whole,
         )
         _check(found, _ESCAPES.search(text) is not None)
     except RecursionError:
@@ -113,9 +120,21 @@ def as_kind(found: object, where: Path | str, kind: type[T], *, hint: str = "") 
 @overload
 def read_json(path: Path, kind: None = None, *, limit: int = JSON_LIMIT, hint: str = "") -> Any: ...
 @overload
-def read_json(path: Path, kind: type[T], *, limit: int = JSON_LIMIT, hint: str = "") -> T: ...
 def read_json(
-    path: Path, kind: type[Any] | None = None, *, limit: int = JSON_LIMIT, hint: str = ""
+    path: Path,
+    kind: type[T],
+    *,
+    limit: int = JSON_LIMIT,
+    only: Set[str] | None = None,
+    hint: str = "",
+) -> T: ...
+def read_json(
+    path: Path,
+    kind: type[Any] | None = None,
+    *,
+    limit: int = JSON_LIMIT,
+    only: Set[str] | None = None,
+    hint: str = "",
 ) -> Any:
     """Read a JSON file, see `parse_json`.
 
@@ -123,22 +142,22 @@ def read_json(
         BadInput: It is missing, cannot be read, is larger than `limit` bytes, or is not believed.
     """
     content = read_bytes(path, limit=limit, hint=hint)
-    return parse_json(content, path, kind, limit=limit, hint=hint)
+    return parse_json(content, path, kind, limit=limit, only=only, hint=hint)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(only: Set[str] | None, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         counts = Counter(name for name, _ in pairs)
         raise _Refused(f"names {shown(counts.most_common(1)[0][0])} twice")
-    return found
+    return found if only is None else {name: found[name] for name in found if name in only}
 
 
 def _constant(text: str) -> None:
     raise _Refused(f"holds {text}, which is no number of JSON")
 
 
-def _number(text: str) -> int | float:
+def _whole(text: str) -> int | float:
     value = number(text)
     if value is None:
         raise _Refused(f"holds {bounded(text, 40)}, which is no finite number of 64 bits")
@@ -160,9 +179,11 @@ def _check(found: object, escapes: bool) -> None:
                     below.extend(one)
             elif isinstance(one, list):
                 below.extend(one)
+            elif isinstance(one, float) and not math.isfinite(one):
+                raise _Refused("holds a number that is too large for 64 bits")
             elif isinstance(one, str) and not _is_text(one):
                 raise _Refused(f"holds {shown(one)}, which is no text")
-        level = [one for one in below if isinstance(one, dict | list) or escapes]
+        level = below if escapes else [one for one in below if isinstance(one, _WALKED)]
 
 
 def _is_text(text: str) -> bool:

@@ -15,6 +15,7 @@ from edgekit.core.card import (
     card_to_dict,
 )
 from edgekit.core.errors import BadInput
+from edgekit.core.json_text import parse_json
 from edgekit.core.names import closest
 from edgekit.core.opening import TEXT_BYTES, read_placed
 from edgekit.core.reading import as_text
@@ -68,7 +69,7 @@ def dump_card(card: ModelCard) -> str:
     # Plain JSON types only: the tuples of a card would become tags that no safe reader takes.
     text = msgspec.json.encode(card_to_dict(card)).decode()
     return dump_yaml(
-        msgspec.json.decode(text),
+        parse_json(text, "the card"),
         default_flow_style=None,
         width=100,
         # PyYAML writes U+0085 and its like bare, and reads them back as a space.

@@ -10,8 +10,8 @@ import msgspec
 
 from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
-from edgekit.core.opening import TABLE_BYTES, no_file, placed, read_file
-from edgekit.core.reading import reading
+from edgekit.core.json_text import read_json
+from edgekit.core.opening import TABLE_BYTES, no_file, placed
 from edgekit.core.texts import shown
 from edgekit.tasks.class_names import match_classes
 from edgekit.tasks.images import LINK
@@ -49,6 +49,14 @@ class _Coco(msgspec.Struct):
     categories: list[_Category]
 
 
+# Outlines are nine tenths of a file, and a detector has no use for them.
+_KEYS = frozenset(
+    field
+    for record in (_Image, _Annotation, _Category, _Coco)
+    for field in record.__struct_fields__
+)
+
+
 def read_coco(folder: Path, card: ModelCard) -> Found | None:
     """Read instances.json (or the one annotations/instances*.json) and its images.
 
@@ -63,9 +71,7 @@ def read_coco(folder: Path, card: ModelCard) -> Found | None:
     path = _find(folder)
     if path is None:
         return None
-    # Of the parsers this one alone takes the gigabytes that instances have.
-    with reading(path, "COCO instances file"):
-        content = msgspec.json.decode(read_file(path, TABLE_BYTES), type=_Coco)
+    content = read_json(path, _Coco, limit=TABLE_BYTES, only=_KEYS)
     categories = sorted(content.categories, key=lambda each: each.id)
     indices, note = match_classes([each.name for each in categories], card.labels, str(path))
     index_of = {each.id: index for each, index in zip(categories, indices, strict=True)}

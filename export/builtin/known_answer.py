@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
+from edgekit.core.json_text import parse_json
 from edgekit.core.requires import requires
 from edgekit.export.builtin.digits import ARCHIVE
 
@@ -128,7 +128,7 @@ def _weights() -> dict[str, NDArray[np.float32]]:
     """Read the weights where safetensors is not installed: a length, a JSON header, the data."""
     content = _WEIGHTS.read_bytes()
     start = 8 + int.from_bytes(content[:8], "little")
-    header: dict[str, Any] = json.loads(content[8:start])
+    header: dict[str, Any] = parse_json(content[8:start], _WEIGHTS)
     found = {}
     for name, entry in header.items():
         first, last = entry["data_offsets"]

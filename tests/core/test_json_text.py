@@ -65,6 +65,13 @@ def test_texts_of_any_language_and_numbers_of_64_bits_pass():
     assert parse_json(content, "r") == ["\U0001f600", "\\u0000", 2**64 - 1, -(2**63), 0.0]
 
 
+def test_keys_that_nobody_wants_are_dropped_and_still_stand_once():
+    content = '{"count": 1, "rest": [{"count": 2, "x": [1.5, 2.5]}]}'
+    assert parse_json(content, "r.json", Row, only=frozenset({"count"})) == Row(1)
+    with pytest.raises(BadInput, match="'x' twice"):
+        parse_json('{"count": 1, "x": 1, "x": 2}', "r.json", Row, only=frozenset({"count"}))
+
+
 def test_a_file_is_not_read_past_its_limit(tmp_path):
     path = tmp_path / "r.json"
     path.write_bytes(b"[" + b"1," * 50 + b"1]")

@@ -172,7 +172,7 @@ def test_coco_categories_that_match_nothing_are_refused(card, coco):
             lambda d: d["images"][3].update(file_name="../../x.png"),
             "'../../x.png', which leads out",
         ),
-        (lambda d: d["images"][3].update(file_name="a\0b"), "no file can have this name"),
+        (lambda d: d["images"][3].update(file_name="a\0b"), "no text"),
         (lambda d: d["images"][3].update(file_name="x" * 9000), "lists the image 'xxx"),
         (lambda d: d["images"][3].update(id=d["images"][0]["id"]), "two images of one id"),
         (lambda d: d["annotations"][1].update(bbox=[1, 2, -3, 4]), "annotation 1 has a box"),
@@ -195,8 +195,34 @@ def test_a_coco_file_cut_short_is_refused(card, coco):
     folder = coco()
     text = (folder / "instances.json").read_text()
     (folder / "instances.json").write_text(text[: len(text) // 2])
-    with pytest.raises(BadInput, match=r"instances\.json is no COCO"):
+    with pytest.raises(BadInput, match=r"instances\.json is no JSON"):
         open_dataset(folder, card("detection", ["cat", "dog"]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"file_name": "', '"file_name": "gone.png", "file_name": "', "'file_name' twice"),
+        ('"iscrowd": 1', '"iscrowd": 1, "iscrowd": 0', "'iscrowd' twice"),
+        ('"iscrowd": 1', f'"iscrowd": 1, "outline": {"[" * 100_000}', "too deeply"),
+        ('"categories": ', '"categories": [], "categories": ', "'categories' twice"),
+    ],
+)
+def test_a_coco_file_that_two_readers_would_read_differently_is_refused(
+    card, coco, old, new, words
+):
+    folder = coco()
+    path = folder / "instances.json"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(BadInput, match=rf"instances\.json .*{words}"):
+        open_dataset(folder, card("detection", ["cat", "dog"]))
+
+
+def test_what_a_coco_file_says_beside_is_passed_over(card, coco):
+    folder = coco(change=lambda d: d["annotations"][0].update(segmentation=[[1.5] * 1000]))
+    assert open_dataset(folder, card("detection", ["cat", "dog"])).labelled
 
 
 @pytest.fixture

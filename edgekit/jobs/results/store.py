@@ -33,6 +33,7 @@ from edgekit.benchmarks.environment import identity_sha256
 from edgekit.core.documents import BenchDocument, BenchEntry, Environment
 from edgekit.core.errors import BadInput
 from edgekit.core.files import writing
+from edgekit.core.json_text import parse_json
 from edgekit.core.manifest import entry_name
 from edgekit.core.private import make_private
 from edgekit.core.progress import Progress
@@ -43,9 +44,6 @@ from edgekit.jobs.results.rows import Contents, EntryRow, RunRow
 from edgekit.jobs.results.writing import write_samples
 
 __all__ = ["Listing", "ResultStore", "StoredRun", "results_folder"]
-
-# What msgspec raises on what is no record; it reads thousands of rows, which are edgekit's own.
-_DAMAGED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _HINT = "`edgekit results list` shows those that there are."
 
@@ -379,8 +377,8 @@ class ResultStore:
     ) -> StoredRun | None:
         """Lay a run together from its rows."""
         try:
-            document = msgspec.json.decode(row.document, type=BenchDocument)
-        except _DAMAGED:
+            document = parse_json(row.document, f"run {row.number}", BenchDocument)
+        except BadInput:
             return None
         damage = []
         entries: dict[str, BenchEntry] = {}
@@ -393,8 +391,8 @@ class ResultStore:
                 if one.run != row.number:
                     continue
                 try:
-                    entry = msgspec.json.decode(one.document, type=BenchEntry)
-                except _DAMAGED:
+                    entry = parse_json(one.document, f"run {row.number}", BenchEntry)
+                except BadInput:
                     damage.append(f"Entry {one.place + 1} of run {row.number} has another schema.")
                     continue
                 entries[one.key] = self._absolute(entry)
@@ -433,8 +431,8 @@ def _run_row(number: int, uid: str, document: BenchDocument) -> tuple[RunRow, by
 def _identity_of(content: bytes, sha256: str) -> dict[str, Any] | None:
     """The identity of a machine; None where it is not the one of that sha256 any more."""
     try:
-        identity = msgspec.json.decode(content, type=dict[str, Any])
-    except _DAMAGED:
+        identity = parse_json(content, "the machine of a run", dict[str, Any])
+    except BadInput:
         return None
     return identity if identity_sha256(identity) == sha256 else None
 
