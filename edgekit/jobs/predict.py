@@ -71,17 +71,12 @@ def run(
                 compute=compute,
                 threads=threads,
                 confidence=confidence,
+                images=True,
                 trust_code=trust_code,
                 trust_engine=trust_engine,
                 progress=progress,
             )
         )
-        if predictor.card.preprocess is None:
-            raise BadInput(
-                f"{model} is a model of the task {predictor.task!r}, which takes arrays and not "
-                "images.",
-                hint="In a program: edgekit.load(model).predict(arrays by input name).",
-            )
         for sentence in predictor.warnings:
             progress.note(sentence)
         progress.stage("predict")

@@ -17,6 +17,7 @@ from edgekit.core.destination import MARKER
 from edgekit.core.documents import PredictDocument
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Silent
+from edgekit.jobs.serving import predictor
 
 
 @pytest.fixture
@@ -129,9 +130,12 @@ def test_what_was_finished_before_an_interruption_is_kept(deployed, digits, tmp_
     assert all((output / image["picture"]).is_file() for image in content["images"])
 
 
-def test_a_model_without_a_task_is_told_where_it_can_be_used(toy, tmp_path, digits_onnx):
+def test_a_model_without_a_task_is_told_where_it_can_be_used(
+    toy, tmp_path, digits_onnx, monkeypatch
+):
     import onnx
 
+    monkeypatch.setattr(predictor, "engine_folders", lambda *_, **__: pytest.fail("compiled"))
     model = onnx.load(digits_onnx)
     del model.metadata_props[:]
     onnx.save(model, tmp_path / "raw.onnx")

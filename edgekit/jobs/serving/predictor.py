@@ -281,26 +281,34 @@ def open_predictor(
     compute: str | None = None,
     threads: int | None = None,
     confidence: float | None = None,
+    images: bool = False,
     trust_code: bool = False,
     trust_engine: bool = False,
     progress: Progress | None = None,
 ) -> Predictor:
-    """Choose, compile where it is not cached, and open in this process; see `edgekit.load`."""
+    """Choose, compile where it is not cached, and open in this process; see `edgekit.load`.
+
+    With `images`, a model that takes none is refused before anything is compiled.
+    """
     if confidence is not None and not 0 <= confidence <= 1:
         raise BadInput(f"A confidence lies between 0 and 1, not {confidence}.")
     choice = choose(
         os.fspath(model), target=target, compute=compute, threads=threads, progress=progress
     )
+    card = choice.model.card
+    if images and card.preprocess is None:
+        raise BadInput(
+            f"{model} is a model of the task {card.task!r}, which takes arrays and not images.",
+            hint="In a program: edgekit.load(model).predict(arrays by input name).",
+        )
     # Faults of the card and a decoder without consent show before anything is compiled.
-    refuse_misfit(
-        choice.model.card, os.fspath(model), folder=choice.model.folder, trust_code=trust_code
-    )
+    refuse_misfit(card, os.fspath(model), folder=choice.model.folder, trust_code=trust_code)
     folders = engine_folders(choice, trust_engine=trust_engine, progress=progress or Silent())
     sessions = open_engines(folders)
     try:
         return Predictor(
             sessions,
-            choice.model.card,
+            card,
             folder=choice.model.folder,
             target=str(choice.target),
             variant=choice.model.variant.id,
