@@ -22,6 +22,7 @@ from edgekit.export.graph import (
     graph_reads,
     in_order,
     reads,
+    take,
     with_initializers,
 )
 from edgekit.export.graph_writer import rename
@@ -103,6 +104,10 @@ def write_fp16(
         for i, (n, name) in enumerate(zip(prepared.graph.node, given, strict=True))
     }
     inner = _with_inner_inputs(prepared)
+    outputs = take(prepared.graph.output)
+    own = {value.name for value in prepared.graph.input}
+    # The cast would put a node between an input and itself.
+    prepared.graph.output.extend(one for one in outputs if one.name not in own)
     _declare(prepared, types)
     try:
         cast: onnx.ModelProto = convert_float_to_float16(
@@ -113,6 +118,8 @@ def write_fp16(
             node_block_list=kept,
         )
         _without_inner_inputs(cast, inner)
+        del cast.graph.output[:]
+        cast.graph.output.extend(outputs)
         for node in cast.graph.node:
             node.name = original_names.get(node.name, node.name)
         _straighten(cast)

@@ -41,6 +41,19 @@ def test_weights_are_halved_and_io_stays_fp32(tmp_path):
     assert small.sqnr_db(wanted, small.run(tmp_path / "h.onnx", feed)[0]) > 50
 
 
+def test_an_output_that_is_an_input_passes_through(tmp_path):
+    model = onnx.load(str(small.convolutions(tmp_path / "m.onnx")))
+    model.graph.output.insert(0, model.graph.input[0])
+    onnx.save(model, tmp_path / "m.onnx")
+    write_fp16(tmp_path / "m.onnx", tmp_path / "h.onnx")
+    half = onnx.load(str(tmp_path / "h.onnx"))
+    assert [entry.name for entry in half.graph.output] == ["x", "y"]
+    feed = small.samples(SHAPES, 1)[0]
+    passed, result = small.run(tmp_path / "h.onnx", feed)
+    assert np.array_equal(passed, feed["x"])
+    assert small.sqnr_db(small.run(tmp_path / "m.onnx", feed)[1], result) > 50
+
+
 def test_the_same_model_gives_the_same_bytes(tmp_path):
     model = small.convolutions(tmp_path / "m.onnx")
     write_fp16(model, tmp_path / "a.onnx")
