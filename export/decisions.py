@@ -8,8 +8,9 @@ and a tensor has exactly one producer.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -17,6 +18,7 @@ from edgekit.core.errors import BadInput
 from edgekit.core.fields import Amount, Count, Share
 from edgekit.core.files import write_bytes
 from edgekit.core.json_text import as_kind, read_json
+from edgekit.core.texts import shown
 
 if TYPE_CHECKING:
     import onnx
@@ -116,11 +118,11 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         method_sqnr_db: The SQNR of the last weighted nodes' outputs, by method.
     """
 
-    method: str
-    preset: str
+    method: Literal["mean-extremes", "extremes", "least-error"]
+    preset: Literal["mixed", "performance"]
     samples: Count
     seed: int
-    bias: str
+    bias: Literal["mean", "nncf", "trained"]
     bias_sqnr_db: dict[str, float]
     sqnr_limit_db: float
     data_sha256: str
@@ -154,6 +156,15 @@ class Decisions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     warnings: tuple[str, ...]
     calibration: Calibration
     growing: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for kind, names in (
+            ("tensor", [one.tensor for one in self.activations]),
+            ("node", [*(n.output for n in self.nodes), *(n.output for n in self.kept_float)]),
+        ):
+            name, count = next(iter(Counter(names).most_common(1)), ("", 0))
+            if count > 1:
+                raise ValueError(f"the {kind} {shown(name)} is decided twice")
 
     def to_json(self) -> bytes:
         """Return the document as indented JSON; the same decisions give the same bytes."""

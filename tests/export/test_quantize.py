@@ -303,9 +303,20 @@ def test_a_damaged_document_is_refused(quantized, tmp_path):
     _, decisions = quantized
     path = tmp_path / "quantization.json"
     raw = msgspec.json.decode(decisions.to_json())
+    both = [{"output": raw["nodes"][0]["output"], "op": "Conv", "reason": "both"}]
+
+    def changed(**fields):
+        return msgspec.json.encode(raw | {"calibration": raw["calibration"] | fields})
+
     for content, match in (
-        (b"{", "damaged"),
+        (b"{", "no JSON"),
         (msgspec.json.encode(raw | {"extra": 1}), "damaged"),
+        (changed(method="none"), "calibration.method"),
+        (changed(preset="none"), "calibration.preset"),
+        (changed(bias="none"), "calibration.bias"),
+        (msgspec.json.encode(raw | {"activations": raw["activations"][:1] * 2}), "decided twice"),
+        (msgspec.json.encode(raw | {"nodes": raw["nodes"][:1] * 2}), "decided twice"),
+        (msgspec.json.encode(raw | {"kept_float": both}), "decided twice"),
         (msgspec.json.encode(raw | {"schema": "edgekit.eval/1"}), "is no edgekit.quantization/1"),
     ):
         path.write_bytes(content)
