@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import types
 import typing
 from typing import Any, Literal
 
 import msgspec
 
 from edgekit.core.errors import BadInput
+from edgekit.core.fields import DTYPES, TensorType
 from edgekit.core.names import closest
 
 __all__ = [
@@ -23,6 +26,9 @@ __all__ = [
 ]
 
 CARD_SCHEMA = "edgekit.card/1"
+_RECORD = type(msgspec.Struct)
+# Where msgspec found what is wrong: " - at `$.graphs[...].inputs[...].shape[0]`".
+_PLACE = re.compile(r" - at `\$((?:\.[a-z_]+|\[[^]]*\])*)`$")
 
 
 class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,7 +68,7 @@ class TensorCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     shape: tuple[int | str | Axis, ...]
-    dtype: str = "float32"
+    dtype: TensorType = "float32"
     layout: str | None = None
     range: tuple[float, float] | None = None
 
@@ -237,10 +243,16 @@ def card_from_dict(content: object, where: str) -> ModelCard:
     except msgspec.ValidationError as error:
         message = str(error)
         hint = "See docs/card.md."
+        place = _PLACE.search(message)
+        kind = _kind_at(place[1] if place else "")
         if "unknown field" in message:
-            hint = closest(message.split("`")[1], _known_keys())
+            fields = getattr(kind, "__struct_fields__", ModelCard.__struct_fields__)
+            hint = closest(message.split("`")[1], fields)
         elif "Invalid enum value" in message:
-            hint = closest(message.split("'")[1], _known_words())
+            hint = closest(message.split("'")[1], typing.get_args(kind))
+        elif "matching regex" in message and place:
+            message = f"Expected the type of a tensor{place[0]}"
+            hint = f"Known: {', '.join(sorted(DTYPES))}."
         raise BadInput(f"{where} is not a valid card: {message}.", hint=hint) from error
 
 
@@ -256,20 +268,23 @@ def card_to_dict(card: ModelCard) -> dict[str, Any]:
     return {key: value for key, value in content.items() if value not in ({}, [], (), None)}
 
 
-def _known_keys() -> list[str]:
-    records = (ModelCard, Preprocess, Postprocess, GraphCard, TensorCard, Axis)
-    return sorted({field for record in records for field in record.__struct_fields__})
+def _kind_at(place: str) -> Any:
+    """The type of what stands at a place in a card.
 
-
-def _known_words() -> list[str]:
-    """Every word that some key takes as its value."""
-    fields = (typing.get_type_hints(record) for record in (ModelCard, Preprocess))
-    return sorted(
-        {
-            word
-            for hints in fields
-            for hint in hints.values()
-            if typing.get_origin(hint) is Literal
-            for word in typing.get_args(hint)
-        }
-    )
+    Args:
+        place: As msgspec names it; empty is the card itself.
+    """
+    kind: Any = ModelCard
+    try:
+        for step in re.findall(r"[a-z_]+|\[", place):
+            if step == "[":
+                kind = next(one for one in reversed(typing.get_args(kind)) if one is not ...)
+            else:
+                kind = typing.get_type_hints(kind)[step]
+            # Of "this or that" and "this or nothing" a place has one that has places in it.
+            records = [one for one in typing.get_args(kind) if isinstance(one, _RECORD)]
+            if isinstance(kind, types.UnionType) and records:
+                (kind,) = records
+    except (KeyError, TypeError, StopIteration):
+        return ModelCard  # a key that holds what msgspec writes forged the place
+    return kind

@@ -9,12 +9,22 @@ from typing import Annotated
 
 import msgspec
 
-__all__ = ["DTYPES", "Amount", "Count", "DType", "Positive", "Share", "Size"]
+__all__ = ["DTYPES", "Amount", "Count", "DType", "Positive", "Share", "Size", "TensorType"]
 
 # Of the tensors that are fed and read, by NumPy's names.
 DTYPES = frozenset(
     {"bool", "float16", "float32", "float64"}
     | {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
+)
+# Of those that a graph can have besides: ml_dtypes' names, and "object" for text.
+_GRAPH_DTYPES = (
+    "object",
+    "complex64",
+    "complex128",
+    "bfloat16",
+    r"float8_\w+",
+    r"float4_\w+",
+    "u?int[24]",
 )
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -25,3 +35,6 @@ Size = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Amount = Annotated[float, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 DType = Annotated[str, msgspec.Meta(pattern=f"^({'|'.join(sorted(DTYPES))})$")]
+TensorType = Annotated[
+    str, msgspec.Meta(pattern=f"^({'|'.join((*sorted(DTYPES), *_GRAPH_DTYPES))})$")
+]

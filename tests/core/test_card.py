@@ -31,6 +31,39 @@ def without(key):
     return {name: value for name, value in DETECTION.items() if name != key}
 
 
+TENSOR = {"shape": [1, {"name": "b"}]}
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        ({"task": "x"}, ["raw", "audio"]),
+        ({"preprocess": {"size": [1, 1], "resize": "x"}}, ["stretch", "crop"]),
+        ({"preprocess": {"size": [1, 1], "color": "RGB"}}, ["'colour'"]),
+        ({"inputs": {"x": {"shape": [{"name": "b", "mx": 3}]}}}, ["'max'"]),
+        ({"graphs": {"a": {"outputs": {"x": {**TENSOR, "shpe": 1}}}}}, ["'shape'"]),
+        ({"graphs": {"a": {"outputs": {"x": {**TENSOR, "size": 1}}}}}, ["dtype", "range"]),
+        ({"size": [1, 2]}, ["preprocess", "labels"]),
+        ({"inputs": {"x": {**TENSOR, "dtype": "foo"}}}, ["float32"]),
+        ({"q` - at `$.zzz": 1}, ["task"]),
+        ({"q` - at `$.task[0].x": 1}, ["task"]),
+        ({"q` - at `$.task": 1}, ["task"]),
+        ({"task": "`$.x[0]'"}, ["raw"]),
+    ],
+)
+def test_what_is_known_is_what_that_place_takes(content, hint):
+    with pytest.raises(BadInput) as caught:
+        card_from_dict(content, "x.card.yaml")
+    assert all(word in caught.value.hint for word in hint)
+    assert not {"letterbox", "interpolation", "keypoints"} & set(caught.value.hint.split(", "))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "bfloat16", "object", "float8_e4m3fn", "uint4"])
+def test_every_type_that_a_graph_has_may_stand_in_a_card(dtype):
+    card = card_from_dict({"inputs": {"x": {**TENSOR, "dtype": dtype}}}, "x.card.yaml")
+    assert card_from_dict(card_to_dict(card), "again") == card
+
+
 def test_a_card_comes_back_from_plain_data_unchanged():
     card = card_from_dict(DETECTION, "x.card.yaml")
     assert card_from_dict(card_to_dict(card), "again") == card
