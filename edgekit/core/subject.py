@@ -15,7 +15,15 @@ from functools import wraps
 from inspect import signature
 from typing import ParamSpec, TypeVar
 
-__all__ = ["SUBJECT_VARIABLE", "reason_of", "subject", "without_places", "working_on", "works_on"]
+__all__ = [
+    "SUBJECT_VARIABLE",
+    "call_place",
+    "reason_of",
+    "subject",
+    "without_places",
+    "working_on",
+    "works_on",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,6 +31,8 @@ T = TypeVar("T")
 # Tells a child process what its parent works on.
 SUBJECT_VARIABLE = "EDGEKIT_SUBJECT"
 _subject: ContextVar[str] = ContextVar("subject", default="")
+# Copies that stand for what the user named.
+_names: dict[str, str] = {}
 # Letters of a path that end it in no sentence.
 _LETTER, _LAST = r"[^\s/\\'\":;,()]", r"[^\s/\\'\":;,().]"
 # From a root, past blanks, to a stage of the cache or a temporary folder, and what lies in it.
@@ -71,10 +81,22 @@ def subject() -> str:
     return _subject.get() or os.environ.get(SUBJECT_VARIABLE, "")
 
 
+def call_place(place: str, name: str) -> None:
+    """Call a temporary folder by the user's name in every sentence.
+
+    Args:
+        place: Its path.
+        name: What it is a copy of, as the user typed it.
+    """
+    _names[place] = name
+
+
 def without_places(text: str) -> str:
     """Return a text with the user's name in the place of paths of the cache and temporary ones."""
     if "stages" not in text and "edgekit-" not in text:
         return text
+    for place, of_user in _names.items():
+        text = text.replace(place, of_user)
     name = subject() or "the graph"
     return _PLACE.sub(lambda found: found[0].replace(found["path"], name), text)
 

@@ -32,7 +32,8 @@ from edgekit.core.progress import Progress
 from edgekit.core.runtime import Probe
 from edgekit.core.subject import works_on
 from edgekit.core.target import Target
-from edgekit.jobs.bundles.bundle import damage, read_manifest, sealed_content
+from edgekit.core.unshared import unshared
+from edgekit.jobs.bundles.bundle import damage, is_bundle, read_manifest, sealed_content
 from edgekit.jobs.bundles.signing import check_signature
 from edgekit.jobs.caching.store import CacheUnwritable
 from edgekit.jobs.running.certify import foreign_dialect, named_parity, whole_placement
@@ -97,11 +98,12 @@ def run(
     progress: Progress,
 ) -> VerifyDocument:
     """See edgekit.api.verify."""
-    manifest = read_manifest(bundle, refuse_links=False)
-    certified, here = _certified(bundle, manifest), environment(threads)
+    place = unshared(bundle) if is_bundle(bundle) else bundle
+    manifest = read_manifest(place, refuse_links=False)
+    certified, here = _certified(place, manifest), environment(threads)
     progress.stage("checksums")
-    signature = check_signature(bundle, require_signature, manifest)
-    damaged = damage(bundle, manifest)
+    signature = check_signature(place, require_signature, manifest)
+    damaged = damage(place, manifest)
     wanted = _wanted(manifest, targets)
     entries: list[VerifyEntry] = []
     skipped: list[str] = []
@@ -110,7 +112,7 @@ def run(
     if damaged or (require_signature is not None and signature.state != "valid"):
         verdicts.append("FAIL")
     else:
-        arrival = _Arrival(bundle, manifest, threads, trust_engine, min_parity, progress)
+        arrival = _Arrival(place, manifest, threads, trust_engine, min_parity, progress)
         # A device's name is content with what is here of it.
         strict = len(wanted) == len(targets or ())
         for entry in _entries(arrival, wanted, skipped, strict=strict):

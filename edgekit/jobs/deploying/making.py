@@ -6,13 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Check
 from edgekit.core.errors import BadInput
 from edgekit.core.files import sha256_file
 from edgekit.core.runtime import Feeds
 from edgekit.core.source import Source
+from edgekit.core.unshared import unshared_file
 from edgekit.core.variant import Variant
+from edgekit.export.onnx_file import external_files
 from edgekit.jobs.caching.fingerprints import (
     digest,
     feeds_digest,
@@ -33,7 +37,7 @@ from edgekit.jobs.running.fitting import StreamFit, fit_graph
 from edgekit.tasks.baked import baked_card, parse_bake
 from edgekit.tasks.stream_shape import shape_text
 
-__all__ = ["Calibrated", "ExportedModel", "calibrated", "exported", "variant"]
+__all__ = ["Calibrated", "ExportedModel", "calibrated", "exported", "unshared_source", "variant"]
 
 _RESULT = "result.msgpack"
 _EXPORTERS = ("torch", "onnx", "onnxscript", "onnxslim", "onnxruntime", "numpy")
@@ -75,6 +79,18 @@ class Calibrated:
     notes: tuple[str, ...]
 
 
+def unshared_source(source: Source) -> Source:
+    """The source with files that nobody else changes between their sum and their use."""
+    path = source.path
+    if path is None:
+        return source
+    first, *others = [path] if path.is_file() else sorted(path.glob("*.onnx"))
+    graphs = (first, *others) if source.kind in ("onnx", "folder") else ()
+    weights = [file for graph in graphs for file in external_files(graph)]
+    copy = unshared_file(first, [*others, *weights])
+    return msgspec.structs.replace(source, location=str(copy if path == first else copy.parent))
+
+
 def exported(
     stages: Stages,
     request: DeployRequest,
@@ -93,7 +109,7 @@ def exported(
         fit: To the stream; None where none was named.
         folder: Where a decoder that the card names lies.
     """
-    source = request.parsed
+    source = unshared_source(request.parsed)
     rewritten = fit if fit is not None and not fit.exported else None
     feeds = data.real_feeds(_EXPORT_IMAGES) if data is not None else {}
     parts = {

@@ -77,6 +77,7 @@ def fastest(
     compute: str | None,
     threads: int | None,
     every_frame: bool = False,
+    trust_engine: bool = False,
     progress: Progress,
 ) -> Fastest:
     """Compile a graph for every engine that would do, check each and time them against each other.
@@ -91,6 +92,7 @@ def fastest(
         threads: Threads of a CPU engine.
         every_frame: A CPU engine shall take several frames side by side; its times are those of one
             frame all the same.
+        trust_engine: See compile_graphs.
         progress: Told of what is compiled, and of engines that are out.
 
     Raises:
@@ -109,9 +111,14 @@ def fastest(
         )
         try:
             compiled[str(one)] = compile_graphs(
-                model.variant.paths, one.target, one.probe, options, model=model.name,
+                model.variant.paths,
+                one.target,
+                one.probe,
+                options,
+                model=model.name,
+                trust_engine=trust_engine,
                 progress=progress,
-            )["main"]  # fmt: skip
+            )["main"]
         except CacheUnwritable:
             raise
         except EdgekitError as error:

@@ -24,6 +24,7 @@ from edgekit.core.json_text import read_json
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Session
 from edgekit.core.source import Source
+from edgekit.core.unshared import is_shared
 from edgekit.jobs.bundles.bundle import MANIFEST, is_bundle
 from edgekit.jobs.caching.fingerprints import digest, source_parts, tools
 from edgekit.jobs.caching.lease import lease
@@ -331,12 +332,17 @@ def _work_out(asked: Asked, progress: Progress) -> LiveRecord:
 
 
 def _parts(asked: Asked) -> dict[str, str] | None:
-    """Everything the answer depends on; None for engines that are taken as they lie."""
+    """Everything the answer depends on; None where that is another one each time.
+
+    Engines are taken as they lie, and of a file that others can change nothing is remembered.
+    """
     place, at, variant = asked.model.rpartition("@")
     in_bundle = bool(at) and is_bundle(Path(place))
     path: Path | None = Path(place if in_bundle else asked.model)
     assert path is not None
     parts: dict[str, str] = {}
+    if path.exists() and is_shared(path):
+        return None
     if is_bundle(path):
         if asked.card is not None:
             raise own_card(asked.model)

@@ -75,6 +75,7 @@ def prepared(asked: Asked, progress: Progress) -> LiveRecord:
         compute=asked.compute,
         threads=asked.threads,
         every_frame=asked.every_frame,
+        trust_engine=asked.trust_engine,
         progress=progress,
     )
     return _record(
@@ -184,7 +185,12 @@ def _refitted(asked: Asked, choice: Choice, progress: Progress) -> LiveRecord:
     found = stream_fit(source, choice.model.card, asked.stream)
     fitted = _fitted(choice.model, found, asked, progress)
     engine = compile_graphs(
-        fitted.variant.paths, choice.target, choice.probe, choice.options, progress=progress
+        fitted.variant.paths,
+        choice.target,
+        choice.probe,
+        choice.options,
+        trust_engine=asked.trust_engine,
+        progress=progress,
     )["main"]
     changed = found.size != found.model
     warning = (

@@ -103,7 +103,7 @@ def choose_entry(text: str, *, target: str, compute: str | None) -> Chosen:
     """
     place, variant = split_variant(text)
     bundle = Certified.read(place)
-    damaged = damage(place, bundle.manifest)
+    damaged = damage(bundle.folder, bundle.manifest)
     if damaged:
         others = f" ({len(damaged) - 1} more)" if len(damaged) > 1 else ""
         raise BadInput(

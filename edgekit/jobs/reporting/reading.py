@@ -98,7 +98,7 @@ class _Reader:
 def _bundle(path: Path, name: str) -> Subject:
     certified = Certified.read(path)
     manifest, document = certified.manifest, certified.document
-    reader = _Reader(path, manifest, [])
+    reader = _Reader(certified.folder, manifest, [])
     samples = {name_of(entry): reader.samples(entry) for entry in document.entries}
     recipe = reader.content("recipe.yaml")
     return deployed(
@@ -112,7 +112,7 @@ def _bundle(path: Path, name: str) -> Subject:
         samples={key: found for key, found in samples.items() if found is not None},
         details=reader.details(),
         recipe="" if recipe is None else recipe.decode("utf-8", "replace"),
-        damage=damage(path, manifest),
+        damage=damage(certified.folder, manifest),
         notes=reader.notes,
     )
 

@@ -15,6 +15,7 @@ from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
 from edgekit.core.no_model import no_model, refuse_no_model
 from edgekit.core.runtime import Probe
+from edgekit.core.unshared import unshared, unshared_file
 from edgekit.core.variant import Variant
 from edgekit.core.yaml_text import parse_yaml
 from edgekit.export.facts import graph_facts
@@ -47,7 +48,7 @@ class Model:
         variant: With usable paths.
         card: With every graph's tensors filled in.
         folder: Where a user's decoder named by the card is looked for.
-        bundle: The bundle it comes from, or None.
+        bundle: The bundle it comes from, or the copy of it that is used; or None.
         engines: By role, where MODEL is a folder of engines: then the variant has no graphs.
     """
 
@@ -85,12 +86,14 @@ def resolve_model(
     """
     path, wanted = split_variant(text)
     if is_bundle(path):
-        model = _from_bundle(text, path, wanted, probe, sealed=sealed)
+        model = _from_bundle(text, unshared(path), wanted, probe, sealed=sealed)
         return dataclasses.replace(model, card=with_options(model.card, options))
     refuse_no_graph(text)
     if is_carried(path):
         return _from_engines(text, path, card, options, wanted=engines)
-    graphs = _graph_files(path)
+    graphs = {
+        role: unshared_file(file, external_files(file)) for role, file in _graph_files(path).items()
+    }
     facts = {role: graph_facts(file, role) for role, file in graphs.items()}
     precision = next(iter(facts.values())).precision
     found, folder = choose_card(path, next(iter(graphs.values())), card, options)

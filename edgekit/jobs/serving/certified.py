@@ -12,7 +12,8 @@ from edgekit.core.json_text import parse_json, read_json
 from edgekit.core.manifest import Engine, Manifest
 from edgekit.core.names import closest
 from edgekit.core.runtime import Compiled, CompileOptions, Probe
-from edgekit.jobs.bundles.bundle import read_manifest, sealed_content
+from edgekit.core.unshared import unshared
+from edgekit.jobs.bundles.bundle import is_bundle, read_manifest, sealed_content
 
 __all__ = ["Certified", "Wanted", "built_for", "entry_text"]
 
@@ -54,7 +55,7 @@ class Certified:
     """A bundle, and what deploy found of its entries.
 
     Attributes:
-        folder: Of the bundle.
+        folder: Of the bundle, or of the copy of it that nobody else can change.
     """
 
     folder: Path
@@ -68,11 +69,12 @@ class Certified:
         Raises:
             BadInput: No bundle, or one of the two is damaged.
         """
-        manifest = read_manifest(bundle)
-        content = sealed_content(bundle, manifest, _DEPLOYED)
+        folder = unshared(bundle) if is_bundle(bundle) else bundle
+        manifest = read_manifest(folder)
+        content = sealed_content(folder, manifest, _DEPLOYED)
         hint = "Deploy the model again with this version of edgekit."
-        document = parse_json(content, bundle / _DEPLOYED, DeployDocument, hint=hint)
-        return cls(bundle, manifest, document)
+        document = parse_json(content, folder / _DEPLOYED, DeployDocument, hint=hint)
+        return cls(folder, manifest, document)
 
     @property
     def targets(self) -> tuple[str, ...]:
