@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+import msgspec
+
 __all__ = ["parse_literal"]
 
 # The names of 21,000 classes are half of that.
@@ -23,6 +25,9 @@ def parse_literal(text: str) -> Any:
     if len(text) > _LONGEST:
         return None
     try:
-        return ast.literal_eval(text)
+        found = ast.literal_eval(text)
+        # What JSON cannot say either: half of a character.
+        msgspec.json.encode(found)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
+    return found

@@ -12,6 +12,8 @@ from edgekit.cli.group import edgekit
 from edgekit.cli.pipes import reader_left
 from edgekit.cli.status import BAD_INPUT, DONE, INTERRUPTED
 from edgekit.cli.terminal import forgive_encodings
+from edgekit.core.reading import unnameable
+from edgekit.core.texts import is_text
 
 __all__ = ["run"]
 
@@ -50,6 +52,9 @@ def _answer(instruction: str) -> int:
 def _guarded(arguments: list[str]) -> int:
     as_json, debug = _given("--json", arguments), _given("--debug", arguments)
     try:
+        for word in arguments:
+            if not is_text(word):
+                raise unnameable(word)
         # click's own `main` is not used: it takes an EOFError of ours for an interruption.
         with edgekit.make_context("edgekit", list(arguments), obj=arguments) as context:
             status = edgekit.invoke(context)

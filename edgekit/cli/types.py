@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from edgekit.core.texts import shown, whole_number
+
 __all__ = [
     "Number",
     "Percent",
@@ -150,10 +152,7 @@ def named_numbers(
     form = "AXIS=N,N, batch=1,2,4"
     found: dict[str, tuple[int, ...]] = {}
     for name, text in _named((value.partition("=") for value in values), form).items():
-        words = text.split(",")
-        if not all(word.strip().isascii() and word.strip().isdigit() for word in words):
-            raise click.BadParameter(f"{name + '=' + text!r} is not of the form {form}.")
-        found[name] = tuple(int(word) for word in words)
+        found[name] = _whole_numbers(text, f"{name}={text}", form)
     return found
 
 
@@ -184,10 +183,18 @@ def whole_numbers(
     Raises:
         click.BadParameter: Something in it is none.
     """
-    words = [word.strip() for value in values for word in value.split(",")]
-    if not all(word.isascii() and word.isdigit() for word in words):
-        raise click.BadParameter(f"{','.join(values)!r} is not of the form 86,89.")
-    return tuple(int(word) for word in words)
+    text = ",".join(values)
+    return _whole_numbers(text, text, "86,89") if values else ()
+
+
+def _whole_numbers(text: str, given: str, form: str) -> tuple[int, ...]:
+    found: list[int] = []
+    for word in text.split(","):
+        number = whole_number(word.strip())
+        if number is None:
+            raise click.BadParameter(f"{shown(given)} is not of the form {form}.")
+        found.append(number)
+    return tuple(found)
 
 
 def _named(pairs: Iterable[tuple[str, str, str]], form: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, overload
 
 from edgekit.core.errors import BadInput
 from edgekit.core.reading import as_text, read_bytes
-from edgekit.core.texts import bounded, number, shown
+from edgekit.core.texts import bounded, is_text, number, shown
 
 __all__ = ["JSON_LIMIT", "as_kind", "parse_json", "read_json"]
 
@@ -181,14 +181,6 @@ def _check(found: object, escapes: bool) -> None:
                 below.extend(one)
             elif isinstance(one, float) and not math.isfinite(one):
                 raise _Refused("holds a number that is too large for 64 bits")
-            elif isinstance(one, str) and not _is_text(one):
+            elif isinstance(one, str) and not is_text(one):
                 raise _Refused(f"holds {shown(one)}, which is no text")
         level = below if escapes else [one for one in below if isinstance(one, _WALKED)]
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in text

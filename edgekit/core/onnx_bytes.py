@@ -16,7 +16,7 @@ from edgekit.core.errors import BadInput
 from edgekit.core.opening import no_file, open_placed, placed
 from edgekit.core.reading import read_bytes
 from edgekit.core.requires import requires
-from edgekit.core.texts import shown
+from edgekit.core.texts import shown, whole_number
 
 __all__ = [
     "MAXIMUM_BYTES",
@@ -270,7 +270,7 @@ def _location(tensor: Any, path: Path) -> tuple[str, int]:
     reason = no_file(target)
     if reason:
         raise BadInput(f"{by} names {shown(location)}, which {reason}.", hint=_BESIDE)
-    offset, length = (_number(entries.get(key, "0")) for key in ("offset", "length"))
+    offset, length = (whole_number(entries.get(key, "0")) for key in ("offset", "length"))
     if offset is None or length is None:
         raise _damaged(path)
     if offset + max(length, _raw_bytes(tensor) or 0) > target.stat().st_size:
@@ -281,11 +281,6 @@ def _location(tensor: Any, path: Path) -> tuple[str, int]:
     if "length" in entries and length != _raw_bytes(tensor):
         raise _damaged(path, f"{shown(tensor.name)} has {length} bytes, which is not its shape")
     return str(location), offset
-
-
-def _number(text: str) -> int | None:
-    """A count of bytes; None for what is none."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 def _damaged(path: Path, why: str = "") -> BadInput:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from edgekit.core.errors import BadInput, EdgekitError
 from edgekit.core.opening import TEXT_BYTES, read_file
+from edgekit.core.texts import shown
 
-__all__ = ["as_text", "environment_error", "read_bytes", "read_text", "reading"]
+__all__ = ["as_text", "environment_error", "read_bytes", "read_text", "reading", "unnameable"]
 
 # By module, so that none is imported for its name: what is raised by a library that is not
 # imported cannot reach this place. Each is the base of its library's errors.
@@ -102,11 +103,25 @@ def environment_error(error: BaseException) -> EdgekitError | None:
             "There is not enough memory for this.",
             hint="Free some, raise the process's limit, or use a smaller model or fewer samples.",
         )
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        return unnameable(error.object)
     if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
         place = f"{error.filename}: " if error.filename is not None else ""
         reason = error.strerror or str(error)
         return BadInput(f"The system refused: {place}{reason[:1].lower()}{reason[1:]}.")
     return None
+
+
+def unnameable(name: object) -> BadInput:
+    """The error of a file whose name is no text, which no document can hold.
+
+    Args:
+        name: As Python has it: with half a pair of surrogates for each byte that is not UTF-8.
+    """
+    return BadInput(
+        f"The name {shown(str(name))} is not UTF-8, and no document can hold it.",
+        hint="Rename it, or give another name to it by a link: ln -s",
+    )
 
 
 def read_bytes(path: Path, *, limit: int = TEXT_BYTES, hint: str = "") -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgekit.core.errors import BadInput
+from edgekit.core.texts import whole_number
 
 __all__ = ["parse_size", "parse_stream"]
 
@@ -34,12 +35,12 @@ def parse_stream(text: str) -> tuple[int, int]:
     Raises:
         BadInput: It is not of that form, or no size that a stream can have.
     """
-    parts = text.lower().replace("×", "x").split("x")
-    if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
+    sides = [whole_number(part) for part in text.lower().replace("×", "x").split("x")]
+    width, height = sides if len(sides) == 2 else (None, None)
+    if width is None or height is None:
         raise BadInput(
             f"{text!r} is no size of a stream.", hint="Write WIDTHxHEIGHT, for instance 1280x720."
         )
-    width, height = (int(part) for part in parts)
     if not (0 < width <= _LARGEST and 0 < height <= _LARGEST):
         raise BadInput(
             f"A stream is not {width} x {height} pixels large.",

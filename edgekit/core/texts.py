@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-__all__ = ["bounded", "number", "safe", "shown"]
+__all__ = ["bounded", "is_text", "number", "safe", "shown", "whole_number"]
 
 # What would move the cursor, change colours, reverse the order of the letters, or is no text that
 # UTF-8 can hold.
@@ -14,6 +14,7 @@ _CONTROLS = re.compile(
 )
 # What neither a signed nor an unsigned integer of 64 bits holds.
 _ABOVE = 2**64
+_DIGITS = re.compile("[0-9]{1,20}")
 _VALUE = 300
 _SENTENCE = 1_500
 
@@ -34,16 +35,39 @@ def bounded(text: str, most: int = _SENTENCE) -> str:
     return f"{text[:head]} … {text[-tail:]}"
 
 
+def is_text(text: str) -> bool:
+    """Whether UTF-8 can hold a text, and it holds no NUL.
+
+    Half of a pair of surrogates comes from an escape, and from a file's name that is not UTF-8.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number that 1 to 20 decimal digits are; None for all else, and above 64 bits.
+
+    `str.isdigit` is true of digits that `int` refuses, and `int` refuses 4,300 of them.
+    """
+    value = int(text) if _DIGITS.fullmatch(text) else _ABOVE
+    return value if value < _ABOVE else None
+
+
 def number(text: str) -> int | float | None:
     """Return a decimal number; None where 64 bits do not hold it, for infinity and for NaN.
 
     Args:
         text: A number as JSON or YAML writes it.
     """
-    if text.lstrip("+-").isdigit():
-        # The length first: Python refuses 4,300 digits, and takes long over fewer.
-        whole = int(text) if len(text) <= 21 else _ABOVE
-        return whole if -(2**63) <= whole < _ABOVE else None
+    digits = text.lstrip("+-")
+    if digits.isdigit():
+        size = whole_number(digits)
+        if size is None or not text.startswith("-"):
+            return size
+        return -size if size <= 2**63 else None
     try:
         value = float(text)
     except ValueError:  # .inf and .nan of YAML

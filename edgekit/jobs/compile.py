@@ -15,6 +15,7 @@ from edgekit.core.runtime import Adopting, CompileOptions, Placement, ShapeProfi
 from edgekit.core.sizes import parse_size
 from edgekit.core.subject import works_on
 from edgekit.core.temporary import scratch
+from edgekit.core.texts import bounded, whole_number
 from edgekit.export import mend_qdq as mending
 from edgekit.export.onnx_file import read_onnx
 from edgekit.jobs.delivery import read_for
@@ -230,16 +231,16 @@ def _profile(model: Model, shapes: Mapping[str, str]) -> ShapeProfile:
         if name not in inputs:
             raise BadInput(f"{model.text} has no input {name!r}.", closest(name, list(inputs)))
         parts = text.split(":")
-        sizes = [part.replace(",", "x").split("x") for part in parts]
-        if len(parts) not in (1, 3) or not all(
-            size.isascii() and size.isdigit() for part in sizes for size in part
-        ):
+        sizes = [
+            [whole_number(size) for size in part.replace(",", "x").split("x")] for part in parts
+        ]
+        if len(parts) not in (1, 3) or any(None in part for part in sizes):
             raise BadInput(
-                f"--shapes {name}={text} is not of the form MIN:TYPICAL:MAX.",
+                f"--shapes {bounded(f'{name}={text}', 300)} is not of the form MIN:TYPICAL:MAX.",
                 hint=f"For instance: --shapes {name}=1x3x640x640:1x3x640x640:8x3x640x640.",
             )
         three = sizes * 3 if len(sizes) == 1 else sizes
-        low, typical, high = (tuple(int(size) for size in part) for part in three)
+        low, typical, high = (tuple(size for size in part if size is not None) for part in three)
         profile[name] = (low, typical, high)
     return profile
 

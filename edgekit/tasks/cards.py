@@ -19,7 +19,7 @@ from edgekit.core.json_text import parse_json
 from edgekit.core.names import closest
 from edgekit.core.opening import TEXT_BYTES, read_placed
 from edgekit.core.reading import as_text
-from edgekit.core.texts import shown
+from edgekit.core.texts import shown, whole_number
 from edgekit.core.yaml_text import dump_yaml, read_yaml
 from edgekit.tasks.tables import table
 
@@ -168,12 +168,10 @@ def _labels_from_csv(text: str, path: Path) -> tuple[str, ...]:
     _, rows = table(text, path, ("class_index", "name"))
     names: dict[int, str] = {}
     for where, row in rows:
-        try:
-            index = int(row["class_index"])
-        except ValueError as error:
-            raise BadInput(
-                f"{where}: class_index {shown(row['class_index'])} is not a whole number."
-            ) from error
+        index = whole_number(row["class_index"])
+        if index is None:
+            said = shown(row["class_index"])
+            raise BadInput(f"{where}: class_index {said} is not a whole number from 0.")
         if index in names:
             raise BadInput(f"{where}: class_index {index} is there twice.")
         names[index] = row["name"]

@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from edgekit.core.errors import BadInput
 from edgekit.core.opening import IMAGE_BYTES, read_file
+from edgekit.core.reading import unnameable
+from edgekit.core.texts import is_text, whole_number
 from edgekit.tasks.task import Image
 
 __all__ = ["IMAGE_SUFFIXES", "LINK", "UnreadableImage", "image_files", "read_image", "read_mask"]
@@ -81,14 +83,22 @@ def read_mask(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def image_files(folder: Path) -> tuple[Path, ...]:
-    """Return the image files below a folder, sorted by path; hidden ones are left out."""
-    return tuple(
+    """Return the image files below a folder, sorted by path; hidden ones are left out.
+
+    Raises:
+        BadInput: The name of one is not UTF-8.
+    """
+    found = tuple(
         path
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() in IMAGE_SUFFIXES
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.is_file()
     )
+    bad = next((path for path in found if not is_text(str(path))), None)
+    if bad is not None:
+        raise unnameable(bad)
+    return found
 
 
 def _content(path: Path) -> bytes:
@@ -124,8 +134,7 @@ def _decode(content: bytes, flags: int, path: Path) -> npt.NDArray[np.uint8]:
 
 
 def _pixels() -> int:
-    text = os.environ.get(_PIXELS, "")
-    return int(text) if text.isdecimal() else 1 << 30
+    return whole_number(os.environ.get(_PIXELS, "")) or 1 << 30
 
 
 def _truncated(content: bytes) -> bool:

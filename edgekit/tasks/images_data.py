@@ -10,7 +10,7 @@ from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
 from edgekit.core.opening import TABLE_BYTES, no_file, placed
 from edgekit.core.reading import read_text
-from edgekit.core.texts import shown
+from edgekit.core.texts import shown, whole_number
 from edgekit.tasks.class_names import match_classes
 from edgekit.tasks.images import LINK, image_files
 from edgekit.tasks.samples import Found, Role, Sample
@@ -21,7 +21,7 @@ from edgekit.tasks.tables import table
 __all__ = ["read_class_folders", "read_labels_csv", "read_plain"]
 
 _CSV = "labels.csv"
-_DIGITS = 9  # of a class index
+_CLASSES = 10**9
 
 
 def read_plain(folder: Path, card: ModelCard) -> Found | None:
@@ -86,10 +86,10 @@ def _sample(row: dict[str, str], folder: Path, card: ModelCard, where: str, role
     missing = no_file(path)
     if missing:
         raise BadInput(f"{where}: the file {shown(name)} {missing} (in {folder}).")
-    text = row["class_index"]
-    if not text.isdecimal() or len(text) > _DIGITS:
-        raise BadInput(f"{where}: class_index {shown(text)} is not a whole number from 0.")
-    index = int(text)
+    index = whole_number(row["class_index"])
+    if index is None or index >= _CLASSES:
+        said = shown(row["class_index"])
+        raise BadInput(f"{where}: class_index {said} is not a whole number from 0.")
     if card.labels and index >= len(card.labels):
         raise BadInput(
             f"{where}: class_index {index} is out of range; the card names {len(card.labels)} "

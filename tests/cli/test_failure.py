@@ -154,3 +154,22 @@ def test_a_sentence_of_usage_or_of_a_bug_is_bounded(invoke, answer):
     assert len(invoke("doctor").stderr) < 3_000
     assert len(invoke("doctor", "--" + "x" * 100_000).stderr) < 3_000
     assert len(invoke("x" * 100_000).stderr) < 5_000
+
+
+def test_a_name_that_no_document_can_hold_is_refused_before_any_work(invoke):
+    name = b"caf\xe9.onnx".decode("utf-8", "surrogateescape")
+    outcome = invoke("bench", name, "--json")
+    assert outcome.status == outcome.document["exit_status"] == 2
+    assert "caf" in outcome.document["message"]
+
+
+def test_one_that_comes_to_light_later_is_no_bug(invoke, answer):
+    answer("doctor", UnicodeEncodeError("utf-8", "a\udce9", 1, 2, "surrogates not allowed"))
+    assert invoke("doctor").status == 2
+
+
+@pytest.mark.parametrize("sizes", ["1" * 5000, "²", "1,,2", ""])
+def test_sizes_that_are_none_are_wrong_usage(invoke, sizes):
+    outcome = invoke("bench", "edgekit:digits", "--sweep", f"batch={sizes}")
+    assert outcome.status == 2
+    assert "--sweep" in outcome.stderr

@@ -20,6 +20,7 @@ def test_data_is_read():
         pytest.param("'" + "x" * (1 << 21) + "'", id="large"),
         pytest.param("{[]: 1}", id="list-as-key"),
         pytest.param("open('x')", id="call"),
+        pytest.param("'\\udc80'", id="half-a-character"),
         pytest.param("\0", id="nul"),
         pytest.param("", id="empty"),
     ],

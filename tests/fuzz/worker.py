@@ -240,7 +240,9 @@ class Worker:
             call = command_line(*arguments)
             process = subprocess.Popen(call, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
             _, code, used = os.wait4(process.pid, 0)
-        return os.waitstatus_to_exitcode(code), used.ru_maxrss << 10
+        # What this very process took counts as its child's until that is another program.
+        peak = used.ru_maxrss << 10
+        return os.waitstatus_to_exitcode(code), peak if peak > _memory("VmHWM") else 0
 
     def _judged(self, name, status, said, before) -> list[tuple[str, str]]:
         found = []

@@ -189,3 +189,10 @@ def test_a_palette_of_no_depth_is_a_fault_of_the_file(tmp_path, depth):
     (tmp_path / "a.png").write_bytes(png(4, 4, depth, kind=3))
     with pytest.raises(BadInput, match=r"a\.png"):
         read_mask(tmp_path / "a.png")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
+def test_an_image_whose_name_is_no_utf_8_is_refused_by_name(tmp_path, picture):
+    picture(tmp_path / "a.png").rename(tmp_path / "caf\udce9.png")
+    with pytest.raises(BadInput, match="caf"):
+        image_files(tmp_path)

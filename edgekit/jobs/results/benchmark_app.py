@@ -9,7 +9,7 @@ from typing import Any
 from edgekit.benchmarks.offline import BOUNDARY as OFFLINE
 from edgekit.core.documents import BenchEntry
 from edgekit.core.errors import BadInput
-from edgekit.core.texts import shown
+from edgekit.core.texts import shown, whole_number
 
 __all__ = ["benchmark_app_entry", "benchmark_app_model", "is_benchmark_app"]
 
@@ -89,7 +89,4 @@ def benchmark_app_entry(
 
 
 def _whole(value: Any) -> int | None:
-    text = str(value)
-    # Nine digits are more than any of these counts has.
-    number = int(text) if len(text) < 10 and text.isascii() and text.isdigit() else 0
-    return number or None
+    return whole_number(str(value)) or None

@@ -10,6 +10,7 @@ from edgekit.core.documents import StreamShape
 from edgekit.core.errors import BadInput, Unavailable
 from edgekit.core.progress import Progress
 from edgekit.core.source import Source
+from edgekit.core.texts import whole_number
 from edgekit.export.input_shape import graph_stride, resize_graph
 from edgekit.jobs.running.child import run_in_child
 from edgekit.jobs.running.feeds import generated_feeds
@@ -73,8 +74,7 @@ def stream_fit(source: Source, card: ModelCard, stream: tuple[int, int]) -> Stre
             "stream.",
             hint="Give it a card with a task and `preprocess`.",
         )
-    said = card.provenance.get("stride", "")
-    stride = int(said) if said.isdigit() and int(said) else DEFAULT_STRIDE
+    stride = whole_number(card.provenance.get("stride", "")) or DEFAULT_STRIDE
     if source.kind == "onnx" and source.path is not None:
         stride = graph_stride(source.path)
     size = stream_shape(stream, stride, card.preprocess.size)
