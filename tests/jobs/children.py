@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 from edgekit.core.errors import BadInput
 
@@ -24,6 +25,10 @@ class Counter:
 
     def without_memory(self):
         raise MemoryError
+
+    def hang(self):
+        while True:
+            time.sleep(1)
 
     def noise(self):
         print("library noise on stdout", flush=True)

@@ -13,7 +13,7 @@ from children import Counter
 
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Silent
-from edgekit.jobs.running.child import Child, ChildDied, run_in_child
+from edgekit.jobs.running.child import Child, ChildDied, ChildTimedOut, run_in_child
 
 
 @pytest.fixture(autouse=True, params=[False, True], ids=["pipes", "stdio"])
@@ -105,6 +105,42 @@ def test_a_child_ends_with_its_parent(tmp_path, over_stdio):
     with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(orphan).wait(timeout=30)
     assert not psutil.pid_exists(orphan) or psutil.Process(orphan).status() == "zombie"
+
+
+def test_a_child_that_is_silent_for_too_long_is_ended(monkeypatch):
+    monkeypatch.setenv("EDGEKIT_TIMEOUT", "0.5")
+    with (
+        Child(Counter, 1, what="counting") as child,
+        pytest.raises(ChildTimedOut, match="counting") as caught,
+    ):
+        child.call("hang")
+    assert "EDGEKIT_TIMEOUT" in caught.value.hint
+
+
+def test_a_child_that_reports_or_waits_for_work_is_not_ended(monkeypatch):
+    monkeypatch.setenv("EDGEKIT_TIMEOUT", "60")
+    clock = [0.0]
+    monkeypatch.setattr("edgekit.jobs.running.child.time.monotonic", lambda: clock[0])
+
+    class Slow(Recorder):
+        def track(self, items, label, total=None):
+            for item in super().track(items, label, total):
+                clock[0] += 50
+                assert child._left() == 60 - 50
+                yield item
+
+    with Child(Counter, 1, what="counting", progress=Slow()) as child:
+        assert child.call("add", 4) == 5
+        clock[0] += 1000
+        assert child._left() == 60
+        assert child.call("add", 1) == 6
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "soon", "inf", "nan"])
+def test_a_limit_that_is_no_number_of_seconds_is_refused(monkeypatch, value):
+    monkeypatch.setenv("EDGEKIT_TIMEOUT", value)
+    with pytest.raises(BadInput, match=f"EDGEKIT_TIMEOUT is '{value}'"):
+        Child(Counter, 1, what="counting")
 
 
 def test_what_the_machine_refuses_a_child_is_no_bug():

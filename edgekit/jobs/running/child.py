@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -28,12 +29,13 @@ from types import FunctionType
 from typing import Any, BinaryIO, TypeVar, get_type_hints
 
 from edgekit.core.confinement import Confinement, confine, environment_of
-from edgekit.core.errors import CheckFailed, EdgekitError
+from edgekit.core.errors import BadInput, CheckFailed, EdgekitError
 from edgekit.core.interpreter import command, environment
 from edgekit.core.progress import Position, Progress, Silent
 from edgekit.core.reading import environment_error
 from edgekit.core.subject import SUBJECT_VARIABLE, subject
 from edgekit.core.temporary import scratch
+from edgekit.core.texts import number, shown
 
 __all__ = ["Child", "ChildDied", "ChildTimedOut", "run_in_child", "serve"]
 
@@ -44,6 +46,11 @@ Answer = Callable[[str, object], None]
 _OVER_STDIO = os.name == "nt"
 # Instead of the numbers of pipes: they are stdin and stdout.
 _STDIO = "stdio"
+# Names the seconds that a process may compute without a report, and their number where it does not.
+_PATIENCE = "EDGEKIT_TIMEOUT"
+_PATIENCE_S = 3600.0
+# A child that nobody holds any more is forgotten after so long, in seconds.
+_LOOK_S = 60.0
 _CALLED = "edgekit.jobs.running.child:serve"
 
 
@@ -71,9 +78,13 @@ class Child:
         args: Its arguments; they travel by pickle.
         what: What the child does, for error messages: "int8 on openvino:cpu".
         progress: Receives what the child reports.
-        seconds: From now on until it has answered its last call, at most; then it is killed. None
-            lets it take its time.
+        seconds: From now on until it has answered its last call, at most; then it is killed. With
+            None, it is killed after EDGEKIT_TIMEOUT seconds (an hour where that is not set) of work
+            without a report.
         confined: What it may touch, beside a temporary folder of its own; None for everything.
+
+    Raises:
+        BadInput: EDGEKIT_TIMEOUT is no number of seconds.
     """
 
     def __init__(
@@ -101,15 +112,18 @@ class Child:
             self._environment = environment_of(self._environment, folder)
             confined = Confinement(confined.reads, (*confined.writes, str(folder)))
         self._seconds = seconds
+        self._patience = _patience()
+        # When it reported last, or got the request that it works on; None while it has none.
+        self._heard: float | None = None
         self._overdue = False
+        self._closed = threading.Event()
         self._progress = progress or Silent()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed in close)
         self._lifeline: BinaryIO | None = None
         self._process = self._started_over_stdio() if _OVER_STDIO else self._started()
-        self._alarm = threading.Timer(seconds or 0.0, self._kill)
-        self._alarm.daemon = True
-        if seconds is not None:
-            self._alarm.start()
+        self._until = None if seconds is None else time.monotonic() + seconds
+        watched = (weakref.ref(self), self._closed)
+        threading.Thread(target=_watch, args=watched, daemon=True).start()
         _open.add(self)
         try:
             pickle.dump(confined, self._requests, protocol=5)
@@ -165,7 +179,7 @@ class Child:
 
     def close(self) -> None:
         """End the child; calling it twice is allowed."""
-        self._alarm.cancel()
+        self._closed.set()
         _open.discard(self)
         for stream in (self._requests, self._answers):
             stream.close()
@@ -190,11 +204,13 @@ class Child:
 
     def _ask(self, request: object, wanted: Any) -> Any:
         tracks: dict[int, Iterator[int]] = {}
+        self._heard = time.monotonic()
         try:
             pickle.dump(request, self._requests, protocol=5)
             self._requests.flush()
             while True:
                 kind, content = self._answer(wanted)
+                self._heard = time.monotonic()
                 if kind == "result":
                     return content
                 if kind == "error":
@@ -202,15 +218,25 @@ class Child:
                 self._report(content, tracks)
         except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:
             if self._overdue:
-                raise ChildTimedOut(
-                    f"The process for {self._what} was not done after {self._seconds:g} s and was "
-                    "ended.",
-                    hint="Allow it more with --timeout.",
-                ) from error
+                raise self._timed_out() from error
             raise ChildDied(
                 f"The process for {self._what} {self._death()}.",
                 hint="Other results are kept; --debug shows what it printed.",
             ) from error
+        finally:
+            self._heard = None
+
+    def _timed_out(self) -> ChildTimedOut:
+        if self._seconds is None:
+            return ChildTimedOut(
+                f"The process for {self._what} computed for {self._patience:g} s without a report "
+                "and was ended.",
+                hint=f"Set the environment variable {_PATIENCE} to more seconds.",
+            )
+        return ChildTimedOut(
+            f"The process for {self._what} was not done after {self._seconds:g} s and was ended.",
+            hint="Allow it more with --timeout.",
+        )
 
     def _answer(self, wanted: Any) -> tuple[str, Any]:
         if self._confined is None:
@@ -226,6 +252,13 @@ class Child:
                 f"The process for {self._what} answered what no answer is, and was ended.",
                 hint="The file that it opened may be hostile.",
             ) from error
+
+    def _left(self) -> float:
+        """Seconds until it is overdue."""
+        now = time.monotonic()
+        heard = self._heard
+        due = (now if heard is None else heard) + self._patience
+        return (due if self._until is None else self._until) - now
 
     def _kill(self) -> None:
         self._overdue = True
@@ -300,18 +333,43 @@ def run_in_child(
     """Call a top-level function in a process of its own and return what it returns.
 
     Where `function` has an argument called `progress`, it gets one that reports to `progress`. It
-    is killed after `seconds`; None lets it take its time. `confined` says what it may touch.
+    is killed after `seconds`; `confined` says what it may touch; see Child.
 
     Raises:
         EdgekitError: Raised again as the function raised it.
         ChildDied: The process crashed or was killed.
-            ChildTimedOut: Its time was up.
+        ChildTimedOut: Its time was up.
     """
     with Child(
         _Function, function, what=what, progress=progress, seconds=seconds, confined=confined
     ) as child:
         result: T = child.call("call", *args, **kwargs)
         return result
+
+
+def _patience() -> float:
+    chosen = os.environ.get(_PATIENCE)
+    seconds = number(chosen) if chosen else _PATIENCE_S
+    if seconds is None or seconds <= 0:
+        raise BadInput(
+            f"{_PATIENCE} is {shown(chosen)}, and no number of seconds above 0.",
+            hint="Unset it, or set it to 3600, for instance.",
+        )
+    return seconds
+
+
+def _watch(watched: weakref.ref[Child], closed: threading.Event) -> None:
+    """End a child that is overdue. It holds none, so that one that is forgotten ends."""
+    left = 0.0
+    while not closed.wait(min(left, _LOOK_S)):
+        child = watched()
+        if child is None:
+            return
+        left = child._left()
+        if left <= 0:
+            child._kill()
+            return
+        del child
 
 
 class _Function:
