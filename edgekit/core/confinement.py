@@ -46,29 +46,36 @@ _NO_NEW_PRIVS, _GET_SECCOMP, _SET_SECCOMP, _FILTER = 38, 21, 22, 2
 _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _EPERM, _ENOSYS = 1, 38
 _CLONE_THREAD = 0x10000
+# Calls of Linux 5.1 and later have one number on every machine, and new ones are added: what is
+# none of these is not there. They close and open files, and wait.
+_FIRST_NEW = 424
+_NEW = (436, 437, 439, 441, 449, 451, 453, 454, 455, 456, 462)
 # Machine to (its number in the audit interface, the column of `_CALLS`).
 _MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 # System calls that read no file and compute nothing: number on x86_64 and on aarch64.
 _CALLS: dict[str, tuple[int | None, int | None]] = {
     # network
-    "socket": (41, 198), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201),
-    "io_uring_setup": (425, 425),
+    "socket": (41, 198), "socketpair": (53, 199), "connect": (42, 203), "bind": (49, 200),
+    "listen": (50, 201),
     # programs and processes
     "fork": (57, None), "vfork": (58, None), "execve": (59, 221), "execveat": (322, 281),
     # other processes
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
-    "process_madvise": (440, 440), "kcmp": (312, 272), "pidfd_open": (434, 434),
-    "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424), "kill": (62, 129),
-    "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138),
-    "rt_tgsigqueueinfo": (297, 240),
-    "shmget": (29, 194), "shmat": (30, 196), "msgget": (68, 186), "semget": (64, 190),
-    "mq_open": (240, 180),
-    # files by number
-    "name_to_handle_at": (303, 264),
-    "open_by_handle_at": (304, 265),
+    "kcmp": (312, 272), "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131),
+    "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240), "migrate_pages": (256, 238),
+    "move_pages": (279, 239), "setpriority": (141, 140), "ioprio_set": (251, 30),
+    "sched_setparam": (142, 118), "sched_setscheduler": (144, 119), "sched_setattr": (314, 274),
+    # memory, queues and semaphores of others, which have numbers that can be guessed
+    "shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "msgget": (68, 186),
+    "msgsnd": (69, 189), "msgrcv": (70, 188), "msgctl": (71, 187), "semget": (64, 190),
+    "semop": (65, 193), "semctl": (66, 191), "semtimedop": (220, 192), "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
+    # files by number, and news of files
+    "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
+    "inotify_init": (253, None), "inotify_init1": (294, 26), "fanotify_init": (300, 262),
     # the machine
     "unshare": (272, 97), "setns": (308, 268), "chroot": (161, 51), "mount": (165, 40),
-    "umount2": (166, 39), "pivot_root": (155, 41), "fsopen": (430, 430), "open_tree": (428, 428),
+    "umount2": (166, 39), "pivot_root": (155, 41), "vhangup": (153, 58),
     "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282),
     "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218),
     "kexec_load": (246, 104), "kexec_file_load": (320, 294), "init_module": (175, 105),
@@ -82,12 +89,12 @@ _CALLS: dict[str, tuple[int | None, int | None]] = {
 # What belongs to a file beside its content, which Landlock does not watch. The calls do nothing and
 # succeed: whoever writes a file in a place of its own may set its mode, and nothing depends on it.
 _IDLE: dict[str, tuple[int | None, int | None]] = {
-    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
+    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53),
     "chown": (92, None), "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54),
-    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "setxattrat": (463, 463),
+    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7),
     "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
-    "removexattrat": (466, 466), "utime": (132, None), "utimes": (235, None),
-    "utimensat": (280, 88), "futimesat": (261, None),
+    "utime": (132, None), "utimes": (235, None), "utimensat": (280, 88),
+    "futimesat": (261, None),
 }  # fmt: skip
 _CLONE, _CLONE3, _PRLIMIT = (56, 220), 435, (302, 261)
 
@@ -107,8 +114,8 @@ _VARIABLES = (
 )  # fmt: skip
 # The largest file. A graph is limited to 2 GB.
 _FILE_BYTES = 4 << 30
-# An hour of every core.
-_SECONDS_A_CORE = 3600
+# A day of every core, for one whose parent is gone; see also Child.
+_SECONDS_A_CORE = 86_400
 
 
 class Confinement(msgspec.Struct, frozen=True):
@@ -289,7 +296,13 @@ def _restrict_calls(libc: ctypes.CDLL, machine: int, column: int) -> None:
             call = numbers[column]
             if call is not None:
                 steps += [(equal, 0, 1, call), (back, 0, 0, _REFUSE | error)]
-    steps.append((back, 0, 0, _ALLOW))
+    for new in _NEW:
+        steps += [(equal, 0, 1, new), (back, 0, 0, _ALLOW)]
+    steps += [
+        (greater, 0, 1, _FIRST_NEW),
+        (back, 0, 0, _REFUSE | _ENOSYS),
+        (back, 0, 0, _ALLOW),
+    ]
     packed = b"".join(struct.pack("=HBBI", *step) for step in steps)
     program = _Program(len(steps), packed)
     if libc.prctl(_SET_SECCOMP, _FILTER, ctypes.byref(program), 0, 0) != 0:

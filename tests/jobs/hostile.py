@@ -10,8 +10,13 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+
+from edgekit.core.card import ModelCard
+from edgekit.export.worker import ExportOutcome
+from edgekit.jobs.running import wire
 
 
 def attempts(secret: Path, outside: Path, port: int, own: Path) -> dict[str, str]:
@@ -33,6 +38,12 @@ def attempts(secret: Path, outside: Path, port: int, own: Path) -> dict[str, str
         "connect": lambda: socket.create_connection(("127.0.0.1", port), 2),
         "datagram": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
         "unix socket": lambda: socket.socket(socket.AF_UNIX).connect(unix),
+        "send to a socket": lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].sendto(
+            b"x", str(outside / "datagrams")
+        ),
+        "watch": lambda: _called("inotify_init"),
+        "queue": lambda: _called("msgctl", 0, 0, None),
+        "a call of later years": lambda: os.pidfd_open(os.getppid()),
         "program": lambda: subprocess.run(["/bin/true"], check=True),
         "replace itself": lambda: os.execv("/bin/true", ["true"]),
         "fork": lambda: os.fork() or os._exit(0),
@@ -101,6 +112,46 @@ def endless() -> int:
     os._exit(0)
 
 
+def many_records() -> list[str]:
+    """Answer with a message whose every byte is eight in memory."""
+    return [""] * (17 << 20)
+
+
+def reports() -> int:
+    """Report progress, of which a parent that drew the bar would never see the end."""
+    for event in (("track", (1, "x", 2**62)), ("tracked", 1)):
+        wire.write(os.fdopen(os.dup(int(sys.argv[2])), "wb"), "progress", event)
+    return 1
+
+
+def closes() -> int:
+    """Close the pipe, and stay."""
+    os.close(int(sys.argv[2]))
+    time.sleep(600)
+    return 1
+
+
+def sleeps() -> int:
+    """Say nothing."""
+    time.sleep(600)
+    return 1
+
+
+def prints() -> int:
+    """Print 64 MiB."""
+    for _ in range(64):
+        os.write(2, b"x" * (1 << 20))
+    os._exit(1)
+
+
+def exports(folder: Path, role: str, code: str, case: str) -> ExportOutcome:
+    """Answer as an export does."""
+    (folder / "main.onnx").write_bytes(b"")
+    graphs = {role: folder / f"{role}.onnx"}
+    card, reference = ModelCard(), {case: [({}, {})]}
+    return ExportOutcome(graphs, "torch.export", 20, 10, card, reference, (), (), (code,))
+
+
 def _ended(one: Callable[[], object]) -> str:
     try:
         one()
@@ -109,7 +160,7 @@ def _ended(one: Callable[[], object]) -> str:
     return "done"
 
 
-def _called(name: str, *arguments: int) -> None:
+def _called(name: str, *arguments: int | None) -> None:
     library = ctypes.CDLL(None, use_errno=True)
     if getattr(library, name)(*arguments) < 0:
         raise OSError(ctypes.get_errno(), name)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
+import tracemalloc
 
 import hostile
 import pytest
 
 from edgekit import api
 from edgekit.core.confinement import Confinement, isolation
-from edgekit.core.errors import BadInput
+from edgekit.core.errors import BadInput, CheckFailed
 from edgekit.core.source import Source
+from edgekit.jobs.running import child
 from edgekit.jobs.running.child import ChildDied, run_in_child
-from edgekit.jobs.running.confined import confinement_of, open_confined
+from edgekit.jobs.running.confined import checked, confinement_of, open_confined
 
 whole = pytest.mark.skipif(
     "Landlock" not in isolation() or "seccomp" not in isolation(),
@@ -35,16 +37,18 @@ def test_it_reaches_nothing(tmp_path):
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.socket(socket.AF_UNIX) as local,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams,
     ):
         local.bind(str(outside / "socket"))
         local.listen()
+        datagrams.bind(str(outside / "datagrams"))
         port = server.getsockname()[1]
         ended = confined(hostile.attempts, secret, outside, port, own, writes=[own])
     # The last is how Python says that a limit was not raised.
     refused = {"PermissionError", "OSError", "ValueError"}
     assert {name: how for name, how in ended.items() if how not in refused} == {}
     assert secret.read_text() == "mine"
-    assert [one.name for one in outside.iterdir()] == ["socket"]
+    assert sorted(one.name for one in outside.iterdir()) == ["datagrams", "socket"]
     assert [one.name for one in own.iterdir()] == ["large"]
 
 
@@ -89,10 +93,68 @@ def test_a_pickle_is_no_answer(tmp_path, whole_message):
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("function", [hostile.another_type, hostile.endless])
+@pytest.mark.parametrize(
+    "function", [hostile.another_type, hostile.endless, hostile.many_records, hostile.reports]
+)
 def test_only_what_was_announced_is_read(function):
+    """The parent took eight times the message, and drew a bar of 2**62 steps to its end."""
     with pytest.raises(ChildDied, match="no answer"):
         confined(function)
+
+
+@pytest.mark.parametrize("function", [hostile.closes, hostile.sleeps])
+def test_it_is_not_waited_for_without_end(function, monkeypatch):
+    monkeypatch.setenv("EDGEKIT_TIMEOUT", "6")
+    with pytest.raises(ChildDied):
+        confined(function)
+
+
+def test_what_it_prints_is_not_read_whole():
+    tracemalloc.start()
+    try:
+        with pytest.raises(ChildDied, match="last words"):
+            confined(hostile.prints)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("role", "code", "case"),
+    [
+        ("{outside}/mine", child.__file__, "main"),
+        ("../mine", child.__file__, "main"),
+        ("main", "/proc/kcore", "main"),
+        ("main", "{outside}/code.py", "main"),
+        ("main", child.__file__, "other"),
+    ],
+)
+def test_an_export_names_its_own_files(tmp_path, role, code, case):
+    """The mode of the user's graph changed, and it was delivered; any file was read as code."""
+    own, mine = tmp_path / "own", tmp_path / "mine.onnx"
+    own.mkdir()
+    mine.touch(0o600)
+    (tmp_path / "code.py").touch()
+    said = [text.format(outside=tmp_path) for text in (role, code, case)]
+    outcome = confined(hostile.exports, own, *said, writes=[own])
+    with pytest.raises(CheckFailed, match="no export"):
+        checked(outcome, own)
+    assert mine.stat().st_mode & 0o777 == 0o600
+    good = confined(hostile.exports, own, "main", child.__file__, "main", writes=[own])
+    assert checked(good, own) == good
+
+
+def test_a_folder_lets_it_read_no_other(tmp_path):
+    """A link in a download may lead to any folder."""
+    download, secret = tmp_path / "download", tmp_path / "secret"
+    download.mkdir()
+    secret.mkdir()
+    (download / "more").symlink_to(secret)
+    (tmp_path / "blob").touch()
+    (download / "encoder.pt2").symlink_to(tmp_path / "blob")
+    source = Source.parse(str(download))
+    allowed = confinement_of(source, trust_code=False, trust_pickle=False)
+    assert set(allowed.reads) == {str(download), str(tmp_path / "blob")}
 
 
 def test_a_system_without_it_is_said(monkeypatch, capsys):

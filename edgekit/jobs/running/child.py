@@ -171,10 +171,10 @@ class Child:
             ChildDied: The child crashed or was killed.
             ChildTimedOut: Its time was up.
         """
-        wanted = None
-        if self._confined is not None:
-            own = self._called if isinstance(self._called, FunctionType) else None
-            wanted = get_type_hints(own or getattr(self._called, method))["return"]
+        if self._confined is None:
+            return self._ask((method, args, kwargs), None)
+        own = self._called if isinstance(self._called, FunctionType) else None
+        wanted = get_type_hints(own or getattr(self._called, method))["return"]
         return self._ask((method, args, kwargs), wanted)
 
     def close(self) -> None:
@@ -183,12 +183,7 @@ class Child:
         _open.discard(self)
         for stream in (self._requests, self._answers):
             stream.close()
-        if self._process.poll() is None:
-            try:
-                self._process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        self._ended()
         if self._lifeline is not None:
             self._lifeline.close()
         self._errors.close()
@@ -264,11 +259,20 @@ class Child:
         self._overdue = True
         self._process.kill()
 
+    def _ended(self) -> int:
+        """Wait for the process, which has closed its pipes or lost them, and not for long."""
+        try:
+            return self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
     def _death(self) -> str:
-        code = self._process.wait()
+        code = self._ended()
         how = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
-        self._errors.seek(0)
-        lines = self._errors.read()[-4000:].decode(errors="replace").strip().splitlines()
+        end = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, end - 4000))
+        lines = self._errors.read(4000).decode(errors="replace").strip().splitlines()
         return f"{how}, its last words being: {lines[-1].strip()}" if lines else how
 
     def _report(self, content: tuple[str, Any], tracks: dict[int, Iterator[int]]) -> None:

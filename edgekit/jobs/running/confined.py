@@ -14,6 +14,8 @@ import numpy as np
 from edgekit.core.card import ModelCard, TensorCard
 from edgekit.core.confinement import Confinement
 from edgekit.core.errors import CheckFailed
+from edgekit.core.interpreter import module_folders, package_folders
+from edgekit.core.opening import no_file
 from edgekit.core.runtime import Array, Feeds, Session
 from edgekit.core.source import Source
 from edgekit.export.reference import TorchSession, reference_graphs
@@ -38,6 +40,8 @@ def confinement_of(
         return None
     path = source.path
     own = [] if path is None else [path, *(path.iterdir() if path.is_dir() else ())]
+    # A link beside the graphs may be one to a file of a download's cache, and to no folder.
+    own = [one for one in own if one is path or one.is_file()]
     return Confinement(
         tuple(str(one.resolve()) for one in own), tuple(str(one.resolve()) for one in folders)
     )
@@ -76,9 +80,20 @@ def checked(outcome: ExportOutcome, folder: Path) -> ExportOutcome:
         CheckFailed: It names other files than its own, or something else in the place of arrays.
     """
     files = all(
-        path == folder / f"{role}.onnx" and path.is_file() and not path.is_symlink()
+        path == folder / f"{role}.onnx"
+        and path.parent == folder
+        and path.is_file()
+        and not path.is_symlink()
         for role, path in outcome.graphs.items()
     )
+    searched = tuple(Path(place).resolve() for place in (*module_folders(), *package_folders()))
+    code = all(
+        file.endswith(".py")
+        and not no_file(Path(file))
+        and any(Path(file).resolve().is_relative_to(place) for place in searched)
+        for file in outcome.code
+    )
+    known = outcome.reference.keys() <= outcome.graphs.keys()
     values = [
         value
         for cases in outcome.reference.values()
@@ -86,7 +101,7 @@ def checked(outcome: ExportOutcome, folder: Path) -> ExportOutcome:
         for arrays in case
         for value in arrays.values()
     ]
-    if not files or not all(isinstance(value, np.ndarray) for value in values):
+    if not (files and code and known) or not all(isinstance(value, np.ndarray) for value in values):
         raise CheckFailed(
             "The export answered what no export answers.",
             hint="The file that it opened may be hostile.",

@@ -1,11 +1,16 @@
 """What a confined child may answer: records, text, numbers and arrays, in msgpack.
 
 A pickle runs code where it is read, and a confined process may have been taken over by the file
-that it opened. So its parent reads what was announced, a function's return type, and nothing else.
+that it opened. So its parent reads one answer a call, of what was announced, a function's return
+type, and nothing else. Arrays follow the records as plain bytes: a byte of a record may become a
+hundred bytes of objects, so that what may be large has no records in it.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -14,25 +19,20 @@ import numpy as np
 
 from edgekit.core import errors
 from edgekit.core.errors import EdgekitError
-from edgekit.core.progress import Position
+from edgekit.core.texts import safe
 
 __all__ = ["Unexpected", "read", "write"]
 
+# A card has its labels, 16 MiB at most where it is read.
+_MOST_RECORDS = 16 << 20
 # A graph is limited to 2 GB, and what comes back with it is its answers to a few inputs.
-_MOST_BYTES = 2 << 30
+_MOST_ARRAYS = 2 << 30
 _ARRAY = 1
 _DTYPES = frozenset(np.dtype(code).str for code in "?" + np.typecodes["AllInteger"] + "efdFD")
 _ERRORS = {
     name: kind
     for name, kind in vars(errors).items()
     if isinstance(kind, type) and issubclass(kind, EdgekitError)
-}
-_EVENTS: dict[str, Any] = {
-    "stage": tuple[str, Position | None],
-    "note": str,
-    "track": tuple[int, str, int | None],
-    "step": int,
-    "tracked": int,
 }
 
 
@@ -41,22 +41,25 @@ class Unexpected(Exception):
 
 
 def write(stream: BinaryIO, kind: str, content: object) -> None:
-    """Write a message.
+    """Write an answer.
 
     Args:
         stream: To the parent.
-        kind: "result", "error" (content: an exception) or "progress" (content: event and value).
-        content: Of the message.
+        kind: "result" or "error" (content: an exception).
+        content: Of the answer.
     """
     if isinstance(content, Exception):
         content = _described(content)
-    data = msgspec.msgpack.encode((kind, content), enc_hook=_plain)
+    arrays: list[np.ndarray[Any, Any]] = []
+    data = msgspec.msgpack.encode((kind, content), enc_hook=partial(_plain, arrays))
     stream.write(len(data).to_bytes(8, "little") + data)
+    for array in arrays:
+        stream.write(array.reshape(-1).view(np.uint8).data)
     stream.flush()
 
 
 def read(stream: IO[bytes], wanted: Any) -> tuple[str, Any]:
-    """Read a message: its kind and its content.
+    """Read an answer: its kind and its content.
 
     Args:
         stream: From the child.
@@ -64,28 +67,41 @@ def read(stream: IO[bytes], wanted: Any) -> tuple[str, Any]:
 
     Raises:
         EOFError: The child is gone.
-        Unexpected: No such message.
+        Unexpected: No such answer.
     """
-    size = int.from_bytes(_exactly(stream, 8), "little")
-    if size > _MOST_BYTES:
+    size = int.from_bytes(bytes(_exactly(stream, 8)), "little")
+    if size > _MOST_RECORDS:
         raise Unexpected(f"{size} bytes")
     data = _exactly(stream, size)
     try:
-        kind, content = msgspec.msgpack.decode(data, type=tuple[str, msgspec.Raw])
+        kind, content = msgspec.msgpack.decode(data.data, type=tuple[str, msgspec.Raw])
         if kind == "result":
-            return kind, _decoded(content, wanted)
+            return kind, msgspec.msgpack.decode(
+                content, type=wanted, dec_hook=_rich, ext_hook=_arrays(stream)
+            )
         if kind == "error":
-            name, message, hint = _decoded(content, tuple[str, str, str])
-            return kind, _ERRORS[name](message, hint) if name else RuntimeError(message)
-        event, value = _decoded(content, tuple[str, msgspec.Raw])
-        return "progress", (event, _decoded(value, _EVENTS[event]))
-    except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError) as error:
+            name, message, hint = msgspec.msgpack.decode(content, type=tuple[str, str, str])
+            if name:
+                return kind, _ERRORS[name](message, hint)
+            # A traceback, of which the lines stay.
+            return kind, RuntimeError("\n".join(map(safe, message.split("\n"))))
+        raise Unexpected(kind)
+    # OverflowError: an axis of no elements beside one of 2**63.
+    except (
+        msgspec.MsgspecError,
+        ValueError,
+        TypeError,
+        KeyError,
+        RecursionError,
+        OverflowError,
+    ) as error:
         raise Unexpected(str(error)) from error
 
 
-def _exactly(stream: IO[bytes], size: int) -> bytes:
-    data = stream.read(size)
-    if len(data) < size:
+def _exactly(stream: IO[bytes], size: int) -> np.ndarray[Any, Any]:
+    """Read (size,), uint8; its memory is taken as it fills."""
+    data = np.empty(size, np.uint8)
+    if stream.readinto(data) < size:  # type: ignore[attr-defined]
         raise EOFError
     return data
 
@@ -98,18 +114,14 @@ def _described(error: Exception) -> tuple[str, str, str]:
     return "", str(error), ""
 
 
-def _plain(value: object) -> object:
+def _plain(arrays: list[np.ndarray[Any, Any]], value: object) -> object:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, np.generic | np.ndarray):
         array = np.asarray(value)
-        content = (array.dtype.str, array.shape, array.tobytes())
-        return msgspec.msgpack.Ext(_ARRAY, msgspec.msgpack.encode(content))
+        arrays.append(np.ascontiguousarray(array))
+        return msgspec.msgpack.Ext(_ARRAY, msgspec.msgpack.encode((array.dtype.str, array.shape)))
     raise NotImplementedError(f"{type(value).__name__} does not leave a confined process")
-
-
-def _decoded(content: bytes, wanted: Any) -> Any:
-    return msgspec.msgpack.decode(content, type=wanted, dec_hook=_rich, ext_hook=_array)
 
 
 def _rich(wanted: type, value: object) -> object:
@@ -118,8 +130,19 @@ def _rich(wanted: type, value: object) -> object:
     raise ValueError(f"no {wanted}")
 
 
-def _array(code: int, data: memoryview) -> object:
-    dtype, shape, content = msgspec.msgpack.decode(data, type=tuple[str, tuple[int, ...], bytes])
-    if code != _ARRAY or dtype not in _DTYPES or min(shape, default=0) < 0:
-        raise ValueError(f"no array of {dtype}")
-    return np.frombuffer(bytearray(content), dtype).reshape(shape)
+def _arrays(stream: IO[bytes]) -> Callable[[int, memoryview], object]:
+    """What reads the next array of an answer each time that the records name one."""
+    left = _MOST_ARRAYS
+
+    def read_array(code: int, data: memoryview) -> object:
+        nonlocal left
+        dtype, shape = msgspec.msgpack.decode(data, type=tuple[str, tuple[int, ...]])
+        if code != _ARRAY or dtype not in _DTYPES or min(shape, default=0) < 0:
+            raise ValueError(f"no array of {dtype}")
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        left -= size
+        if left < 0:
+            raise ValueError(f"more than {_MOST_ARRAYS} bytes")
+        return _exactly(stream, size).view(dtype).reshape(shape)
+
+    return read_array
