@@ -15,6 +15,7 @@ import keyword
 import re
 import types
 import typing
+import unicodedata
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
@@ -29,8 +30,10 @@ from edgekit.export.program_sizes import SYMBOL, checked_size
 __all__ = ["checked_path", "checked_payloads", "checked_program"]
 
 # Whole names become variables and attributes of the Python source that torch.fx generates.
-_NAME = re.compile(r"[A-Za-z_]\w{0,499}", re.ASCII)
-_PATH = re.compile(r"\w{1,200}(?:\.\w{1,200}){0,50}", re.ASCII)
+_LONGEST_NAME = 500
+# A name of a weight is any text in that source between quotes: "layer-1" is one of a ModuleDict.
+_PATH = re.compile(r"""[^."'\\]{1,200}(?:\.[^."'\\]{1,200}){0,50}""")
+_DUNDER = re.compile(r"(?:^|\.)__[^.]*__(?:$|\.)")
 _LONGEST_TEXT = 1_000_000
 _INT64 = range(-(2**63), 2**63)
 _SPECIAL_FLOATS = ("Infinity", "-Infinity", "NaN")
@@ -206,18 +209,25 @@ def _parsed(text: str) -> Any:
 
 
 def _name(value: str) -> str:
-    if not _NAME.fullmatch(value) or keyword.iskeyword(value):
+    if not _is_identifier(value) or keyword.iskeyword(value):
         raise _unreadable(value)
     return value
 
 
+def _is_identifier(value: str) -> bool:
+    return len(value) <= _LONGEST_NAME and value.isidentifier() and _is_as_read(value)
+
+
+def _is_as_read(value: str) -> bool:
+    """Whether Python takes a name in its source for the same name: it reads the NFKC form."""
+    return unicodedata.normalize("NFKC", value) == value
+
+
 def _argument_name(value: str) -> str:
     # "from" is the name of an argument, which torch then gives by its place.
-    return value and checked_path(value)
-
-
-def _starts(path: str) -> set[str]:
-    return {part[:2] for part in path.split(".")}
+    if value and not _is_identifier(value):
+        raise _unreadable(value)
+    return value
 
 
 def checked_path(value: object) -> str:
@@ -229,8 +239,9 @@ def checked_path(value: object) -> str:
     # "__class__.forward" would be set on a class of torch's.
     if (
         not isinstance(value, str)
-        or not _PATH.fullmatch(value)
-        or any(part.startswith("__") for part in value.split("."))
+        or not (value.isprintable() and _PATH.fullmatch(value))
+        or _DUNDER.search(value)
+        or not _is_as_read(value)
     ):
         raise _unreadable(value)
     return value

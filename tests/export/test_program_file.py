@@ -218,6 +218,8 @@ ATTACKS: dict[str, Callable[[dict[str, bytes]], None]] = {
     "name-of-a-value": renamed("relu", f"x = {CODE}\n    y"),
     "name-of-an-input": renamed("x", f"x={CODE}, y"),
     "name-of-a-weight": renamed("conv.weight", f'conv.weight"), {CODE}, ("'),
+    "name-with-an-escape": renamed("conv.weight", "conv.weight\\"),
+    "name-of-another-form": renamed("conv.weight", "\uff3f_class__.forward"),
     "name-of-a-class": renamed("conv.weight", "__class__.forward"),
     "name-of-a-node": graph(lambda content: content["nodes"][-1].update(name=f"y;{CODE}")),
     "name-of-an-argument": graph(
@@ -460,6 +462,19 @@ def tied() -> nn.Module:
     return network
 
 
+class Named(nn.Module):
+    """Names that Python's source has not, but getattr takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.größe = nn.ModuleDict({"layer-1": nn.Linear(3, 3), "a b": nn.Linear(3, 3)})
+        self.register_buffer("__own", torch.ones(3))
+
+    def forward(self, maß):
+        layers = self.größe
+        return layers["a b"](layers["layer-1"](maß)) * getattr(self, "__own")
+
+
 ROWS = Dim("rows", min=2, max=64)
 GOOD: dict[str, tuple[nn.Module, tuple[Any, ...], Any]] = {
     "scan": (Of(scanned), (torch.rand(4, 3),), None),
@@ -472,6 +487,7 @@ GOOD: dict[str, tuple[nn.Module, tuple[Any, ...], Any]] = {
         (({2: ROWS},),),
     ),
     "encoder": (nn.TransformerEncoderLayer(8, 2, 16), (torch.rand(2, 5, 8),), None),
+    "names": (Named(), (torch.rand(2, 3),), None),
     "lstm": (nn.LSTM(3, 4), (torch.rand(5, 2, 3),), None),
     "tied": (tied(), (torch.randint(0, 10, (2, 5)),), None),
     "half": (nn.Conv2d(3, 4, 3).half(), (torch.rand(1, 3, 8, 8).half(),), None),
