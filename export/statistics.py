@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgekit.core.engine_error import run_engine
 from edgekit.core.requires import requires
 from edgekit.export.graph import attribute, constants, is_weighted
 
@@ -240,8 +242,9 @@ def run_tensors(
         probed.graph.output.append(helper.make_empty_tensor_value_info(name))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        probed.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    content = probed.SerializeToString()
+    session = run_engine(
+        lambda: onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     )
     names = [entry.name for entry in session.get_outputs() if entry.name in wanted]
     for index, feed in enumerate(feeds):
@@ -249,7 +252,7 @@ def run_tensors(
             return
         tensors = {name: np.asarray(feed[name]) for name in sorted(inputs & wanted)}
         # Asked for nothing, it would give every output.
-        found = session.run(names, dict(feed)) if names else []
+        found = run_engine(partial(session.run, names, dict(feed))) if names else []
         for name, value in zip(names, found, strict=True):
             tensors[name] = np.asarray(value)
         yield tensors

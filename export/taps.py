@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -209,7 +210,9 @@ def _types(model: onnx.ModelProto) -> dict[str, int]:
 def _inferred(model: onnx.ModelProto) -> Sequence[Any]:
     import onnx
 
-    graph = onnx.shape_inference.infer_shapes(model).graph
+    graph = model.graph
+    with suppress(Exception):  # the engines have inference of their own
+        graph = onnx.shape_inference.infer_shapes(model).graph
     return [*graph.value_info, *graph.input, *graph.output]
 
 

@@ -8,10 +8,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from edgekit.core.engine_error import engine_error
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
 from edgekit.core.runtime import Array, Feeds, TensorInfo
-from edgekit.core.subject import reason_of, subject
 
 __all__ = ["check_feeds", "checked_run", "closed", "placeholder_feeds"]
 
@@ -54,10 +54,7 @@ def checked_run(
     try:
         return call(*arguments)
     except Exception as error:
-        raise BadInput(
-            f"{library} cannot run {subject() or 'the graph'} on these inputs: {reason_of(error)}.",
-            hint=_sizes_hint(inputs, feeds or {}),
-        ) from error
+        raise engine_error(library, error, _sizes_hint(inputs, feeds or {})) from error
 
 
 def _sizes_hint(inputs: Sequence[TensorInfo], feeds: Feeds) -> str:
@@ -67,7 +64,7 @@ def _sizes_hint(inputs: Sequence[TensorInfo], feeds: Feeds) -> str:
         if info.name in feeds and any(isinstance(axis, str) for axis in info.shape[1:])
     ]
     if not open_:
-        return "Check the values of the inputs: they must be what the model was made for."
+        return ""
     ran = ", ".join(f"{info.name} was {list(feeds[info.name].shape)}" for info in open_)
     lines = " ".join(f"--input {shlex.quote(_line(info))}" for info in open_)
     return (

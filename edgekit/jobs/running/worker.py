@@ -14,6 +14,7 @@ from edgekit.benchmarks.certificate import compare_runs
 from edgekit.benchmarks.memory import rss_bytes, rss_peak_bytes
 from edgekit.benchmarks.summary import Summary
 from edgekit.core.card import GraphCard, ModelCard
+from edgekit.core.engine_error import run_engine
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Array, DeviceMemory, Feeds, Placement, Session
 from edgekit.jobs.running.feeds import fit_batch
@@ -186,12 +187,16 @@ class Worker:
         )
 
     def warm(self) -> None:
-        """Run until the last windows agree."""
-        self._started.warm()
+        """Run until the last windows agree.
+
+        Raises:
+            BadInput: The engine failed.
+        """
+        run_engine(self._started.warm)
 
     def block(self, seconds: float) -> bool:
         """Sample for some seconds; return whether the figures are good enough to stop."""
-        return self._started.block(seconds)
+        return run_engine(partial(self._started.block, seconds))
 
     def finish(self) -> Measured:
         """Return every figure so far."""
