@@ -239,8 +239,9 @@ def _from_onnx(
 def _name_unnamed_axes(model: Any, where: str) -> None:
     """Give dynamic axes without a name the one that graph_card gives them."""
     own = graph_card(model, where)
-    for tensor in [*model.graph.input, *model.graph.output]:
-        known = own.inputs.get(tensor.name) or own.outputs.get(tensor.name)
+    # A model may hand an input on, and declare it anew as an output.
+    sides = ((model.graph.input, own.inputs), (model.graph.output, own.outputs))
+    for tensor, known in ((one, cards.get(one.name)) for side, cards in sides for one in side):
         if known is None:
             continue
         for label, size in zip(known.shape, tensor.type.tensor_type.shape.dim, strict=True):

@@ -348,3 +348,13 @@ def test_a_real_onnx_file_is_the_same_after_its_clean_up(realdata, tmp_path):
     meter = ParityMeter()
     meter.add(run_file(path, feeds)["output"], run_file(outcome.graphs["main"], feeds)["output"])
     assert meter.result().sqnr_db > 100
+
+
+def test_an_input_that_is_handed_on_under_another_shape_is_exported():
+    """Its declared axes were paired with the input's, of which there are more."""
+    floats = onnx.TensorProto.FLOAT
+    given = onnx.helper.make_tensor_value_info("x", floats, ["n", None, 4])
+    handed_on = onnx.helper.make_tensor_value_info("x", floats, ["n", 4])
+    model = onnx.helper.make_model(onnx.helper.make_graph([], "g", [given], [handed_on]))
+    worker._name_unnamed_axes(model, "m.onnx")
+    assert all(size.dim_param for size in model.graph.input[0].type.tensor_type.shape.dim[:2])
