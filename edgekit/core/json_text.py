@@ -40,6 +40,7 @@ def parse_json(
     kind: None = None,
     *,
     limit: int = JSON_LIMIT,
+    only: Set[str] | None = None,
     hint: str = "",
 ) -> Any: ...
 @overload
@@ -118,7 +119,14 @@ def as_kind(found: object, where: Path | str, kind: type[T], *, hint: str = "") 
 
 
 @overload
-def read_json(path: Path, kind: None = None, *, limit: int = JSON_LIMIT, hint: str = "") -> Any: ...
+def read_json(
+    path: Path,
+    kind: None = None,
+    *,
+    limit: int = JSON_LIMIT,
+    only: Set[str] | None = None,
+    hint: str = "",
+) -> Any: ...
 @overload
 def read_json(
     path: Path,
