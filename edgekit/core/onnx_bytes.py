@@ -192,15 +192,20 @@ def _refuse_odd(model: Any, path: Path) -> None:
 
 
 def _messages(message: Any) -> Iterator[Any]:
-    """Yield a message and all inside it; protobuf itself allows a depth of 100."""
-    yield message
-    if message.DESCRIPTOR.name == "TensorProto":
-        yield from message.external_data
-        return
-    for field, value in message.ListFields():
-        if field.message_type is not None:
-            for one in value if _is_repeated(field) else (value,):
-                yield from _messages(one)
+    """Yield a message and all inside it, each before what it holds."""
+    # No recursion: at a depth of 100, which protobuf allows, every step would take a hundred.
+    left = [message]
+    while left:
+        message = left.pop()
+        yield message
+        if message.DESCRIPTOR.name == "TensorProto":
+            left.extend(reversed(message.external_data))
+            continue
+        below: list[Any] = []
+        for field, value in message.ListFields():
+            if field.message_type is not None:
+                below.extend(value if _is_repeated(field) else (value,))
+        left.extend(reversed(below))
 
 
 def _texts(message: Any) -> Iterator[Any]:
