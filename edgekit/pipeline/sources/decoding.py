@@ -120,6 +120,7 @@ class Decoding:
         from av.video.reformatter import VideoReformatter
 
         self._read_limit_s = timeouts[1]
+        self._limited = "format_whitelist" in (options or {})
         began = time.monotonic()
         try:
             self._container: Any = self._av.open(
@@ -248,6 +249,8 @@ class Decoding:
             limit_s is not None and waited_s >= 0.95 * limit_s
         ):
             return Broken(f"there was no answer within {limit_s:g} s")
+        if getattr(error, "errno", None) == errno.EINVAL and self._limited:
+            return NoVideo("it is a list of other files, or it holds no video")
         if isinstance(error, self._av.error.InvalidDataError):
             return NoVideo("the data is damaged, or of a kind that FFmpeg does not know")
         permanent = isinstance(

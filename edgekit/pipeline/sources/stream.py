@@ -14,7 +14,19 @@ from edgekit.pipeline.sources.decoding import Broken, Decoding, Picture
 
 __all__ = ["SCHEMES", "Stream"]
 
-SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "tcp")
+_HTTP = "http,https,httpproxy,tcp,tls,crypto,data"
+_RTSP = "rtsp,rtp,srtp,udp,tcp,tls"
+# FFmpeg's protocols by scheme: all that a server may lead to. A playlist that came over the network
+# would else name files of this machine.
+_PROTOCOLS = {
+    "rtsp": _RTSP,
+    "rtsps": _RTSP,
+    "http": _HTTP,
+    "https": _HTTP,
+    "udp": "udp,rtp",
+    "tcp": "tcp",
+}
+SCHEMES = tuple(_PROTOCOLS)
 # How long late pictures are left out in the hope of catching up.
 _CATCH_UP_NS = 2_000_000_000
 
@@ -165,6 +177,7 @@ class Stream:
             "analyzeduration": "1000000",
             # Twenty frames are usual, which is a second at 20 frames a second.
             "fpsprobesize": "2",
+            "protocol_whitelist": _PROTOCOLS[self._scheme],
         }
         if self._scheme in ("rtsp", "rtsps"):
             # Over UDP a lost packet tears pictures, and firewalls hold it up.

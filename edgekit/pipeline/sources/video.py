@@ -14,12 +14,23 @@ from edgekit.pipeline.sources.decoding import Broken, Decoding, Picture
 
 __all__ = ["Recording", "VideoFile"]
 
+# What holds its pictures itself, by the names of FFmpeg. Others (hls, concat, sdp) are lists of
+# files and addresses, and what is opened is what the user named.
+_CONTAINERS = (
+    "3dostr apng apv asf av1 avi avs2 avs3 bink cavsvideo dirac dv evc film_cpk flic flv gif gxf "
+    "h261 h263 h264 hevc ivf live_flv m4v matroska mjpeg mjpeg_2000 mlv mov mpeg mpegts mpegtsraw "
+    "mpegvideo mpjpeg mxf nsv nut obu ogg r3d rm roq smjpeg smk swf vc1 vc1test vvc webm wtv "
+    "yuv4mpegpipe bmp_pipe exr_pipe gif_pipe j2k_pipe jpeg_pipe jpegls_pipe jpegxl_anim "
+    "jpegxl_pipe png_pipe ppm_pipe tiff_pipe webp_pipe"
+).replace(" ", ",")
+_ITSELF = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
+
 
 class Recording:
     """A video file that is being read from its beginning.
 
     Args:
-        path: Any format that PyAV's FFmpeg reads.
+        path: Of a format that holds its pictures itself, see _CONTAINERS.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,7 +49,9 @@ class Recording:
         self.close()
         try:
             # Absolute, or a name such as "http:x" would be an address for FFmpeg.
-            decoding = Decoding(str(self.path.absolute()), why="to read video files")
+            decoding = Decoding(
+                str(self.path.absolute()), why="to read video files", options=_ITSELF
+            )
         except Broken as broken:
             raise self._unreadable(broken.reason) from None
         self._decoding = decoding
@@ -97,7 +110,7 @@ class VideoFile:
     """Every frame of a video file, in order, as fast as they are taken.
 
     Args:
-        path: Any format that PyAV's FFmpeg reads.
+        path: See Recording.
     """
 
     def __init__(self, path: Path) -> None:

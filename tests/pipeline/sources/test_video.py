@@ -122,6 +122,24 @@ def test_what_is_no_video_is_one_sentence(tmp_path, content, kind, capfd):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{}\n#EXT-X-ENDLIST\n"),
+        ("x.ffconcat", "ffconcat version 1.0\nfile {}\n"),
+        ("x.mp4", "ffconcat version 1.0\nfile {}\n"),
+        ("x.sdp", "v=0\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 26\n"),
+    ],
+)
+@pytest.mark.parametrize("kind", [VideoFile, PacedVideo])
+def test_a_file_that_leads_to_other_files_is_refused(tmp_path, video, name, text, kind):
+    other = video("other.ts", frames=5, codec="mpeg2video")
+    path = tmp_path / name
+    path.write_text(text.format(other.name))
+    with pytest.raises(BadInput, match=f"{name} .* list of other files"):
+        kind(path).open()
+
+
 def test_a_file_of_sound_alone_is_one_sentence(tmp_path):
     av = pytest.importorskip("av")
     path = tmp_path / "sound.wav"
