@@ -506,6 +506,11 @@ GOOD: dict[str, tuple[nn.Module, tuple[Any, ...], Any]] = {
         (torch.rand(6, 4),),
         (({0: 2 * Dim("half", min=1, max=9)},),),
     ),
+    "attributes": (
+        Of(lambda x: x.T @ x.mT),
+        (torch.rand(3, 3),),
+        None,
+    ),
     "nested": (Of(lambda x: {"a": x, "b": [x, (x * 2, None)]}), (torch.rand(3),), None),
     "complex": (
         Of(lambda x: torch.view_as_real(torch.fft.rfft(x) * 1j)),
