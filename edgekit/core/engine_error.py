@@ -8,7 +8,7 @@ from typing import TypeVar
 from edgekit.core.errors import BadInput, EdgekitError
 from edgekit.core.subject import reason_of, subject
 
-__all__ = ["engine_error", "run_engine"]
+__all__ = ["engine_error", "is_foreign", "run_engine"]
 
 T = TypeVar("T")
 
@@ -36,9 +36,14 @@ def run_engine(call: Callable[[], T]) -> T:
     """
     try:
         return call()
-    except EdgekitError:
-        raise
     except Exception as error:
-        if type(error).__module__ == "builtins" and not isinstance(error, RuntimeError):
+        if not is_foreign(error):
             raise
         raise engine_error("The engine", error) from error
+
+
+def is_foreign(error: Exception) -> bool:
+    """Whether a library raised it on what it was given; else it is edgekit's own, or a fault."""
+    if isinstance(error, EdgekitError):
+        return False
+    return type(error).__module__ != "builtins" or isinstance(error, RuntimeError)

@@ -17,12 +17,13 @@ from edgekit.core.card import ModelCard
 from edgekit.core.certificate import Verdict, worst
 from edgekit.core.destination import FOLDER, GRAPH, JSON, Destination
 from edgekit.core.documents import OutputParity, QuantizeDocument
-from edgekit.core.errors import BadInput, Unavailable
+from edgekit.core.engine_error import is_foreign
+from edgekit.core.errors import BadInput, EdgekitError, Unavailable
 from edgekit.core.names import closest
 from edgekit.core.parity import rows_told
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
-from edgekit.core.subject import works_on
+from edgekit.core.subject import reason_of, works_on
 from edgekit.core.temporary import scratch
 from edgekit.core.variant import Variant
 from edgekit.export.decisions import Decisions, read_decisions, write_decisions
@@ -33,7 +34,7 @@ from edgekit.export.quantize import calibrate, calibrated_graph, write_int8
 from edgekit.jobs.delivery import Delivery, read_for
 from edgekit.jobs.export import output_parity
 from edgekit.jobs.running.certify import named_parity
-from edgekit.jobs.running.child import run_in_child
+from edgekit.jobs.running.child import ChildDied, run_in_child
 from edgekit.jobs.running.feeds import Data, generated_feeds, missing_inputs, open_data, roles
 from edgekit.jobs.running.models import resolve_model
 from edgekit.jobs.running.plain import Runs, open_plain, run_many, run_plain
@@ -145,7 +146,7 @@ def run(
             progress.stage("calibrate")
             try:
                 quantized = calibrate_graphs(before, resolved.card, images, work, seed, progress)
-            except BadInput as error:
+            except (BadInput, ChildDied) as error:
                 raise no_int8(model, error) from error
             decisions, count = quantized.decisions, quantized.images
             stayed = quantized.notes
@@ -202,10 +203,11 @@ def calibrate_graphs(
 
     Raises:
         BadInput: No calibration inputs, or nothing in the graphs can be quantized.
+        ChildDied: The calibration of the one graph crashed or did not end.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written: dict[str, Path] = {}
-    refusals: dict[str, BadInput] = {}
+    refusals: dict[str, EdgekitError] = {}
     images = 0
     for role, path in variant.graphs.items():
         # NNCF patches what it imports and keeps memory: it gets a process of its own.
@@ -220,7 +222,7 @@ def calibrate_graphs(
                 what=f"calibrating {role}",
                 progress=progress,
             )
-        except BadInput as error:
+        except (BadInput, ChildDied) as error:
             refusals[role] = error
             continue
         images = max(images, count)
@@ -235,7 +237,7 @@ def calibrate_graphs(
     return Quantized(written, images, notes)
 
 
-def no_int8(model: str, refusal: BadInput) -> BadInput:
+def no_int8(model: str, refusal: EdgekitError) -> BadInput:
     """Return a calibration's refusal with the model as the user named it, not as it lies here."""
     return BadInput(f"There is no int8 of {model}: {refusal.message}", hint=refusal.hint)
 
@@ -363,15 +365,24 @@ def _calibrate(
     if graph.state:
         with open_plain(model) as session:
             feeds, growing = calibration_calls(session, cases, graph, _CALIBRATION_IMAGES)
-    return len(cases), calibrate(
-        model,
-        feeds,
-        task=task,
-        record=data.record(),
-        seed=seed,
-        progress=progress,
-        growing=growing,
-    )
+    try:
+        decisions = calibrate(
+            model,
+            feeds,
+            task=task,
+            record=data.record(),
+            seed=seed,
+            progress=progress,
+            growing=growing,
+        )
+    except Exception as error:
+        if not is_foreign(error):
+            raise
+        raise BadInput(
+            f"calibration failed on it: {reason_of(error)}.",
+            hint="Use fp32 or fp16 for this model.",
+        ) from error
+    return len(cases), decisions
 
 
 def _checked(

@@ -12,8 +12,11 @@ import yaml
 from onnx import TensorProto, helper, numpy_helper
 
 from edgekit import api
-from edgekit.core.card import GraphCard
+from edgekit.core.card import GraphCard, ModelCard
 from edgekit.core.errors import BadInput
+from edgekit.core.progress import Silent
+from edgekit.jobs import quantize
+from edgekit.jobs.running.child import ChildDied
 from edgekit.jobs.running.sequences import STEPS, calibration_calls, run_sequence
 
 FEATURES, HIDDEN = 6, 8
@@ -37,6 +40,39 @@ class Caching:
     def run(self, feeds):
         assert feeds["h"].shape[0] < STEPS
         return {"h_out": np.concatenate([feeds["h"], feeds["x"]])}
+
+
+class OneSample:
+    card = ModelCard()
+
+    def calibration_feeds(self, role, count):
+        return cases(1)
+
+    def record(self):
+        return {}
+
+
+@pytest.mark.parametrize("error", [RuntimeError("node conv"), np.linalg.LinAlgError("node conv")])
+def test_what_a_library_raises_while_calibrating_is_a_refusal(monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(quantize, "calibrate", fail)
+    with pytest.raises(BadInput, match="node conv"):
+        quantize._calibrate(Path("m.onnx"), "main", OneSample(), "raw", 0, Silent())
+    error = KeyError("edgekit's own")
+    with pytest.raises(KeyError):
+        quantize._calibrate(Path("m.onnx"), "main", OneSample(), "raw", 0, Silent())
+
+
+def test_a_calibration_that_died_names_the_model(monkeypatch, digits_onnx, digits, tmp_path):
+    def die(*_, **__):
+        raise ChildDied("The process for calibrating main died of SIGKILL.")
+
+    monkeypatch.setattr(quantize, "run_in_child", die)
+    with pytest.raises(BadInput, match=rf"{digits_onnx}.*SIGKILL"):
+        api.quantize(str(digits_onnx), tmp_path / "q.onnx", data=digits)
+    assert not list(tmp_path.iterdir())
 
 
 LOOP = GraphCard(state={"h_out": "h"})
