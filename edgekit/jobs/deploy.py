@@ -198,13 +198,15 @@ def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> Deplo
             trust_code=request.trust_code,
         )
     known = prove(stages, request, prepared, model)
-    variants, decisions = variants_of(stages, request, prepared, model)
+    variants, decisions, failed = variants_of(stages, request, prepared, model)
     basis = basis_of(request, prepared, model, known)
     growing = growing_state(decisions)
     made = [
-        _entry(stages, request, prepared, plan, variants, basis, known, growing)
+        Made(plan, {}, error=failed[plan.variant])
+        if plan.variant in failed
+        else _entry(stages, request, prepared, plan, variants, basis, known, growing)
         for plan in prepared.plans
-        if plan.variant in variants
+        if plan.variant in variants.keys() | failed.keys()
     ]
     feeds = {role: several[0] for role, several in parity_feeds(request, prepared, model).items()}
     opened = {str(one.plan): one.engines for one in made if not one.error}
@@ -225,7 +227,7 @@ def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> Deplo
         if isinstance(reason, str):
             stages.progress.note(f"{name} was not measured: {reason}")
     entries = tuple(
-        deploy_entry(one, figures.get(str(one.plan)), variants[one.plan.variant], measured_at)
+        deploy_entry(one, figures.get(str(one.plan)), variants.get(one.plan.variant), measured_at)
         for one in made
     )
     candidates = [
@@ -318,12 +320,14 @@ def parity_feeds(
 
 def variants_of(
     stages: Stages, request: DeployRequest, prepared: Prepared, model: ExportedModel
-) -> tuple[dict[str, Variant], dict[str, Path]]:
+) -> tuple[dict[str, Variant], dict[str, Path], dict[str, str]]:
     """Write every variant that a plan uses; one calibration serves all dialects.
 
     Returns:
-        Variants by id, without int8 where nothing could be quantized; the decisions' files by role.
+        Variants by id, without those that the model refuses (nothing in it can be quantized); the
+        decisions' files by role; and why a variant failed, by its id.
     """
+    failed: dict[str, str] = {}
     decisions: dict[str, Path] = {}
     wanted = variants_needed(prepared.plans)
     if any(plan.precision == "int8" for plan in prepared.plans):
@@ -333,13 +337,15 @@ def variants_of(
             found = calibrated(stages, prepared.source, model, data, request.seed)
             decisions = found.decisions
             prepared.notes.extend(found.notes)
-        except Exception as error:
-            reason = error.message if isinstance(error, BadInput) else sentence_of(error)
-            asked = any(word.startswith("int8") for word in request.precision)
-            if asked and isinstance(error, BadInput):
+        except BadInput as error:
+            if any(word.startswith("int8") for word in request.precision):
                 raise no_int8(request.source, error) from error
-            prepared.notes.append(f"int8 was left out: {reason}")
+            prepared.notes.append(f"int8 was left out: {error.message}")
             wanted = [name for name in wanted if not name.startswith("int8")]
+        except Exception as error:
+            names = [name for name in wanted if name.startswith("int8")]
+            failed |= dict.fromkeys(names, sentence_of(error))
+            wanted = [name for name in wanted if name not in failed]
     bake = parse_bake(request.bake)
     feeds: Mapping[str, Sequence[Feeds]] = {}
     if "fp16" in wanted:
@@ -355,10 +361,13 @@ def variants_of(
         except Exception as error:
             if name == "fp32":  # everything else is compared with it
                 raise
-            prepared.notes.append(f"{name} was left out: {sentence_of(error)}")
+            if isinstance(error, BadInput):
+                prepared.notes.append(f"{name} was left out: {error}")
+            else:
+                failed[name] = sentence_of(error)
             continue
         prepared.notes.extend(notes)
-    return variants, decisions
+    return variants, decisions, failed
 
 
 def _entry(

@@ -18,7 +18,7 @@ from edgekit.core.certificate import Verdict, worst
 from edgekit.core.destination import FOLDER, GRAPH, JSON, Destination
 from edgekit.core.documents import OutputParity, QuantizeDocument
 from edgekit.core.engine_error import is_foreign
-from edgekit.core.errors import BadInput, EdgekitError, Unavailable
+from edgekit.core.errors import BadInput, CheckFailed, EdgekitError, Unavailable
 from edgekit.core.names import closest
 from edgekit.core.parity import rows_told
 from edgekit.core.progress import Progress
@@ -34,7 +34,7 @@ from edgekit.export.quantize import calibrate, calibrated_graph, write_int8
 from edgekit.jobs.delivery import Delivery, read_for
 from edgekit.jobs.export import output_parity
 from edgekit.jobs.running.certify import named_parity
-from edgekit.jobs.running.child import ChildDied, run_in_child
+from edgekit.jobs.running.child import run_in_child
 from edgekit.jobs.running.feeds import Data, generated_feeds, missing_inputs, open_data, roles
 from edgekit.jobs.running.models import resolve_model
 from edgekit.jobs.running.plain import Runs, open_plain, run_many, run_plain
@@ -146,7 +146,7 @@ def run(
             progress.stage("calibrate")
             try:
                 quantized = calibrate_graphs(before, resolved.card, images, work, seed, progress)
-            except (BadInput, ChildDied) as error:
+            except (BadInput, CheckFailed) as error:
                 raise no_int8(model, error) from error
             decisions, count = quantized.decisions, quantized.images
             stayed = quantized.notes
@@ -203,7 +203,7 @@ def calibrate_graphs(
 
     Raises:
         BadInput: No calibration inputs, or nothing in the graphs can be quantized.
-        ChildDied: The calibration of the one graph crashed or did not end.
+        CheckFailed: The calibration of the one graph failed, crashed or did not end.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written: dict[str, Path] = {}
@@ -222,7 +222,7 @@ def calibrate_graphs(
                 what=f"calibrating {role}",
                 progress=progress,
             )
-        except (BadInput, ChildDied) as error:
+        except (BadInput, CheckFailed) as error:
             refusals[role] = error
             continue
         images = max(images, count)
@@ -378,7 +378,7 @@ def _calibrate(
     except Exception as error:
         if not is_foreign(error):
             raise
-        raise BadInput(
+        raise CheckFailed(
             f"calibration failed on it: {reason_of(error)}.",
             hint="Use fp32 or fp16 for this model.",
         ) from error

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgekit import api
 from edgekit.core.card import GraphCard, ModelCard
-from edgekit.core.errors import BadInput
+from edgekit.core.errors import BadInput, CheckFailed
 from edgekit.core.progress import Silent
 from edgekit.jobs import quantize
 from edgekit.jobs.running.child import ChildDied
@@ -58,7 +58,7 @@ def test_what_a_library_raises_while_calibrating_is_a_refusal(monkeypatch, error
         raise error
 
     monkeypatch.setattr(quantize, "calibrate", fail)
-    with pytest.raises(BadInput, match="node conv"):
+    with pytest.raises(CheckFailed, match="node conv"):
         quantize._calibrate(Path("m.onnx"), "main", OneSample(), "raw", 0, Silent())
     error = KeyError("edgekit's own")
     with pytest.raises(KeyError):

@@ -37,14 +37,22 @@ def own_cache(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("error", FAULTS[1:], ids=["a library's", "memory"])
-def test_a_variant_that_cannot_be_written_is_left_out(error, tmp_path, digits, monkeypatch):
+def test_a_variant_that_cannot_be_written_is_an_entry_that_failed(
+    error, tmp_path, digits, monkeypatch
+):
     # Red where the cast's failure ended the whole deployment without a bundle.
     fail(monkeypatch, making, "write_variant", error)
     document = deployed(tmp_path, digits)
-    assert {one.variant for one in document.entries} == {"fp32"}
-    assert [note for note in document.notes if note.startswith("fp16 was left out: ")]
+    by_variant = {one.variant: one for one in document.entries}
+    assert (by_variant["fp16"].verdict, by_variant["fp16"].latency) == ("FAIL", None)
+    assert by_variant["fp16"].error
     assert [one.variant for one in document.recommended] == ["fp32"]
-    assert api.verify(tmp_path / "b").verdict != "FAIL"
+    bundle = tmp_path / "b"
+    assert api.verify(bundle).verdict != "FAIL"
+    api.report(bundle, tmp_path / "r.html")
+    assert by_variant["fp16"].error in (tmp_path / "r.html").read_text()
+    with pytest.raises(BadInput, match="fp16"):
+        api.predict(f"{bundle}@fp16", [digits / "images"])
 
 
 def test_a_target_without_any_variant_has_nothing_to_ship(tmp_path, digits, monkeypatch):
@@ -55,11 +63,19 @@ def test_a_target_without_any_variant_has_nothing_to_ship(tmp_path, digits, monk
     assert document.verdict == "FAIL"
 
 
-def test_a_calibration_that_dies_leaves_int8_out(tmp_path, digits, monkeypatch):
+def test_a_variant_that_the_model_refuses_is_left_out(tmp_path, digits, monkeypatch):
+    fail(monkeypatch, making, "write_variant", BadInput("no cast"))
+    document = deployed(tmp_path, digits)
+    assert {one.variant for one in document.entries} == {"fp32"}
+    assert "fp16 was left out: no cast" in document.notes
+
+
+def test_a_calibration_that_dies_is_an_entry_that_failed(tmp_path, digits, monkeypatch):
     fail(monkeypatch, making, "calibrate_graphs", CheckFailed("child gone"))
     document = deployed(tmp_path, digits, precision=("fp32", "int8"))
-    assert {one.variant for one in document.entries} == {"fp32"}
-    assert [note for note in document.notes if note == "int8 was left out: child gone"]
+    failed = {one.variant: one.error for one in document.entries if one.error}
+    assert failed == {"int8-u8s8": "child gone"}
+    assert [one.variant for one in document.recommended] == ["fp32"]
 
 
 @pytest.mark.parametrize("stage", ["compile_graphs", "examine_entry"])

@@ -112,7 +112,7 @@ def _row(
         text = interval(p50, latency.p50_low_ms, latency.p50_high_ms)
         cells.append(text if entry.valid else Text(f"{text} {INVALID}", "yellow"))
     cells.append(f"{baseline / p50:.2f}" if baseline and p50 else NOTHING)
-    cells.append(size(entry.size_bytes))
+    cells.append(size(entry.size_bytes or None))
     return cells
 
 

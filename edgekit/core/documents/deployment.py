@@ -43,6 +43,7 @@ class DeployEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One (target, variant, compute) with its certificate and its measurement.
 
     Attributes:
+        size_bytes: Of the variant's graphs; 0 where it failed, and there are none.
         throughput_low_per_s: Lower end of its 95 % interval; null where refused.
         measured_at: When it was measured, UTC, ISO 8601; before this deployment where the
             measurement was taken from the cache.

@@ -161,14 +161,14 @@ def _copy(source: Path, path: Path) -> None:
 
 
 def deploy_entry(
-    made: Made, found: Measured | str | None, variant: Variant, measured_at: str
+    made: Made, found: Measured | str | None, variant: Variant | None, measured_at: str
 ) -> DeployEntry:
     """Lay everything known of an entry into the document.
 
     Args:
         made: The entry.
         found: Its figures, or why there are none.
-        variant: With its graphs.
+        variant: With its graphs; None where it failed.
         measured_at: UTC, ISO 8601.
     """
     certificate = made.certificate
@@ -186,7 +186,7 @@ def deploy_entry(
         throughput_per_s=stream.throughput_per_s if stream else None,
         throughput_low_per_s=stream.throughput_low_per_s if stream else None,
         throughput_high_per_s=stream.throughput_high_per_s if stream else None,
-        size_bytes=sum(Path(path).stat().st_size for path in variant.graphs.values()),
+        size_bytes=sum(path.stat().st_size for path in variant.paths.values()) if variant else 0,
         load_ms=measured.load_ns / 1e6 if measured else None,
         first_ms=measured.first_ns / 1e6 if measured else None,
         rss_peak_bytes=measured.rss_peak_bytes if measured else None,
