@@ -26,11 +26,14 @@ _DEEPEST = 60
 _MOST_BITS = 4096
 _MOST_TERMS = 500
 _LARGEST_POWER = 64
+# Of all of these in one expression: sympy compares each with each, and takes those in others out.
+_MOST_COMPARED = 16
+_COMPARING = ("Max", "Min", "And", "Or")
 _FLAGS = {"integer", "positive", "nonnegative", "nonzero", "negative", "real", "finite"}
 # Function to the number of its arguments, smallest and largest.
 _FUNCTIONS: dict[str, tuple[int, int]] = {
     **dict.fromkeys(("Add", "Mul"), (1, 500)),
-    **dict.fromkeys(("Max", "Min", "And", "Or"), (1, 50)),
+    **dict.fromkeys(_COMPARING, (1, _MOST_COMPARED)),
     **dict.fromkeys(
         ("Equality", "Unequality", "GreaterThan", "LessThan", "StrictGreaterThan"), (2, 2)
     ),
@@ -69,6 +72,10 @@ def checked_size(text: str) -> str:
         raise _refused(text)
     try:
         tree = ast.parse(text, mode="eval").body
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        compared = [node for node in calls if getattr(node.func, "id", "") in _COMPARING]
+        if sum(len(node.args) for node in compared) > _MOST_COMPARED:
+            raise _refused(text)
         return _written(tree, text, _DEEPEST)[0]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise _refused(text) from None

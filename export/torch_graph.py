@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -245,14 +246,22 @@ def _bounded(label: str, ranges: Mapping[str, Axis]) -> Axis:
 
 
 def _axis(label: str, range_: Any) -> Axis:
-    """An Axis of a torch.export range; its infinities have no integer value."""
-    try:
-        top = int(range_.upper)
-    except (AttributeError, OverflowError, TypeError, ValueError):
-        top = None
-    low = 1 if range_ is None else max(1, int(range_.lower))
+    """An Axis of a torch.export range."""
     # torch writes "unbounded" as a very large number in some versions.
-    return Axis(label, min=low, max=top if top is not None and top < 2**31 else None)
+    top = _whole_end(range_, "upper")
+    return Axis(
+        label,
+        min=max(1, _whole_end(range_, "lower") or 1),
+        max=top if top is not None and top < 2**31 else None,
+    )
+
+
+def _whole_end(range_: Any, end: str) -> int | None:
+    """An end of a range; the infinities of sympy and of torch have no integer value."""
+    try:
+        return int(getattr(range_, end))
+    except (AttributeError, OverflowError, TypeError, ValueError):
+        return None
 
 
 def _call_order(module: Any, names: tuple[str, ...], where: str) -> tuple[tuple[str, ...], bool]:
@@ -279,7 +288,8 @@ def _call_order(module: Any, names: tuple[str, ...], where: str) -> tuple[tuple[
 
 def _run(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any], where: str) -> list[Array]:
     leaves = _leaves(_call(module, args, kwargs, where), where)
-    return [leaf.detach().cpu().numpy().copy() for leaf in leaves]
+    with _running(args, kwargs, where):
+        return [leaf.detach().cpu().numpy().copy() for leaf in leaves]
 
 
 def _leaves(result: Any, where: str) -> list[Any]:
@@ -312,9 +322,15 @@ def _no_tensor(where: str, place: str, kind: str) -> BadInput:
 def _call(module: Any, args: Sequence[Any], kwargs: Mapping[str, Any], where: str) -> Any:
     import torch
 
+    with _running(args, kwargs, where), torch.inference_mode(), quiet():
+        return module(*args, **kwargs)
+
+
+@contextmanager
+def _running(args: Sequence[Any], kwargs: Mapping[str, Any], where: str) -> Iterator[None]:
+    """Make one sentence of whatever a network raises on its inputs, or its outputs as arrays."""
     try:
-        with torch.inference_mode(), quiet():
-            return module(*args, **kwargs)
+        yield
     except Exception as error:
         shapes = [tuple(value.shape) for value in [*args, *kwargs.values()]]
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

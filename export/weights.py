@@ -47,15 +47,16 @@ def read_weights(path: Path, *, trust_pickle: bool) -> Any:
         import torch
     import pickle  # only for its error class
 
-    with _reading(path, "PyTorch weights"):
-        with open_file(path) as file:
-            start = file.read(2)
-            if start == b"PK" and not trust_pickle:
-                with plain_archive(file):
-                    pass
+    with _reading(path, "PyTorch weights"), open_file(path) as file:
+        start = file.read(2)
+        if start == b"PK" and not trust_pickle:
+            with plain_archive(file):
+                pass
+        file.seek(0)
         try:
+            # What was checked, and not what lies there by now.
             with quiet():
-                content = torch.load(path, weights_only=True, map_location="cpu")
+                content = torch.load(file, weights_only=True, map_location="cpu")
         except pickle.UnpicklingError as error:
             found = _GLOBAL.search(str(error))
             refuse_no_model(str(path), "source")

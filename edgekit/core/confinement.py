@@ -23,6 +23,7 @@ from pathlib import Path
 import msgspec
 
 from edgekit.core.interpreter import module_folders, package_folders
+from edgekit.core.memory import free_memory
 
 __all__ = ["Confinement", "confine", "environment_of", "isolation"]
 
@@ -112,6 +113,8 @@ _VARIABLES = (
     "CONDA_PREFIX", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "SYSTEMROOT", "WINDIR",
     "EDGEKIT_SUBJECT",
 )  # fmt: skip
+# Bytes that Python and torch take.
+_LEAST_MEMORY = 1 << 30
 # The largest file. A graph is limited to 2 GB.
 _FILE_BYTES = 4 << 30
 # A day of every core, for one whose parent is gone; see also Child.
@@ -182,9 +185,8 @@ def _limit() -> None:
         import resource
     except ImportError:  # Windows
         return
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limits = {
-        "RLIMIT_DATA": memory,
+        "RLIMIT_DATA": max(free_memory(), _LEAST_MEMORY),
         "RLIMIT_CPU": _SECONDS_A_CORE * (os.cpu_count() or 1),
         "RLIMIT_FSIZE": _FILE_BYTES,
         "RLIMIT_CORE": 0,

@@ -47,6 +47,8 @@ _SHAPE_HINT = (
 )
 # Sizes of one axis that are tried where those of several must fit each other.
 _MOST_SIZES, _MOST_TRIED = 16, 10_000
+# Of numpy.
+_MOST_AXES = 64
 
 
 def parse_shape(text: str) -> TensorCard:
@@ -330,8 +332,13 @@ def resolve_shape(tensor: TensorCard, sizes: Mapping[str, int], name: str = "") 
     """Return a tensor's shape with the dynamic axes' sizes put in.
 
     Raises:
-        BadInput: `sizes` lacks an axis, or an axis that follows from others would have no size.
+        BadInput: `sizes` lacks an axis, an axis that follows from others would have no size, or no
+            array has as many axes.
     """
+    if len(tensor.shape) > _MOST_AXES:
+        raise BadInput(
+            f"The input {name!r} has {len(tensor.shape)} axes; an array has {_MOST_AXES} at most."
+        )
     shape = []
     for axis in tensor.shape:
         label = axis_label(axis)

@@ -15,10 +15,10 @@ import torch
 from torch import nn
 from torch.export import Dim, export
 
-from edgekit.core.card import GraphCard
+from edgekit.core.card import GraphCard, TensorCard
 from edgekit.core.errors import BadInput
 from edgekit.core.source import Source
-from edgekit.export.load import load_source
+from edgekit.export.load import Loaded, load_source
 from edgekit.export.program_operators import checked_operator
 from edgekit.export.program_refusal import NotAllowedError
 from edgekit.export.program_sizes import checked_size
@@ -185,6 +185,9 @@ ATTACKS: dict[str, Callable[[dict[str, bytes]], None]] = {
     "size-shift": first_size("RShift(Integer(1), Integer(4611686018427387904))"),
     "size-expansion": first_size(
         "Pow(Add(" + ", ".join(f"Symbol('s{n}')" for n in range(40)) + "), Integer(60))"
+    ),
+    "size-comparison": first_size(
+        "Max(" * 9 + "Integer(1)" + "".join(f", Symbol('s{n}'), Symbol('s1{n}'))" for n in range(9))
     ),
     "size-digits": first_size(f"Integer({'9' * 5000})"),
     "size-depth": first_size("Not(" * 900 + "true" + ")" * 900),
@@ -656,3 +659,44 @@ def test_a_program_that_torch_cannot_run_is_one_sentence(tmp_path, members):
     loaded = load_source(Source.parse(str(path)))["main"]
     with pytest.raises(BadInput, match="cannot be run by PyTorch"):
         torch_graph(loaded, GraphCard(inputs={}), str(path))
+
+
+def test_weights_are_read_of_the_file_that_was_checked(tmp_path, monkeypatch):
+    """torch opened the path again, where another file may lie by then."""
+    from edgekit.export import weights
+
+    path, other = tmp_path / "w.pth", tmp_path / "other"
+    path.write_bytes(saved({"w": torch.ones(1)}))
+    other.write_bytes(saved({"w": torch.zeros(1)}))
+    check = weights.plain_archive
+
+    def exchanged(file: Any) -> Any:
+        other.replace(path)
+        return check(file)
+
+    monkeypatch.setattr(weights, "plain_archive", exchanged)
+    assert read_weights(path, trust_pickle=False)["w"].item() == 1
+
+
+def test_a_range_without_ends_is_any_size(tmp_path, members):
+    """The infinities of sympy were a bug in edgekit."""
+    changed = dict(members)
+    model(
+        lambda content: [
+            one.update(min_val=None, max_val=None) for one in content["range_constraints"].values()
+        ]
+    )(changed)
+    path = write(tmp_path / "net.pt2", changed)
+    loaded = load_source(Source.parse(str(path)))["main"]
+    batch = torch_graph(loaded, GraphCard(inputs={}), str(path)).inputs["x"].shape[0]
+    assert (batch.min, batch.max) == (1, None)
+
+
+@pytest.mark.parametrize("axes", [((1,) * 70, (1,)), ((1,), (1,) * 70)], ids=["input", "output"])
+def test_more_axes_than_an_array_has_are_one_sentence(axes):
+    """numpy's own error was a bug in edgekit."""
+    taken, returned = axes
+    card = GraphCard(inputs={"x": TensorCard(taken)})
+    loaded = Loaded(module=Of(lambda x: x.reshape(returned)))
+    with pytest.raises(BadInput, match="70 axes|dimensions"):
+        torch_graph(loaded, card, "net")({"x": torch.ones(1).numpy()})
