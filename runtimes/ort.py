@@ -114,7 +114,7 @@ class OnnxRuntime:
                         # What no fusion touches would go on pointing to a file beside the graph.
                         source = place / "whole.onnx"
                         copy_graph(facts, source)
-                    _session(library, source, target, options, optimize=True, save=temporary)
+                    _save(library, source, target, options, temporary)
             else:
                 # Other providers compile when they open, and what they compile cannot be saved.
                 copy_graph(facts, temporary)
@@ -553,6 +553,21 @@ def _streams(options: CompileOptions) -> int:
     return options.streams or (1 if options.hint == "latency" else _threads(options))
 
 
+def _save(library: Any, graph: Path, target: Target, options: CompileOptions, engine: Path) -> None:
+    """Write the graph as ONNX Runtime optimises it, so that it can be opened again.
+
+    Raises:
+        BadInput: ONNX Runtime refuses the graph.
+    """
+    _session(library, graph, target, options, optimize=True, save=engine)
+    try:
+        _session(library, engine, target, options, optimize=False)
+    except BadInput:
+        # Where convolutions stand inside bodies and outside, the nodes that change their layout
+        # have one name in both, which no reader takes.
+        _session(library, graph, target, options, optimize=True, layout=False, save=engine)
+
+
 def _session(
     library: Any,
     graph: Path,
@@ -560,6 +575,7 @@ def _session(
     options: CompileOptions,
     *,
     optimize: bool,
+    layout: bool = True,
     save: Path | None = None,
     profile: str | None = None,
     axes: str = "",
@@ -572,6 +588,7 @@ def _session(
         target: Where it runs.
         options: Threads and fall-back.
         optimize: Whether ONNX Runtime optimises the graph now.
+        layout: Whether it may lay tensors out for this instruction set.
         save: Where to write the graph as optimised.
         profile: Prefix of the profile to write; profiling slows every run down.
         axes: What a hint says about dynamic axes, where the provider refuses the graph.
@@ -585,6 +602,9 @@ def _session(
     own = _own_options(provider, target, options)
     providers: list[str | tuple[str, dict[str, str]]] = [(provider, own) if own else provider]
     settings = _settings(library, options, optimize=optimize)
+    if optimize and not layout:
+        levels = library.GraphOptimizationLevel
+        settings.graph_optimization_level = levels.ORT_ENABLE_EXTENDED
     if save is not None:
         settings.optimized_model_filepath = str(save)
     if profile is not None:

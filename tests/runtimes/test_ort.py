@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conformance import RuntimeConformance, conv_graph, qdq_graph, random, tensor, write
+from conformance import RuntimeConformance, conv_graph, qdq_graph, random, tensor, weights, write
 from onnx import helper
 
 from edgekit.benchmarks.certificate import check_placement
@@ -40,6 +40,48 @@ def test_the_saved_graph_runs_like_the_one_in_memory(tmp_path: Path, make: Any) 
     compiled = RUNTIME.compile(graph, CPU, CompileOptions(threads=1), tmp_path)
     with RUNTIME.open(compiled, tmp_path) as session:
         np.testing.assert_array_equal(session.run({"x": x})["y"], bare.run(None, {"x": x})[0])
+
+
+def test_convolutions_inside_bodies_and_outside_are_saved_so_that_they_open(tmp_path: Path) -> None:
+    # Red where the names of layout changes stood in a body and around it, and no reader took them.
+    def convolution(source: str, result: str, weight: str = "w") -> Any:
+        return helper.make_node("Conv", [source, weight], [result], pads=[1] * 4)
+
+    branches = {
+        "then_branch": helper.make_graph(
+            [convolution("r", "t", "own")],
+            "then",
+            [],
+            [tensor("t", [1, 8, 12, 12])],
+            [weights("own", random(8, 8, 3, 3, seed=2))],
+        ),
+        "else_branch": helper.make_graph(
+            [helper.make_node("Neg", ["r"], ["e"])], "else", [], [tensor("e", [1, 8, 12, 12])]
+        ),
+    }
+    graph = write(
+        tmp_path / "g.onnx",
+        [
+            convolution("x", "c", "first"),
+            helper.make_node("Relu", ["c"], ["r"]),
+            helper.make_node("If", ["positive"], ["i"], **branches),
+            convolution("i", "l"),
+            helper.make_node("Relu", ["l"], ["m"]),
+            helper.make_node("GlobalAveragePool", ["m"], ["y"]),
+        ],
+        [tensor("x", [1, 3, 12, 12]), tensor("positive", [], "bool")],
+        [tensor("y", [1, 8, 1, 1])],
+        [weights("first", random(8, 3, 3, 3)), weights("w", random(8, 8, 3, 3, seed=1))],
+    )
+    answers = {}
+    for optimize in (True, False):
+        folder = tmp_path / str(optimize)
+        folder.mkdir()
+        compiled = RUNTIME.compile(graph, CPU, CompileOptions(optimize=optimize), folder)
+        with RUNTIME.open(compiled, folder) as session:
+            feeds = {"x": random(1, 3, 12, 12), "positive": np.array(True)}
+            answers[optimize] = session.run(feeds)["y"]
+    np.testing.assert_allclose(answers[True], answers[False], rtol=1e-4, atol=1e-4)
 
 
 def test_without_optimizations_every_node_runs_as_written(tmp_path: Path) -> None:
