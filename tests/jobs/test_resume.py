@@ -44,10 +44,12 @@ class Desk:
         self.cache = folder / "cache"
 
     def start(self, name="bundle", *options):
-        arguments = [
+        return self.run(
             *("deploy", "edgekit:digits", "--data", self.data, "--target", "onnxruntime:cpu"),
             *("--time", "0.2", "-o", self.folder / name, "--force", "--json", *options),
-        ]
+        )
+
+    def run(self, *arguments):
         return subprocess.Popen(
             [sys.executable, "-m", "edgekit", *map(str, arguments)],
             stdout=subprocess.PIPE,
@@ -239,6 +241,21 @@ def test_two_deployments_into_one_cache_do_not_disturb_each_other(desk, undistur
         out, err = process.communicate(timeout=500)
         assert process.returncode == 0, err
         assert result(json.loads(out), desk.folder / name) == expected
+        assert damage(desk.folder / name, read_manifest(desk.folder / name)) == []
+    desk.assert_nothing_half_written()
+
+
+@pytest.mark.slow
+def test_four_deployments_beside_prunes_of_their_cache_do_not_notice(desk, undisturbed):
+    deployments = {name: desk.start(name) for name in ("one", "two", "three", "four")}
+    for _ in range(34):
+        prune = desk.run("cache", "prune", "--all", "--json")
+        out, err = prune.communicate(timeout=500)
+        assert prune.returncode == 0, out + err
+    for name, process in deployments.items():
+        out, err = process.communicate(timeout=500)
+        assert process.returncode == 0, err
+        assert result(json.loads(out), desk.folder / name) == undisturbed.result
         assert damage(desk.folder / name, read_manifest(desk.folder / name)) == []
     desk.assert_nothing_half_written()
 
