@@ -7,7 +7,7 @@ a camera's maker chose. So only what is known to be harmless is shown; all else 
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 __all__ = ["hide_secrets", "without_secrets"]
 
@@ -29,8 +29,8 @@ _SHOWN_VALUE = re.compile(
     r"m?jpe?g|true|false|yes|no|on|off",
     re.IGNORECASE,
 )
-# A scheme was forgotten: USER:PASSWORD@HOST.
-_NO_SCHEME = re.compile(r"[^/\\]*:.*@", re.DOTALL)
+# A scheme was forgotten, USER:PASSWORD@HOST, or half of it.
+_NO_SCHEME = re.compile(r"(?://)?[^/\\]*:.*@", re.DOTALL)
 # An address inside a sentence, without the quote or bracket behind it. One slash is gone where
 # it was taken for a path.
 _IN_TEXT = re.compile(
@@ -64,7 +64,7 @@ def hide_secrets(text: str) -> str:
         return "gst:" + _pipeline(text.removeprefix("gst:"))
     scheme, found, rest = text.partition("://")
     if not found:
-        return _HIDDEN if _NO_SCHEME.match(text) else text
+        return _HIDDEN if _NO_SCHEME.match(unquote(text)) else text
     if scheme.lower() == "file":
         return text
     return f"{scheme}://{_address(text, rest)}"

@@ -28,6 +28,8 @@ _PLACES = (
     "http://camera.example/video;key={}",
     "rtsp://camera.example/user=admin&password={}&channel=1",
     "admin:{}@camera.example/live",
+    "//admin:{}@camera.example/live",
+    "rtsp%3A%2F%2Fadmin%3A{}%40camera.example",
     "gst:rtspsrc location=rtsp://admin:{}@camera.example/live ! decodebin",
     'gst:rtspsrc user-pw="{}" user-id=admin ! decodebin',
     "gst:souphttpsrc cookies='sid={}' extra={} ! decodebin",
