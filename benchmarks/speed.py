@@ -64,7 +64,8 @@ def _median(entry: DeployEntry) -> Figure | None:
     latency = entry.latency
     if latency is None or not latency.p50_ms:
         return None
-    return Figure(value=latency.p50_ms, low=latency.p50_low_ms, high=latency.p50_high_ms)
+    found = Figure(value=latency.p50_ms, low=latency.p50_low_ms, high=latency.p50_high_ms)
+    return found if found.usable else None
 
 
 def _mean(entry: DeployEntry) -> Figure | None:
@@ -75,4 +76,5 @@ def _mean(entry: DeployEntry) -> Figure | None:
     timed = entry.latency is not None and entry.latency.boundary.startswith("latency.")
     if not (timed and rate and low and high):
         return None
-    return Figure(value=1e3 / rate, low=1e3 / high, high=1e3 / low)
+    found = Figure(value=1e3 / rate, low=1e3 / high, high=1e3 / low)
+    return found if found.usable else None

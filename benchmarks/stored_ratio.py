@@ -38,6 +38,11 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     low: float | None = None
     high: float | None = None
 
+    @property
+    def usable(self) -> bool:
+        """Whether a ratio can be taken of it: a document may state any number."""
+        return all(one is None or one > 0 for one in (self.value, self.low, self.high))
+
 
 def median_figure(samples_ns: Samples, confidence: float, seed: int = 0) -> Figure | None:
     """Return the median of raw samples with its block-bootstrap interval; see median_interval.
@@ -101,8 +106,8 @@ def stored_ratio(base: Figure, new: Figure, drift: float = DRIFT) -> RatioInterv
     either side: of what the machine did between the two runs, neither run's interval knows.
 
     Args:
-        base: Above 0.
-        new: Above 0, in the same unit.
+        base: Usable.
+        new: Usable, in the same unit.
         drift: A share; 0 where both are known to have run at one speed of the machine.
     """
     ratio = new.value / base.value

@@ -183,10 +183,14 @@ def with_card(model: Any, card: GraphCard, where: str) -> tuple[GraphCard, list[
         raise BadInput(
             f"{where} has no output {unknown!r}.", hint=f"It has: {', '.join(own.outputs)}."
         )
-    outputs = {
-        name: msgspec.structs.replace(tensor, layout=known[name].layout if name in known else None)
-        for name, tensor in own.outputs.items()
-    }
+    outputs = dict(own.outputs)
+    for name, tensor in known.items():
+        if tensor.layout is not None and len(tensor.layout) != len(outputs[name].shape):
+            raise BadInput(
+                f"The card's layout {tensor.layout} of the output {name!r} does not name the "
+                f"{len(outputs[name].shape)} axes that it has in {where}."
+            )
+        outputs[name] = msgspec.structs.replace(outputs[name], layout=tensor.layout)
     for source, target in card.state.items():
         if source not in outputs or target not in inputs:
             raise BadInput(

@@ -148,4 +148,11 @@ def read_tensors(folder: Path) -> Tensors:
     Raises:
         BadInput: The file is missing or damaged.
     """
-    return read_json(folder / _TENSORS, Tensors, hint="Compile the model again.")
+    hint = "Compile the model again."
+    found = read_json(folder / _TENSORS, Tensors, hint=hint)
+    for tensors in (found.inputs, found.outputs):
+        if len({tensor.name for tensor in tensors}) < len(tensors) or not found.outputs:
+            raise BadInput(
+                f"{folder / _TENSORS} is damaged: it names no output, or a tensor twice.", hint=hint
+            )
+    return found

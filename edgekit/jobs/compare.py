@@ -253,7 +253,9 @@ def _times(entry: BenchEntry, raw: RawSamples | None, confidence: float) -> _Tim
 
 
 def _ratio(base: Figure | None, new: Figure | None, drift: float) -> RatioInterval | None:
-    return None if base is None or new is None else stored_ratio(base, new, drift)
+    if base is None or new is None or not base.usable or not new.usable:
+        return None
+    return stored_ratio(base, new, drift)
 
 
 def _bare(found: RatioInterval | None) -> RatioInterval | None:

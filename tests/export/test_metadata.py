@@ -163,6 +163,7 @@ def test_the_card_adds_ranges_and_layout_and_the_graph_keeps_its_shape(linear_mo
         (GraphCard(inputs={"x": TensorCard(shape=("batch", 4))}), "says 4 for axis 1 of 'x'"),
         (GraphCard(inputs={"x": TensorCard(shape=("batch",))}), "1 axes"),
         (GraphCard(inputs={"x": TensorCard(shape=("batch", 3), dtype="uint8")}), "uint8"),
+        (GraphCard(outputs={"y": TensorCard(shape=("n", 2, 1), layout="NCL")}), "layout NCL"),
         (GraphCard(outputs={"z": TensorCard(shape=(1,))}), "no output 'z'"),
         (GraphCard(state={"z": "x"}), "'z' to 'x'"),
         (GraphCard(state={"y": "x"}), "cannot become"),

@@ -105,6 +105,10 @@ def test_engines_built_elsewhere_need_trust(carried, target, digits):
         call(trust_engine=True)
 
 
+def without_outputs(tensors: Path) -> None:
+    tensors.write_text(json.dumps({**json.loads(tensors.read_text()), "outputs": []}))
+
+
 def test_an_engine_is_known_by_its_content_and_not_by_what_is_said_of_it(copied):
     # Whoever changes the engine and its checksum has another one.
     folder = copied() / "main"
@@ -286,6 +290,7 @@ def test_engines_are_held_against_their_graph(carried, digits_onnx):
             "compiled.json is no JSON",
         ),
         (lambda folder: (folder / "main/tensors.json").unlink(), "tensors.json cannot be read"),
+        (lambda folder: without_outputs(folder / "main/tensors.json"), "names no output"),
         (lambda folder: (folder / "main/engine.blob").unlink(), r"engine\.blob is missing"),
     ],
 )

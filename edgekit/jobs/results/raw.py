@@ -54,6 +54,10 @@ class StoredResult:
     damage: tuple[str, ...] = ()
 
 
+# A day; more events than one sample counts.
+_LONGEST_NS, _MOST = 86_400 * 10**9, 2**31
+
+
 def read_samples(path: Path) -> RawSamples | None:
     """Read one file of raw samples; None where it is missing, damaged or holds none."""
     none = np.zeros(0, np.int64)
@@ -65,10 +69,10 @@ def read_samples(path: Path) -> RawSamples | None:
         key: one.reshape(-1).astype(np.int64) for key, one in held.items() if one.dtype.kind in "iu"
     }
     samples = numbers.get("samples_ns", none)
-    if not samples.size:
+    if not samples.any() or not _within(samples, _LONGEST_NS):
         return None
     blocks = numbers.get("blocks", none)
-    if int(blocks.sum()) != samples.size:
+    if not _within(blocks, samples.size) or int(blocks.sum()) != samples.size:
         blocks = np.array([samples.size], np.int64)
     stages = {
         key.removeprefix("stage_"): one
@@ -81,6 +85,10 @@ def read_samples(path: Path) -> RawSamples | None:
         samples_ns=samples,
         blocks=blocks,
         block_starts_ns=starts if starts.size == blocks.size else none,
-        counts=counts if counts.size == samples.size else none,
+        counts=counts if counts.size == samples.size and _within(counts, _MOST) else none,
         stages_ns=stages,
     )
+
+
+def _within(numbers: npt.NDArray[np.int64], most: int) -> bool:
+    return bool(np.all((numbers >= 0) & (numbers <= most)))
