@@ -37,6 +37,8 @@ DOCUMENT = "predictions.json"
 _STAGES = ("read", "preprocess", "inference", "postprocess")
 _GIVE = "Give image files, or folders of them."
 _JPEG = frozenset({".jpg", ".jpeg"})
+# The most pixels in a row or a column that the libraries write.
+_JPEG_SIDE, _PNG_SIDE = 65_500, 1_000_000
 
 
 @works_on
@@ -121,11 +123,17 @@ class _Pictures:
         self._taken: set[str] = set()
 
     def write(self, found: _Found, image: Image, prediction: Prediction) -> dict[str, str]:
-        """Write picture and mask; return their paths relative to the folder, by the JSON's key."""
+        """Write picture and mask; return their paths relative to the folder, by the JSON's key.
+
+        There are none of an image that is larger than a picture's file holds.
+        """
         if self.folder is None:
             return {}
-        written = {"picture": self._name(found.name, _suffix(found.path))}
-        _write_image(self.folder / written["picture"], draw(image, prediction))
+        drawn = draw(image, prediction)
+        if max(drawn.shape) > _PNG_SIDE:
+            return {}
+        written = {"picture": self._name(found.name, _suffix(found.path, drawn))}
+        _write_image(self.folder / written["picture"], drawn)
         if isinstance(prediction, MaskPrediction):
             written["mask"] = self._name(found.name, ".mask.png")
             _write_image(self.folder / written["mask"], prediction.mask)
@@ -234,8 +242,9 @@ def _found(images: Sequence[Path]) -> tuple[list[_Found], list[str]]:
     return list(found.values()), skipped
 
 
-def _suffix(path: Path) -> str:
-    return ".jpg" if path.suffix.lower() in _JPEG else ".png"
+def _suffix(path: Path, drawn: Image) -> str:
+    jpeg = path.suffix.lower() in _JPEG and max(drawn.shape) <= _JPEG_SIDE
+    return ".jpg" if jpeg else ".png"
 
 
 def _write_image(path: Path, image: npt.NDArray[np.uint8]) -> None:

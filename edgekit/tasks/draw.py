@@ -32,8 +32,9 @@ __all__ = ["class_colour", "draw"]
 
 _WHITE, _GREY = (255, 255, 255), (180, 180, 180)
 _PANEL = (40, 40, 40)
-# Smaller images are enlarged by whole pixels first, or no word would fit on them.
-_SHORT_SIDE = 160
+# Smaller images are enlarged by whole pixels first, or no word would fit on them; not beyond the
+# other limit, for a strip of 1 x 20,000 pixels would become one that no file holds.
+_SHORT_SIDE, _LONG_SIDE = 160, 4096
 
 
 def draw(image: ImageLike, prediction: Prediction, *, colour: Colour = "BGR") -> Image:
@@ -42,7 +43,7 @@ def draw(image: ImageLike, prediction: Prediction, *, colour: Colour = "BGR") ->
     Boxes get their label and score in a colour of their class, over the object's mask or keypoints
     where the model gives them; a classification gets a banner above
     the image with its best classes; a mask is laid over the image, its legend below. An image whose
-    short side is under 160 pixels is enlarged by a whole factor.
+    short side is under 160 pixels is enlarged by a whole factor, to a long side of 4096 at most.
 
     Args:
         image: As it was given to `predict`; it is not changed.
@@ -65,7 +66,8 @@ def draw(image: ImageLike, prediction: Prediction, *, colour: Colour = "BGR") ->
             f"{pixels.shape[:2]} (height, width).",
             hint="Draw onto the image that the prediction was made of.",
         )
-    zoom = max(1, -(-_SHORT_SIDE // min(pixels.shape[:2])))
+    short, long = sorted(pixels.shape[:2])
+    zoom = max(1, min(-(-_SHORT_SIDE // short), _LONG_SIDE // long))
     canvas = _enlarged(pixels, zoom)
     if isinstance(prediction, BoxPrediction):
         mark_objects(canvas, prediction.detections, zoom)

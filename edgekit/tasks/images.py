@@ -15,6 +15,7 @@ from edgekit.core.errors import BadInput
 from edgekit.core.opening import IMAGE_BYTES, read_file
 from edgekit.core.reading import unnameable
 from edgekit.core.texts import is_text, whole_number
+from edgekit.tasks.opencv_log import silent_opencv
 from edgekit.tasks.task import Image
 
 __all__ = ["IMAGE_SUFFIXES", "LINK", "UnreadableImage", "image_files", "read_image", "read_mask"]
@@ -117,7 +118,8 @@ def _content(path: Path) -> bytes:
 
 def _decode(content: bytes, flags: int, path: Path) -> npt.NDArray[np.uint8]:
     try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+        with silent_opencv():
+            image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error as error:
         if "CV_IO_MAX_IMAGE" in str(error):
             raise UnreadableImage(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import cv2
 import jsonschema
@@ -119,6 +120,25 @@ def test_force_never_takes_the_images_themselves(deployed, pictures, place, why)
     with pytest.raises(BadInput, match=why):
         api.predict(str(deployed[1]), [pictures / "one"], pictures / place, force=True)
     assert (pictures / "one" / "a.png").read_bytes() == before
+
+
+def test_images_of_odd_shapes_are_drawn_and_none_ends_the_others(deployed, tmp_path, capfd):
+    # Red where a strip was enlarged to one of a million pixels, which no PNG holds: a bug.
+    folder = tmp_path / "in"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "strip.png"), np.zeros((1, 20_000, 3), np.uint8))
+    cv2.imwrite(str(folder / "dot.png"), np.zeros((1, 1, 3), np.uint8))
+    # Content goes before suffix, and JPEG holds no such row.
+    wide = cv2.imencode(".png", np.zeros((2, 70_000, 3), np.uint8))[1]
+    (folder / "wide.jpg").write_bytes(wide.tobytes())
+    (folder / "floats.tiff").write_bytes(b"II*\0\x08\0\0\0" + bytes(6))
+    document = api.predict(str(deployed[1]), [folder], tmp_path / "out")
+    shown = {Path(image.image).name: image.picture for image in document.images}
+    assert shown == {"strip.png": "strip.png", "dot.png": "dot.png", "wide.jpg": "wide.png"}
+    for name in shown.values():
+        assert max(cv2.imread(str(tmp_path / "out" / name)).shape) <= 70_000
+    assert len(document.skipped) == 1
+    assert capfd.readouterr().err == ""
 
 
 def test_what_was_finished_before_an_interruption_is_kept(deployed, digits, tmp_path):

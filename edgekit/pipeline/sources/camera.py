@@ -17,7 +17,7 @@ from edgekit.core.errors import Unavailable
 from edgekit.pipeline.frame import Frame, Granted, Wanted
 from edgekit.pipeline.source import SourceEnded, SourceLost
 from edgekit.pipeline.sources.devices import device_path, devices, used_by
-from edgekit.pipeline.sources.opencv_log import silent_opencv
+from edgekit.tasks.opencv_log import silent_opencv
 from edgekit.tasks.task import Image
 
 __all__ = ["Camera"]

@@ -12,7 +12,7 @@ from edgekit.core.addresses import hide_secrets
 from edgekit.core.errors import BadInput, Unavailable
 from edgekit.pipeline.frame import Frame, Granted, Wanted
 from edgekit.pipeline.source import SourceEnded, SourceLost
-from edgekit.pipeline.sources.opencv_log import silent_opencv
+from edgekit.tasks.opencv_log import silent_opencv
 
 __all__ = ["Pipeline", "csi_pipeline"]
 
