@@ -256,8 +256,9 @@ def _saved_tensors(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> dict[st
         type(tensor) in (torch.Tensor, torch.nn.Parameter)
         and tensor.layout == torch.strided
         and tensor.device.type == "cpu"
-        and not tensor.is_quantized
-        for tensor in tensors.values()
+        and not (tensor.is_quantized or tensor.is_nested)
+        for tensor in dict.values(tensors)
     ):
         raise NotAllowedError("holds an object that is no tensor")
-    return {checked_path(name): tensor for name, tensor in tensors.items()}
+    # A file may have put another `items` into an OrderedDict.
+    return {checked_path(name): tensor for name, tensor in dict.items(tensors)}

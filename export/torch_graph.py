@@ -16,6 +16,7 @@ from edgekit.core.axes import axis_names, is_derived, label_range, normal_label,
 from edgekit.core.card import Axis, GraphCard, TensorCard
 from edgekit.core.errors import BadInput
 from edgekit.core.runtime import Array, Feeds
+from edgekit.core.texts import shown
 from edgekit.core.trials import example_feeds, named_as
 from edgekit.export.load import Loaded
 from edgekit.export.quiet import quiet
@@ -170,7 +171,10 @@ def _program_inputs(program: Any, relations: Sequence[str], where: str) -> dict[
     values = {node.name: node.meta.get("val") for node in program.graph.nodes}
     for name in names:
         if not hasattr(values.get(name), "shape"):
-            raise BadInput(f"The input {name!r} of {where} is no tensor.")
+            raise BadInput(
+                f"{where} takes {shown(name)} among its inputs, which is no tensor.",
+                hint="Export it with one tensor an argument, and the rest fixed inside.",
+            )
     tensors = {name: values[name] for name in names}
     labels: dict[str, str] = {}
     for index, size in [place for value in tensors.values() for place in enumerate(value.shape)]:

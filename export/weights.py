@@ -13,6 +13,7 @@ from edgekit.core.no_model import refuse_no_model
 from edgekit.core.opening import open_file
 from edgekit.core.reading import reading
 from edgekit.core.requires import requires
+from edgekit.core.texts import shown
 from edgekit.export.program_file import open_program, plain_archive
 from edgekit.export.program_refusal import NotAllowedError
 from edgekit.export.quiet import quiet
@@ -121,12 +122,22 @@ def _state_dict_of(content: object, path: Path, *, within: int = 3) -> Any:
     if isinstance(content, nn.Module):
         return content
     if isinstance(content, Mapping):
-        if content and all(isinstance(value, Tensor) for value in content.values()):
-            return content
+        if isinstance(content, dict):
+            # A file may have put another `items` into an OrderedDict.
+            content = dict(dict.items(content))
+        tensors = {
+            key: value
+            for key, value in content.items()
+            if isinstance(key, str) and isinstance(value, Tensor)
+        }
+        for key, value in tensors.items():
+            if value.is_nested:
+                raise BadInput(f"{path} holds {shown(key)}, a nested tensor, which has no shape.")
+        if content and len(tensors) == len(content):
+            return tensors
         for key in ("state_dict", "model", "model_state_dict"):
             if key in content and within:
                 return _state_dict_of(content[key], path, within=within - 1)
-        tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
         # Some modules keep extra state that is no tensor beside their parameters.
         if len(tensors) * 2 > len(content):
             return content
@@ -210,4 +221,4 @@ def _damaged(path: Path, what: str) -> BadInput:
 
 def _first(items: list[str], count: int = 3) -> str:
     more = f" and {len(items) - count} more" if len(items) > count else ""
-    return ", ".join(items[:count]) + more
+    return ", ".join(map(str, items[:count])) + more

@@ -186,7 +186,8 @@ def _limit() -> None:
     except ImportError:  # Windows
         return
     limits = {
-        "RLIMIT_DATA": max(free_memory(), _LEAST_MEMORY),
+        # The rest is for its parent, and for files in memory.
+        "RLIMIT_DATA": max(free_memory() * 3 // 4, _LEAST_MEMORY),
         "RLIMIT_CPU": _SECONDS_A_CORE * (os.cpu_count() or 1),
         "RLIMIT_FSIZE": _FILE_BYTES,
         "RLIMIT_CORE": 0,

@@ -700,3 +700,33 @@ def test_more_axes_than_an_array_has_are_one_sentence(axes):
     loaded = Loaded(module=Of(lambda x: x.reshape(returned)))
     with pytest.raises(BadInput, match="70 axes|dimensions"):
         torch_graph(loaded, card, "net")({"x": torch.ones(1).numpy()})
+
+
+def hand_written() -> bytes:
+    """A file of torch.save with an OrderedDict whose `items` is a number."""
+    file = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(saved({"w": torch.ones(1)}))) as old,
+        zipfile.ZipFile(file, "w") as new,
+    ):
+        for name in old.namelist():
+            pickled = b"\x80\x02ccollections\nOrderedDict\n)R}X\x05\0\0\0itemsK\x01sb."
+            new.writestr(name, pickled if name.endswith("data.pkl") else old.read(name))
+    return file.getvalue()
+
+
+ODD: dict[str, Callable[[], bytes]] = {
+    "nested": lambda: saved({"w": torch.nested.nested_tensor([torch.ones(4)])}),
+    "numbers-for-names": lambda: saved({0: torch.ones(4)}),
+    "own-items": hand_written,
+}
+
+
+@pytest.mark.parametrize("content", ODD.values(), ids=ODD)
+def test_weights_of_another_kind_are_one_sentence(tmp_path, content):
+    """They were a bug in edgekit, where they were put into the network."""
+    path = tmp_path / "w.pth"
+    path.write_bytes(content())
+    with pytest.raises(BadInput) as caught:
+        read_weights(path, trust_pickle=False)
+    assert caught.value.message.startswith(str(path))
