@@ -303,8 +303,10 @@ def sizes_in(
     for name, shape in shapes.items():
         if len(shape) != len(tensors[name].shape):
             raise BadInput(
-                f"The input {name!r} has {len(tensors[name].shape)} axes, and {list(shape)} "
-                f"{len(shape)}."
+                f"The input {name!r} has {len(tensors[name].shape)} axes, and what is given for it "
+                f"has {len(shape)}: {list(shape)}.",
+                hint="In a file of arrays the first axis counts the samples, and in a model the "
+                "batch.",
             )
     places = [
         (axis_label(axis), size)

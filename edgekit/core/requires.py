@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from edgekit.core.errors import MissingLibrary
+from edgekit.core.reading import environment_error
 
 __all__ = ["requires"]
 
@@ -25,10 +26,14 @@ def requires(library: str, *, extra: str, why: str) -> Iterator[None]:
 
     Raises:
         MissingLibrary: The library is not installed, or is installed and does not import.
+        BadInput: There is not enough memory to load it.
     """
     try:
         yield
     except ImportError as error:
+        refused = environment_error(error)
+        if refused is not None:
+            raise refused from error
         root = library.split(".")[0]
         absent = isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] == root
         state = "is not installed" if absent else f"is installed but does not import ({error})"

@@ -12,6 +12,7 @@ import pytest
 
 from edgekit.core.errors import BadInput, CheckFailed
 from edgekit.core.reading import environment_error, read_bytes, reading
+from edgekit.core.requires import requires
 from edgekit.core.texts import safe, shown
 
 
@@ -126,3 +127,8 @@ def test_a_short_value_is_shown_whole():
     assert shown("a\nb") == "'a\\nb'"
     assert shown([1, "x"]) == "[1, 'x']"
     assert safe("a\nb\x07") == "a b\\x07"
+
+
+def test_a_library_that_finds_no_memory_is_not_advised_to_be_installed():
+    with pytest.raises(BadInput, match="not enough memory"), requires("torch", extra="x", why="y"):
+        raise ImportError("libtorch_cpu.so: failed to map segment from shared object")
