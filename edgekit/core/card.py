@@ -26,6 +26,8 @@ __all__ = [
 ]
 
 CARD_SCHEMA = "edgekit.card/1"
+# Pixels of a side of a network's input; two of them are what an image may have.
+_LARGEST = 1 << 14
 _RECORD = type(msgspec.Struct)
 # Where msgspec found what is wrong: " - at `$.graphs[...].inputs[...].shape[0]`".
 _PLACE = re.compile(r" - at `\$((?:\.[a-z_]+|\[[^]]*\])*)`$")
@@ -75,6 +77,8 @@ class TensorCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.layout is not None and len(self.layout) != len(self.shape):
             raise ValueError(f"layout {self.layout!r} does not name {len(self.shape)} axes")
+        if self.range is not None and self.range[0] > self.range[1]:
+            raise ValueError(f"range ends below its start, got {list(self.range)}")
 
 
 class GraphCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,6 +134,9 @@ class Preprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if min(self.size) < 1:
             raise ValueError(f"size must be positive, got {list(self.size)}")
+        short = self.size[0] if self.resize_to is None else self.resize_to
+        if short < 1 or max(*self.size, short) > _LARGEST:
+            raise ValueError(f"size and resize_to have 1 to {_LARGEST} pixels a side")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) < self.channels:
                 raise ValueError(f"{name} needs {self.channels} values, got {len(values)}")

@@ -31,6 +31,20 @@ def without(key):
     return {name: value for name, value in DETECTION.items() if name != key}
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"preprocess": {"size": [99_999_999_999, 32]}}, "size"),
+        ({"preprocess": {"size": [32, 32], "resize": "crop", "resize_to": 0}}, "resize_to"),
+        ({"preprocess": {"size": [32, 32], "resize_to": 10**12}}, "resize_to"),
+        ({"inputs": {"x": {"shape": [1], "range": [5, -5]}}}, "range"),
+    ],
+)
+def test_a_size_or_a_range_that_is_none_is_refused(content, words):
+    with pytest.raises(BadInput, match=words):
+        card_from_dict(content, "x.card.yaml")
+
+
 TENSOR = {"shape": [1, {"name": "b"}]}
 
 
