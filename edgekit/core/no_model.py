@@ -11,7 +11,6 @@ import difflib
 import os
 import re
 import shlex
-import zipfile
 from pathlib import Path
 from typing import Literal
 
@@ -286,23 +285,15 @@ def _nearest(path: Path) -> str:
 
 
 def _is_ultralytics(path: Path) -> bool:
-    """Whether a checkpoint's pickle names classes of Ultralytics'; it is not loaded."""
+    """Whether a checkpoint's pickle names classes of Ultralytics'; it is not loaded.
+
+    torch.save writes the pickle first and as it is, so that no archive need be read.
+    """
     try:
         with open_file(path) as opened:
-            if zipfile.is_zipfile(opened):
-                with zipfile.ZipFile(opened) as archive:
-                    pickle = next(n for n in archive.infolist() if n.filename.endswith("/data.pkl"))
-                    if pickle.compress_type != zipfile.ZIP_STORED:  # as torch.save writes it
-                        return False
-                    with archive.open(pickle) as file:
-                        head = file.read(_HEAD_BYTES)
-            else:
-                opened.seek(0)
-                head = opened.read(_HEAD_BYTES)
-    # What zipfile raises for a changed byte has no common base.
-    except Exception:
+            return b"ultralytics." in opened.read(_HEAD_BYTES)
+    except OSError:
         return False
-    return b"ultralytics." in head
 
 
 def _made(source: str, path: Path, takes: Takes) -> str:

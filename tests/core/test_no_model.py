@@ -47,6 +47,13 @@ def test_a_checkpoint_of_ultralytics_is_known_without_loading_it(folder, takes, 
     assert command in error.hint
 
 
+def test_a_checkpoint_is_known_without_reading_its_archive(folder):
+    """A directory of 1.5 million members was read for it, in a process without limits."""
+    path = checkpoint(folder / "best.pt")
+    path.write_bytes(path.read_bytes()[:-30])
+    assert "Ultralytics" in refused(path, "graph").message
+
+
 def test_a_graph_that_lies_beside_is_named_instead_of_made_again(folder):
     checkpoint(folder / "best.pt")
     (folder / "best.onnx").write_bytes(b"x")
