@@ -63,27 +63,27 @@ docs-links: $(VENV)/dev.stamp ## Ask the network whether links to other sites le
 	$(BIN)/sphinx-build --quiet --builder linkcheck docs build/docs-links
 
 bench-fidelity: $(VENV)/run.stamp ## Hold the instrument against bare loops and benchmark_app (12 minutes)
-	$(BIN)/python benchmarks/peers/fidelity.py
+	$(BIN)/python tools/peers/fidelity.py
 
 bench-cli: $(VENV)/run.stamp ## Hold the command line against a bare interpreter
-	$(BIN)/python benchmarks/peers/cli.py
+	$(BIN)/python tools/peers/cli.py
 
 bench-gpu: $(VENV)/run.stamp ## Measure this machine's NVIDIA GPUs; MODELS=DIR for graphs made elsewhere
-	$(BIN)/python benchmarks/peers/gpu.py $(if $(MODELS),--models $(MODELS))
+	$(BIN)/python tools/peers/gpu.py $(if $(MODELS),--models $(MODELS))
 
 bench-demo: $(VENV)/run.stamp build/peers/ultralytics/made.stamp ## Hold the live demo against ultralytics and a hand-written loop (20 minutes)
-	$(BIN)/python benchmarks/peers/demo.py $(if $(VIDEO),--video $(VIDEO))
+	$(BIN)/python tools/peers/demo.py $(if $(VIDEO),--video $(VIDEO))
 
 # ultralytics (AGPL-3.0) has an environment of its own, which uses the engines of this one.
-build/peers/ultralytics/made.stamp: $(VENV)/run.stamp benchmarks/peers/make_ultralytics_env.py
-	$(BIN)/python benchmarks/peers/make_ultralytics_env.py
+build/peers/ultralytics/made.stamp: $(VENV)/run.stamp tools/peers/make_ultralytics_env.py
+	$(BIN)/python tools/peers/make_ultralytics_env.py
 	@touch $@
 
 bench-errors: $(VENV)/run.stamp ## Replay recorded noise: error rates of A against B
-	$(BIN)/python benchmarks/peers/error_rates.py
+	$(BIN)/python tools/peers/error_rates.py
 
 bench-pipeline: $(VENV)/run.stamp ## Hold the demo's pipeline against the bare engine; MODEL=FILE.onnx, VIDEO=FILE
-	$(BIN)/python benchmarks/peers/pipeline_share.py $(MODEL) $(if $(VIDEO),--video $(VIDEO))
+	$(BIN)/python tools/peers/pipeline_share.py $(MODEL) $(if $(VIDEO),--video $(VIDEO))
 
 schemas: $(VENV)/dev.stamp ## Write the JSON Schemas anew from the documents' records
 	$(BIN)/python -m edgekit.benchmarks.schemas.make

@@ -33,7 +33,7 @@ from edgekit.core.version import __version__
 
 if TYPE_CHECKING:
     from edgekit.core.errors import BadInput, CheckFailed, EdgekitError, Unavailable
-    from edgekit.jobs.serving.predictor import Predictor
+    from edgekit.jobs.opening.predictor import Predictor
     from edgekit.tasks.draw import draw
     from edgekit.tasks.predictions import (
         BoxPrediction,
@@ -69,7 +69,7 @@ __all__ = [
 # Names that are imported when they are first asked for: `edgekit --help` waits for none of them.
 _HOMES = {
     "edgekit.core.errors": ("BadInput", "CheckFailed", "EdgekitError", "Unavailable"),
-    "edgekit.jobs.serving.predictor": ("Predictor",),
+    "edgekit.jobs.opening.predictor": ("Predictor",),
     "edgekit.tasks.draw": ("draw",),
     "edgekit.tasks.predictions": (
         "BoxPrediction",
@@ -125,7 +125,7 @@ def load(
     """
     import warnings
 
-    from edgekit.jobs.serving.predictor import open_predictor
+    from edgekit.jobs.opening.predictor import open_predictor
 
     predictor = open_predictor(
         model,

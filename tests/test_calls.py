@@ -83,7 +83,7 @@ def handed(monkeypatch):
         caught.update(model=model, **given)
         return type("Opened", (), {"warnings": ()})()
 
-    monkeypatch.setattr("edgekit.jobs.serving.predictor.open_predictor", predictor)
+    monkeypatch.setattr("edgekit.jobs.opening.predictor.open_predictor", predictor)
     return caught
 
 

@@ -15,19 +15,19 @@ from edgekit.core.errors import BadInput, EdgekitError
 from edgekit.core.files import pretty_json, write_bytes
 from edgekit.core.progress import Progress
 from edgekit.core.target import Target
-from edgekit.jobs.bundles.bundle import entry_name
-from edgekit.jobs.delivery import read_for
 from edgekit.jobs.measuring.cells import Cell
 from edgekit.jobs.measuring.prepare import Prepared, Preparer
+from edgekit.jobs.model.bundle import entry_name
+from edgekit.jobs.opening.engines import asked_of, own_options
+from edgekit.jobs.opening.places import place_of, places_of
+from edgekit.jobs.process.child import Child
+from edgekit.jobs.process.interrupts import Interruption, deferred_interrupt
+from edgekit.jobs.process.pair import DuelFigures, Duellist, DuelWorker
 from edgekit.jobs.results.deciding import compare_document, judged, side_name
 from edgekit.jobs.results.raw import RawSamples
 from edgekit.jobs.results.writing import write_samples
-from edgekit.jobs.running.child import Child
-from edgekit.jobs.running.duel import DuelFigures, Duellist, DuelWorker
-from edgekit.jobs.running.engines import refuse_idle_options
-from edgekit.jobs.running.interrupts import Interruption, deferred_interrupt
-from edgekit.jobs.running.ready import asked_of, own_options
-from edgekit.jobs.serving.places import place_of, places_of
+from edgekit.jobs.steps.delivery import read_for
+from edgekit.jobs.steps.engine import refuse_idle_options
 
 __all__ = ["RESULT", "run"]
 

@@ -12,18 +12,18 @@ from edgekit.core.documents import BenchDocument, BenchEntry
 from edgekit.core.errors import BadInput, EdgekitError, Unwritable
 from edgekit.core.progress import Position, Progress
 from edgekit.core.subject import works_on
-from edgekit.jobs.delivery import read_for
 from edgekit.jobs.measuring.cells import Cell, lay_out
 from edgekit.jobs.measuring.entries import bench_entry, failed_entry
 from edgekit.jobs.measuring.keeping import Keeper, finished_before
 from edgekit.jobs.measuring.prepare import Prepared, Preparer
+from edgekit.jobs.opening.engines import asked_of
+from edgekit.jobs.opening.places import places_of
+from edgekit.jobs.process.interleave import measure_alone, measure_in_turns
+from edgekit.jobs.process.interrupts import deferred_interrupt
+from edgekit.jobs.process.worker import Measured
 from edgekit.jobs.results.store import ResultStore
-from edgekit.jobs.running.engines import refuse_idle_options
-from edgekit.jobs.running.interrupts import deferred_interrupt
-from edgekit.jobs.running.ready import asked_of
-from edgekit.jobs.running.turns import measure_alone, measure_in_turns
-from edgekit.jobs.running.worker import Measured
-from edgekit.jobs.serving.places import places_of
+from edgekit.jobs.steps.delivery import read_for
+from edgekit.jobs.steps.engine import refuse_idle_options
 
 __all__ = ["run"]
 

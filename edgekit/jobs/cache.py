@@ -18,8 +18,7 @@ from edgekit.core.documents import CacheDocument, CacheEntry
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress
 from edgekit.core.sizes import parse_size
-from edgekit.jobs.caching.lease import keys_in_use
-from edgekit.jobs.caching.store import (
+from edgekit.jobs.steps.cache import (
     RECORD,
     cache_root,
     lock_file,
@@ -27,6 +26,7 @@ from edgekit.jobs.caching.store import (
     records,
     unfinished,
 )
+from edgekit.jobs.steps.lease import keys_in_use
 
 __all__ = ["keep_within_limit", "list_cache", "prune"]
 

@@ -18,22 +18,22 @@ from edgekit.core.temporary import scratch
 from edgekit.core.texts import bounded, whole_number
 from edgekit.export import mend_qdq as mending
 from edgekit.export.onnx_file import read_onnx
-from edgekit.jobs.delivery import read_for
-from edgekit.jobs.running.adopting import Adopted, adopt_plan
-from edgekit.jobs.running.carried import carry_engines
-from edgekit.jobs.running.certify import whole_placement
-from edgekit.jobs.running.child import Child, run_in_child
-from edgekit.jobs.running.engines import (
+from edgekit.jobs.model.engine_folder import carry_engines
+from edgekit.jobs.model.resolve import Model, resolve_model
+from edgekit.jobs.opening.foreign_plan import Adopted, adopt_plan
+from edgekit.jobs.opening.places import place_of
+from edgekit.jobs.process.child import Child, run_in_child
+from edgekit.jobs.process.targets import buildable
+from edgekit.jobs.process.worker import Worker
+from edgekit.jobs.steps.delivery import read_for
+from edgekit.jobs.steps.engine import (
     CachedEngine,
-    buildable,
     compile_graphs,
     opener,
     options_for,
     refuse_idle_options,
 )
-from edgekit.jobs.running.models import Model, resolve_model
-from edgekit.jobs.running.worker import Worker
-from edgekit.jobs.serving.places import place_of
+from edgekit.jobs.steps.examine import whole_placement
 from edgekit.runtimes.trt_plan import is_plan
 from edgekit.tasks.decoders import carried
 

@@ -13,17 +13,17 @@ from edgekit.core.errors import BadInput
 from edgekit.core.parity import SQNR_LIMIT_DB
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions, Feeds
-from edgekit.jobs.bundles.bundle import read_manifest
-from edgekit.jobs.diverging.diverge import find_divergence
-from edgekit.jobs.running.certify import named_parity
-from edgekit.jobs.running.child import run_in_child
-from edgekit.jobs.running.engines import options_for, refuse_idle_options
-from edgekit.jobs.running.feeds import generated_feeds, open_data
-from edgekit.jobs.running.golden import read_golden
-from edgekit.jobs.running.models import Model, resolve_model
-from edgekit.jobs.running.plain import open_plain
-from edgekit.jobs.running.sequences import Outputs, run_sequence
-from edgekit.jobs.serving.places import place_of
+from edgekit.jobs.model.bundle import read_manifest
+from edgekit.jobs.model.resolve import Model, resolve_model
+from edgekit.jobs.opening.places import place_of
+from edgekit.jobs.process.child import run_in_child
+from edgekit.jobs.process.feeds import generated_feeds, open_data
+from edgekit.jobs.process.golden import read_golden
+from edgekit.jobs.process.plain import open_plain
+from edgekit.jobs.process.sequences import Outputs, run_sequence
+from edgekit.jobs.steps.diverge import find_divergence
+from edgekit.jobs.steps.engine import options_for, refuse_idle_options
+from edgekit.jobs.steps.examine import named_parity
 
 __all__ = ["run_parity"]
 

@@ -24,8 +24,9 @@ from edgekit.demo.outputs import Outputs
 from edgekit.demo.presenting import Presenter, Track
 from edgekit.demo.request import Request
 from edgekit.demo.sources import can_wait, demo_source, usual_source
-from edgekit.jobs.delivery import read_for
-from edgekit.jobs.live.model import Asked, LiveModel, open_live, refuse_unfit
+from edgekit.jobs.opening.live import LiveModel, open_live, refuse_unfit
+from edgekit.jobs.opening.live_request import Asked
+from edgekit.jobs.steps.delivery import read_for
 from edgekit.pipeline.frame import Frame, Granted, Wanted
 from edgekit.pipeline.grabber import Grabber
 from edgekit.pipeline.slot import NewestSlot, ShortQueue

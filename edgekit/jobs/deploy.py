@@ -25,23 +25,11 @@ from edgekit.core.runtime import Feeds
 from edgekit.core.source import Source
 from edgekit.core.subject import working_on
 from edgekit.core.variant import Variant
-from edgekit.jobs.bundles.signing import read_private_key, sign_bundle
 from edgekit.jobs.cache import keep_within_limit
-from edgekit.jobs.delivery import read_for
 from edgekit.jobs.deploying.bundling import Contents, Made, deploy_entry, write_bundle
-from edgekit.jobs.deploying.course import Course
-from edgekit.jobs.deploying.failing import sentence_of
-from edgekit.jobs.deploying.making import ExportedModel, calibrated, exported, variant
-from edgekit.jobs.deploying.proving import Reference, compiled, examined, measured, reference
-from edgekit.jobs.deploying.request import DeployRequest
-from edgekit.jobs.deploying.stages import Stages
-from edgekit.jobs.export import source_card
-from edgekit.jobs.quantize import cast_feeds, growing_state, no_int8
-from edgekit.jobs.running.baking import refuse_unbakeable
-from edgekit.jobs.running.certify import Basis, judge_entry
-from edgekit.jobs.running.engines import CachedEngine, refuse_idle_options, usable
-from edgekit.jobs.running.entries import Plan, plan_entries, variants_needed
-from edgekit.jobs.running.feeds import (
+from edgekit.jobs.model.signing import read_private_key, sign_bundle
+from edgekit.jobs.opening.places import deploy_targets
+from edgekit.jobs.process.feeds import (
     Data,
     generated_feeds,
     golden_feeds,
@@ -49,8 +37,21 @@ from edgekit.jobs.running.feeds import (
     open_data,
     unscored,
 )
-from edgekit.jobs.running.fitting import StreamFit, stream_fit, stream_record
-from edgekit.jobs.serving.places import deploy_targets
+from edgekit.jobs.process.targets import usable
+from edgekit.jobs.steps.bake import refuse_unbakeable
+from edgekit.jobs.steps.course import Course
+from edgekit.jobs.steps.delivery import read_for
+from edgekit.jobs.steps.engine import CachedEngine, refuse_idle_options
+from edgekit.jobs.steps.entries import Plan, plan_entries, variants_needed
+from edgekit.jobs.steps.examine import Basis, judge_entry
+from edgekit.jobs.steps.export import source_card
+from edgekit.jobs.steps.failures import sentence_of
+from edgekit.jobs.steps.graphs import ExportedModel, calibrated, exported, variant
+from edgekit.jobs.steps.proofs import Reference, compiled, examined, measured, reference
+from edgekit.jobs.steps.quantize import cast_feeds, growing_state, no_int8
+from edgekit.jobs.steps.request import DeployRequest
+from edgekit.jobs.steps.reshape import StreamFit, stream_fit, stream_record
+from edgekit.jobs.steps.step import Stages
 from edgekit.tasks.baked import parse_bake
 from edgekit.tasks.misfit import refuse_misfit
 from edgekit.tasks.registry import task_for

@@ -16,9 +16,9 @@ from edgekit.core.json_text import read_json
 from edgekit.core.manifest import Manifest
 from edgekit.core.yaml_text import read_yaml
 from edgekit.export.diff import changes, flattened, graph_diff
-from edgekit.jobs.bundles.bundle import is_bundle, read_manifest, verify_command
 from edgekit.jobs.inspect import graph_files
-from edgekit.jobs.running.models import choose_card, resolve_model
+from edgekit.jobs.model.bundle import is_bundle, read_manifest, verify_command
+from edgekit.jobs.model.resolve import choose_card, resolve_model
 
 __all__ = ["run"]
 

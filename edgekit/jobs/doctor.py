@@ -16,7 +16,7 @@ from edgekit.core.progress import Position, Progress
 from edgekit.core.runtime import Array, CompileOptions, Feeds, Probe
 from edgekit.core.target import Target
 from edgekit.core.temporary import scratch
-from edgekit.jobs.running.child import run_in_child
+from edgekit.jobs.process.child import run_in_child
 from edgekit.runtimes.catalogue import load_runtime, parse_target
 from edgekit.runtimes.jetson import jetson
 from edgekit.runtimes.nvidia import nvidia

@@ -13,7 +13,6 @@ from edgekit.core.progress import Progress
 from edgekit.core.source import Source
 from edgekit.core.stage import StageRecord
 from edgekit.export.builtin.catalogue import builtin
-from edgekit.jobs.caching.store import records
 from edgekit.jobs.deploy import (
     Prepared,
     basis_of,
@@ -24,13 +23,14 @@ from edgekit.jobs.deploy import (
     variants_of,
 )
 from edgekit.jobs.deploy import run as deploy
-from edgekit.jobs.deploying.course import WARM_UP_SECONDS, last_time
-from edgekit.jobs.deploying.making import exported
-from edgekit.jobs.deploying.proving import compiled, examined, measured
-from edgekit.jobs.deploying.request import DeployRequest
-from edgekit.jobs.deploying.stages import Missing, Stages
-from edgekit.jobs.running.fitting import stream_record
-from edgekit.jobs.serving.places import deploy_targets
+from edgekit.jobs.opening.places import deploy_targets
+from edgekit.jobs.steps.cache import records
+from edgekit.jobs.steps.course import WARM_UP_SECONDS, last_time
+from edgekit.jobs.steps.graphs import exported
+from edgekit.jobs.steps.proofs import compiled, examined, measured
+from edgekit.jobs.steps.request import DeployRequest
+from edgekit.jobs.steps.reshape import stream_record
+from edgekit.jobs.steps.step import Missing, Stages
 
 __all__ = ["deploy_or_plan", "run"]
 

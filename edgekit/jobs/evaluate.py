@@ -11,13 +11,13 @@ from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions
 from edgekit.core.subject import works_on
-from edgekit.jobs.running.child import Child
-from edgekit.jobs.running.engines import opener, options_for, refuse_idle_options
-from edgekit.jobs.running.feeds import Data, open_data, unscored
-from edgekit.jobs.running.models import resolve_model
-from edgekit.jobs.running.ready import asked_of, engines_of
-from edgekit.jobs.running.worker import Evaluation, Worker
-from edgekit.jobs.serving.places import place_of
+from edgekit.jobs.model.resolve import resolve_model
+from edgekit.jobs.opening.engines import asked_of, engines_of
+from edgekit.jobs.opening.places import place_of
+from edgekit.jobs.process.child import Child
+from edgekit.jobs.process.feeds import Data, open_data, unscored
+from edgekit.jobs.process.worker import Evaluation, Worker
+from edgekit.jobs.steps.engine import opener, options_for, refuse_idle_options
 from edgekit.tasks.misfit import refuse_misfit
 from edgekit.tasks.samples import Sample
 

@@ -18,17 +18,17 @@ from edgekit.export.facts import facts_of
 from edgekit.export.metadata import card_of, with_card
 from edgekit.export.onnx_file import read_onnx
 from edgekit.export.ultralytics_card import is_ultralytics, ultralytics_card
-from edgekit.jobs.bundles.bundle import is_bundle, read_manifest, verify_command
-from edgekit.jobs.running.carried import (
+from edgekit.jobs.model.bundle import is_bundle, read_manifest, verify_command
+from edgekit.jobs.model.engine_folder import (
     COMPILED,
     ReadyEngine,
     is_carried,
     read_carried,
     read_compiled,
 )
-from edgekit.jobs.running.engine_facts import engine_facts, plan_facts
-from edgekit.jobs.running.models import resolve_model
-from edgekit.jobs.running.plain import run_once
+from edgekit.jobs.model.resolve import resolve_model
+from edgekit.jobs.opening.engine_facts import engine_facts, plan_facts
+from edgekit.jobs.process.plain import run_once
 from edgekit.runtimes.limits import graph_limits, runtime_limits
 from edgekit.runtimes.trt_plan import is_plan, read_plan
 from edgekit.tasks import cards

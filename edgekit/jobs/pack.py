@@ -15,7 +15,6 @@ from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
 from edgekit.core.progress import Progress
 from edgekit.core.subject import works_on
-from edgekit.jobs.delivery import read_for
 from edgekit.jobs.packing.alignment import ALIGNMENT
 from edgekit.jobs.packing.answers import DECODER, answers
 from edgekit.jobs.packing.chosen import Chosen, choose_entry
@@ -25,7 +24,8 @@ from edgekit.jobs.packing.guard import GUARD
 from edgekit.jobs.packing.repository import Served, model_name, openvino_config, triton_config
 from edgekit.jobs.packing.requirements import requirements
 from edgekit.jobs.packing.script import script
-from edgekit.jobs.running.golden import read_golden
+from edgekit.jobs.process.golden import read_golden
+from edgekit.jobs.steps.delivery import read_for
 from edgekit.tasks.decoders import decoder_file
 
 __all__ = ["LAYOUTS", "run"]

@@ -22,8 +22,8 @@ from edgekit.core.errors import BadInput
 from edgekit.core.files import write_bytes
 from edgekit.core.progress import Progress
 from edgekit.core.subject import works_on
-from edgekit.jobs.delivery import read_for
-from edgekit.jobs.serving.predictor import Predictor, open_predictor
+from edgekit.jobs.opening.predictor import Predictor, open_predictor
+from edgekit.jobs.steps.delivery import read_for
 from edgekit.tasks.draw import draw
 from edgekit.tasks.images import UnreadableImage, image_files, read_image
 from edgekit.tasks.predictions import MaskPrediction, Prediction, RawPrediction

@@ -14,10 +14,10 @@ from edgekit.core.destination import PAGE, Destination
 from edgekit.core.documents import ReportChoice, ReportDocument
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Progress
-from edgekit.jobs.delivery import results_read
 from edgekit.jobs.reporting.measurements import measurements
 from edgekit.jobs.reporting.pictures import images_below, with_pictures, without_pictures
 from edgekit.jobs.reporting.reading import names, read_subject
+from edgekit.jobs.steps.delivery import results_read
 
 __all__ = ["run"]
 

@@ -18,11 +18,11 @@ from edgekit.core.documents import (
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
 from edgekit.core.progress import Progress
-from edgekit.jobs.delivery import results_read
 from edgekit.jobs.results.exporting import FORMATS, export_text
 from edgekit.jobs.results.importing import import_path
 from edgekit.jobs.results.reading import read_result
 from edgekit.jobs.results.store import ResultStore, StoredRun
+from edgekit.jobs.steps.delivery import results_read
 
 __all__ = [
     "environment_of",

@@ -33,16 +33,17 @@ from edgekit.core.runtime import Probe
 from edgekit.core.subject import works_on
 from edgekit.core.target import Target
 from edgekit.core.unshared import unshared
-from edgekit.jobs.bundles.bundle import damage, is_bundle, read_manifest, sealed_content
-from edgekit.jobs.bundles.signing import check_signature
-from edgekit.jobs.caching.store import CacheUnwritable
-from edgekit.jobs.running.certify import foreign_dialect, named_parity, whole_placement
-from edgekit.jobs.running.child import Child
-from edgekit.jobs.running.engines import compile_graphs, open_engines, usable
-from edgekit.jobs.running.golden import read_golden
-from edgekit.jobs.running.simulated import narrow_runs
-from edgekit.jobs.running.worker import Worker
-from edgekit.jobs.serving.certified import built_for
+from edgekit.jobs.model.bundle import damage, is_bundle, read_manifest, sealed_content
+from edgekit.jobs.model.certified import built_for
+from edgekit.jobs.model.signing import check_signature
+from edgekit.jobs.process.child import Child
+from edgekit.jobs.process.golden import read_golden
+from edgekit.jobs.process.targets import usable
+from edgekit.jobs.process.worker import Worker
+from edgekit.jobs.steps.cache import CacheUnwritable
+from edgekit.jobs.steps.engine import compile_graphs, open_engines
+from edgekit.jobs.steps.examine import foreign_dialect, named_parity, whole_placement
+from edgekit.jobs.steps.simulated import narrow_runs
 from edgekit.runtimes.catalogue import among
 
 __all__ = ["run"]

@@ -22,11 +22,11 @@ NAMES = (
 
 @pytest.fixture(scope="module")
 def peers(root):
-    sys.path.insert(0, str(root / "benchmarks/peers"))
+    sys.path.insert(0, str(root / "tools/peers"))
     try:
         yield {name: importlib.import_module(name) for name in NAMES}
     finally:
-        sys.path.remove(str(root / "benchmarks/peers"))
+        sys.path.remove(str(root / "tools/peers"))
         for name in NAMES:
             sys.modules.pop(name, None)
 
@@ -156,7 +156,7 @@ def test_a_contestant_that_ends_early_is_quoted(peers):
 
 
 def test_what_a_library_prints_is_no_answer(root):
-    worker = root / "benchmarks/peers/demo_worker.py"
+    worker = root / "tools/peers/demo_worker.py"
     program = (
         "import os, runpy, sys\n"
         "sys.argv = ['w', 'bare', 'm', 'v', '--first']\n"

@@ -13,7 +13,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def fidelity(root):
-    spec = importlib.util.spec_from_file_location("fidelity", root / "benchmarks/peers/fidelity.py")
+    spec = importlib.util.spec_from_file_location("fidelity", root / "tools/peers/fidelity.py")
     module = importlib.util.module_from_spec(spec)
     # Its records look themselves up there.
     sys.modules["fidelity"] = module
@@ -66,7 +66,7 @@ def test_the_table_has_a_line_a_row(fidelity):
 
 @pytest.mark.slow
 def test_one_row_runs_for_real(root, tmp_path):
-    script = root / "benchmarks/peers/fidelity.py"
+    script = root / "tools/peers/fidelity.py"
     out = tmp_path / "rows.json"
     command = [sys.executable, script, "--quick", "--only", "call tiny on onnxruntime", "-o", out]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
@@ -75,7 +75,7 @@ def test_one_row_runs_for_real(root, tmp_path):
 
 
 def test_the_command_line_is_held_against_a_bare_interpreter(root):
-    script = root / "benchmarks/peers/cli.py"
+    script = root / "tools/peers/cli.py"
     command = [sys.executable, script, "--rounds", "7"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout.count("`edgekit") == 4, done.stderr

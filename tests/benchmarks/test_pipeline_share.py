@@ -15,7 +15,7 @@ from edgekit.tasks.registry import task_for
 
 @pytest.fixture(scope="module")
 def script(root):
-    path = root / "benchmarks/peers/pipeline_share.py"
+    path = root / "tools/peers/pipeline_share.py"
     spec = importlib.util.spec_from_file_location("pipeline_share", path)
     module = importlib.util.module_from_spec(spec)
     # Its records look themselves up there.

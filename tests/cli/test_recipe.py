@@ -64,7 +64,7 @@ def test_a_gate_in_a_recipe_counts(deployed, answer, make):
 
 def test_a_recipe_that_the_job_wrote_reads_back(deployed, tmp_path):
     from edgekit.jobs.deploying.recipe import write_recipe
-    from edgekit.jobs.deploying.request import DeployRequest
+    from edgekit.jobs.steps.request import DeployRequest
 
     request = DeployRequest(
         source="edgekit:digits",

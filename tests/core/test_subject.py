@@ -9,7 +9,7 @@ import pytest
 from edgekit.core.errors import BadInput
 from edgekit.core.subject import reason_of, working_on
 from edgekit.core.temporary import scratch
-from edgekit.jobs.caching.store import stage_folder
+from edgekit.jobs.steps.cache import stage_folder
 
 KEY = "0123456789abcdef" * 4
 

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgekit.export.cleanup import clean
-from edgekit.jobs.running.plain import run_file
+from edgekit.jobs.process.plain import run_file
 
 
 def upsampling(outputs, extra=()):

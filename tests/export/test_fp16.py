@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from edgekit.core.errors import BadInput
 from edgekit.export.fp16 import write_fp16
 from edgekit.export.fp16_simulation import simulated
-from edgekit.jobs.running.plain import open_plain
+from edgekit.jobs.process.plain import open_plain
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 

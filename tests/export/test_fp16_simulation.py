@@ -14,7 +14,7 @@ from edgekit.core.errors import BadInput
 from edgekit.export.fp16 import write_fp16
 from edgekit.export.fp16_simulation import NARROW, is_known, simulated
 from edgekit.export.onnx_file import read_onnx
-from edgekit.jobs.running.plain import open_plain
+from edgekit.jobs.process.plain import open_plain
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 

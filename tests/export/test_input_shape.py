@@ -14,7 +14,7 @@ from edgekit.core.errors import BadInput
 from edgekit.export.fp16 import write_fp16
 from edgekit.export.input_shape import graph_stride, resize_graph
 from edgekit.export.metadata import read_card
-from edgekit.jobs.running.plain import run_file
+from edgekit.jobs.process.plain import run_file
 
 RNG = np.random.default_rng(0)
 W1 = RNG.normal(size=(4, 3, 3, 3)).astype(np.float32)

@@ -22,7 +22,7 @@ from edgekit.export.metadata import graph_card
 from edgekit.export.onnx_file import read_onnx, read_plain
 from edgekit.export.quantize import calibrate, write_int8
 from edgekit.export.worker import ExportRequest, export_model
-from edgekit.jobs.running.plain import run_file, run_many
+from edgekit.jobs.process.plain import run_file, run_many
 
 FLOAT, BOOL, INT64 = TensorProto.FLOAT, TensorProto.BOOL, TensorProto.INT64
 info = helper.make_tensor_value_info

@@ -27,7 +27,7 @@ def prepare(folder, root, name, pictures):
     seen = torch.from_numpy(np.concatenate([lay(picture)[0] for picture in pictures]))
     checkpoint(folder / "best.pt", name, seen=seen)
     np.savez(folder / "pictures.npz", **{str(at): each for at, each in enumerate(pictures)})
-    path = root / "benchmarks/peers/make_ultralytics_env.py"
+    path = root / "tools/peers/make_ultralytics_env.py"
     spec = importlib.util.spec_from_file_location("make_ultralytics_env", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -76,7 +76,7 @@ class Here:
         self._object = self._answer(factory, args, {})
 
     def call(self, method, *args, **kwargs):
-        from edgekit.jobs.running.child import _wants_progress
+        from edgekit.jobs.process.child import _wants_progress
 
         function = getattr(self._object, method)
         if _wants_progress(function):
@@ -314,7 +314,7 @@ def main() -> None:
     faulthandler.register(signal.SIGUSR1, file=os.dup(2), all_threads=False)
     worker = Worker(Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve())
     worker.enter()
-    child = importlib.import_module("edgekit.jobs.running.child")
+    child = importlib.import_module("edgekit.jobs.process.child")
     child.Child = Here
     main = importlib.import_module("edgekit.cli.main")
     describe = main.describe

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from edgekit.core.card import ModelCard
 from edgekit.export.worker import ExportOutcome
-from edgekit.jobs.running import wire
+from edgekit.jobs.process import wire
 
 
 def attempts(secret: Path, outside: Path, port: int, own: Path) -> dict[str, str]:

@@ -9,12 +9,13 @@ from edgekit.core.certificate import Check, Limits
 from edgekit.core.progress import Silent
 from edgekit.core.runtime import CompileOptions
 from edgekit.core.variant import Variant
-from edgekit.jobs.running.certify import Basis, examine_entry, judge_entry, reference_truths
-from edgekit.jobs.running.engines import compile_graphs, open_engines, usable
-from edgekit.jobs.running.entries import plan_entries
-from edgekit.jobs.running.feeds import generated_feeds
-from edgekit.jobs.running.plain import PLAIN_OPTIONS
-from edgekit.jobs.running.reference import Reference
+from edgekit.jobs.process.feeds import generated_feeds
+from edgekit.jobs.process.plain import PLAIN_OPTIONS
+from edgekit.jobs.process.targets import usable
+from edgekit.jobs.steps.engine import compile_graphs, open_engines
+from edgekit.jobs.steps.entries import plan_entries
+from edgekit.jobs.steps.examine import Basis, examine_entry, judge_entry, reference_truths
+from edgekit.jobs.steps.reference import Reference
 
 
 class Judge:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from edgekit.core.card import card_from_dict
-from edgekit.jobs.bundles.bundle import read_manifest
-from edgekit.jobs.running.engines import open_engines
+from edgekit.jobs.model.bundle import read_manifest
+from edgekit.jobs.steps.engine import open_engines
 from edgekit.tasks.images import read_image
 from edgekit.tasks.registry import task_for
 

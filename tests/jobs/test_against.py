@@ -18,8 +18,8 @@ from edgekit.benchmarks.ratio import RatioRule
 from edgekit.core.documents import CompareDocument
 from edgekit.core.errors import BadInput
 from edgekit.core.files import write_bytes
+from edgekit.jobs.process.pair import Duellist, DuelWorker
 from edgekit.jobs.results.raw import read_samples
-from edgekit.jobs.running.duel import Duellist, DuelWorker
 
 NULL = "null:cpu"
 

@@ -12,7 +12,7 @@ from edgekit.core.errors import BadInput
 from edgekit.core.runtime import CompileOptions
 from edgekit.export.bake import bake_graph
 from edgekit.export.metadata import read_card
-from edgekit.jobs.running.aligned import aligned_runs
+from edgekit.jobs.process.aligned import aligned_runs
 from edgekit.runtimes.catalogue import load_runtime, parse_target
 
 TARGETS = ("onnxruntime:cpu", "openvino:cpu")

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from edgekit.jobs.diverging.bisection import Bisection, cuts, members
+from edgekit.jobs.steps.bisection import Bisection, cuts, members
 
 
 def closed(parents):

@@ -11,8 +11,8 @@ from judge import Judge
 from onnx import helper, numpy_helper
 
 from edgekit.core.certificate import CHECKS
-from edgekit.jobs.running.feeds import Data, open_data
-from edgekit.jobs.running.models import resolve_model
+from edgekit.jobs.model.resolve import resolve_model
+from edgekit.jobs.process.feeds import Data, open_data
 
 # Parity looks at the outputs of so many images, the first ones.
 PARITY_IMAGES = 16

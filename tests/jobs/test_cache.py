@@ -17,7 +17,7 @@ from edgekit.core.errors import BadInput
 from edgekit.core.progress import Silent
 from edgekit.core.sizes import parse_size
 from edgekit.jobs.cache import keep_within_limit
-from edgekit.jobs.caching.store import RECORD, CacheUnwritable, fetch, lookup, records
+from edgekit.jobs.steps.cache import RECORD, CacheUnwritable, fetch, lookup, records
 
 SIZE = 1000
 
@@ -33,7 +33,7 @@ def store(name, *, age_days=0.0, process=True):
     script = (
         "import sys\n"
         "from edgekit.core.progress import Silent\n"
-        "from edgekit.jobs.caching.store import fetch\n"
+        "from edgekit.jobs.steps.cache import fetch\n"
         "name, size = sys.argv[1], int(sys.argv[2])\n"
         "stored = fetch('engine', name, {'name': name},\n"
         "    lambda folder: (folder / 'engine.bin').write_bytes(bytes(size)), progress=Silent())\n"

@@ -16,8 +16,8 @@ from edgekit.core.card import GraphCard, ModelCard
 from edgekit.core.errors import BadInput, CheckFailed
 from edgekit.core.progress import Silent
 from edgekit.jobs import quantize
-from edgekit.jobs.running.child import ChildDied
-from edgekit.jobs.running.sequences import STEPS, calibration_calls, run_sequence
+from edgekit.jobs.process.child import ChildDied
+from edgekit.jobs.process.sequences import STEPS, calibration_calls, run_sequence
 
 FEATURES, HIDDEN = 6, 8
 

@@ -21,10 +21,10 @@ from edgekit.core.destination import FOLDER, Destination
 from edgekit.core.errors import BadInput, Unavailable
 from edgekit.core.progress import Silent
 from edgekit.core.target import Target
-from edgekit.jobs.caching import store
-from edgekit.jobs.caching.store import CacheUnwritable
-from edgekit.jobs.running import engines as engines_module
-from edgekit.jobs.running.adopting import adopt_plan
+from edgekit.jobs.opening.foreign_plan import adopt_plan
+from edgekit.jobs.steps import cache as store
+from edgekit.jobs.steps import engine as engines_module
+from edgekit.jobs.steps.cache import CacheUnwritable
 from edgekit.runtimes.nvidia import gpus
 from edgekit.tasks.cards import dump_card
 

@@ -13,13 +13,13 @@ from children import Counter
 
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Silent
-from edgekit.jobs.running.child import Child, ChildDied, ChildTimedOut, run_in_child
+from edgekit.jobs.process.child import Child, ChildDied, ChildTimedOut, run_in_child
 
 
 @pytest.fixture(autouse=True, params=[False, True], ids=["pipes", "stdio"])
 def over_stdio(request, monkeypatch):
     """Both ways to talk to a child; the second is that of Windows."""
-    monkeypatch.setattr("edgekit.jobs.running.child._OVER_STDIO", request.param)
+    monkeypatch.setattr("edgekit.jobs.process.child._OVER_STDIO", request.param)
 
 
 class Recorder(Silent):
@@ -88,14 +88,14 @@ def test_a_child_ends_with_its_parent(tmp_path, over_stdio):
         "import os, sys, time\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from children import Counter\n"
-        "from edgekit.jobs.running import child\n"
+        "from edgekit.jobs.process import child\n"
         "child._OVER_STDIO = sys.argv[1] == 'True'\n"
         "one = child.Child(Counter, 1, what='counting')\n"
         "print(one._process.pid, flush=True)\n"
         "one._requests.flush()\n"
         "os._exit(0)\n"
     )
-    from edgekit.jobs.running import child
+    from edgekit.jobs.process import child
 
     ended = subprocess.run(
         [sys.executable, "-c", program, str(child._OVER_STDIO)],
@@ -120,7 +120,7 @@ def test_a_child_that_is_silent_for_too_long_is_ended(monkeypatch):
 def test_a_child_that_reports_or_waits_for_work_is_not_ended(monkeypatch):
     monkeypatch.setenv("EDGEKIT_TIMEOUT", "60")
     clock = [0.0]
-    monkeypatch.setattr("edgekit.jobs.running.child.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("edgekit.jobs.process.child.time.monotonic", lambda: clock[0])
 
     class Slow(Recorder):
         def track(self, items, label, total=None):

@@ -13,9 +13,9 @@ from edgekit import api
 from edgekit.core.confinement import Confinement, isolation
 from edgekit.core.errors import BadInput, CheckFailed
 from edgekit.core.source import Source
-from edgekit.jobs.running import child
-from edgekit.jobs.running.child import ChildDied, run_in_child
-from edgekit.jobs.running.confined import checked, confinement_of, open_confined
+from edgekit.jobs.process import child
+from edgekit.jobs.process.child import ChildDied, run_in_child
+from edgekit.jobs.process.confined import checked, confinement_of, open_confined
 
 whole = pytest.mark.skipif(
     "Landlock" not in isolation() or "seccomp" not in isolation(),

@@ -9,7 +9,7 @@ from edgekit import api
 from edgekit.core.documents import DeployStage
 from edgekit.core.progress import Position, Silent
 from edgekit.core.stage import StageRecord
-from edgekit.jobs.deploying.course import Course
+from edgekit.jobs.steps.course import Course
 
 STAGES = (
     ("export", "m"),

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgekit import api
 from edgekit.core.errors import BadInput
-from edgekit.jobs.running.models import resolve_model
+from edgekit.jobs.model.resolve import resolve_model
 
 ORT = "onnxruntime:cpu"
 CODE = "def mine(outputs, size):\n    return outputs['y'][0, 0, :, :4], outputs['y'][0, 0, :, :2]\n"

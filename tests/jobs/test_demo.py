@@ -287,7 +287,7 @@ def nothing_made(monkeypatch):
     def made(*_, **__):
         raise AssertionError("something was compiled")
 
-    monkeypatch.setattr("edgekit.jobs.running.engines.compile_graph", made)
+    monkeypatch.setattr("edgekit.jobs.steps.engine.compile_graph", made)
 
 
 @pytest.mark.parametrize(

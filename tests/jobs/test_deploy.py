@@ -17,7 +17,7 @@ from edgekit.core.certificate import CHECKS, Limits
 from edgekit.core.errors import BadInput
 from edgekit.core.files import sha256_file
 from edgekit.jobs.deploy import settling_command
-from edgekit.jobs.deploying.request import DeployRequest
+from edgekit.jobs.steps.request import DeployRequest
 
 
 def test_every_target_has_a_recommended_entry_that_passes(deployed):

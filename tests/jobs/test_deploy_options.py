@@ -14,13 +14,13 @@ from onnx import numpy_helper
 from edgekit import api
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Silent
-from edgekit.jobs.bundles.bundle import read_manifest
 from edgekit.jobs.deploy import prepare, prove, variants_of
-from edgekit.jobs.deploying.making import exported
-from edgekit.jobs.deploying.proving import compiled, examined
-from edgekit.jobs.deploying.request import DeployRequest
-from edgekit.jobs.deploying.stages import Stages
-from edgekit.jobs.running.certify import Basis, judge_entry
+from edgekit.jobs.model.bundle import read_manifest
+from edgekit.jobs.steps.examine import Basis, judge_entry
+from edgekit.jobs.steps.graphs import exported
+from edgekit.jobs.steps.proofs import compiled, examined
+from edgekit.jobs.steps.request import DeployRequest
+from edgekit.jobs.steps.step import Stages
 
 ORT, OV = "onnxruntime:cpu", "openvino:cpu"
 

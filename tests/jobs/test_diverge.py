@@ -22,8 +22,8 @@ from edgekit.core.progress import Silent
 from edgekit.core.runtime import CompileOptions
 from edgekit.core.variant import Variant
 from edgekit.export.fp16 import write_fp16
-from edgekit.jobs.diverging.diverge import TAPS, first_divergence
-from edgekit.jobs.running.engines import usable
+from edgekit.jobs.process.targets import usable
+from edgekit.jobs.steps.diverge import TAPS, first_divergence
 
 ORT, OV = TARGETS = ("onnxruntime:cpu", "openvino:cpu")
 MODELS = Path(__file__).parent.parent / "models"

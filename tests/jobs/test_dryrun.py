@@ -12,7 +12,7 @@ from edgekit.benchmarks.environment import environment
 from edgekit.core.certificate import Limits
 from edgekit.core.documents import Environment
 from edgekit.export.builtin.catalogue import BUILTIN
-from edgekit.jobs.deploying import proving
+from edgekit.jobs.steps import proofs as proving
 
 TARGET = ("onnxruntime:cpu",)
 

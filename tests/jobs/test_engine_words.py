@@ -7,8 +7,8 @@ import re
 import pytest
 
 from edgekit.core.progress import Silent
-from edgekit.jobs.caching.store import Words, fetch
-from edgekit.jobs.running.engine_words import built_again, built_by
+from edgekit.jobs.steps.cache import Words, fetch
+from edgekit.jobs.steps.engine_messages import built_again, built_by
 
 PARTS = {
     "graph": "a",

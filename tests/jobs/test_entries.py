@@ -7,7 +7,7 @@ import pytest
 from edgekit.core.errors import BadInput
 from edgekit.core.runtime import Probe
 from edgekit.core.target import Target
-from edgekit.jobs.running.entries import plan_entries, variants_needed
+from edgekit.jobs.steps.entries import plan_entries, variants_needed
 
 TARGET = Target("engine", "cpu")
 PROBE = Probe(

@@ -16,12 +16,14 @@ from edgekit.core.runtime import CompileOptions
 from edgekit.core.source import Source
 from edgekit.export.onnx_file import read_onnx, write_onnx
 from edgekit.jobs import verify
-from edgekit.jobs.caching.fingerprints import source_parts
-from edgekit.jobs.deploying.making import unshared_source
-from edgekit.jobs.live.model import Asked, _parts
-from edgekit.jobs.running.engines import compile_graphs, usable
-from edgekit.jobs.running.models import resolve_model
-from edgekit.jobs.serving import choose
+from edgekit.jobs.model.resolve import resolve_model
+from edgekit.jobs.opening import choose
+from edgekit.jobs.opening.live import _parts
+from edgekit.jobs.opening.live_request import Asked
+from edgekit.jobs.process.targets import usable
+from edgekit.jobs.steps.engine import compile_graphs
+from edgekit.jobs.steps.graphs import unshared_source
+from edgekit.jobs.steps.keys import source_parts
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has other means")
 

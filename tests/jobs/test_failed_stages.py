@@ -8,7 +8,9 @@ import pytest
 
 from edgekit import api
 from edgekit.core.errors import BadInput, CheckFailed
-from edgekit.jobs.deploying import bundling, making, proving
+from edgekit.jobs.deploying import bundling
+from edgekit.jobs.steps import graphs as making
+from edgekit.jobs.steps import proofs as proving
 
 ORT = "onnxruntime:cpu"
 FAULTS = [CheckFailed("child gone"), RuntimeError("Traceback:\nValueError: odd"), MemoryError()]

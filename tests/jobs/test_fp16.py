@@ -16,11 +16,12 @@ from edgekit.core.progress import Silent
 from edgekit.core.runtime import CompileOptions
 from edgekit.core.variant import Variant
 from edgekit.export.fp16 import write_fp16
-from edgekit.jobs.running.certify import Basis, examine_entry, judge_entry, reference_truths
-from edgekit.jobs.running.engines import compile_graphs, opener, usable
-from edgekit.jobs.running.entries import plan_entries
-from edgekit.jobs.running.plain import PLAIN_OPTIONS, run_many
-from edgekit.jobs.running.reference import Reference
+from edgekit.jobs.process.plain import PLAIN_OPTIONS, run_many
+from edgekit.jobs.process.targets import usable
+from edgekit.jobs.steps.engine import compile_graphs, opener
+from edgekit.jobs.steps.entries import plan_entries
+from edgekit.jobs.steps.examine import Basis, examine_entry, judge_entry, reference_truths
+from edgekit.jobs.steps.reference import Reference
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 

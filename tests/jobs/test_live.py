@@ -19,8 +19,8 @@ from edgekit.core.progress import Silent
 from edgekit.core.yaml_text import read_yaml
 from edgekit.export.fp16 import write_fp16
 from edgekit.export.metadata import put_card
-from edgekit.jobs.live import fastest
-from edgekit.jobs.live.model import live_model
+from edgekit.jobs.opening import fastest
+from edgekit.jobs.opening.live import live_model
 
 ORT, OV = "onnxruntime:cpu", "openvino:cpu"
 STREAM = (1280, 720)
@@ -178,7 +178,7 @@ def test_the_warm_path_imports_no_exporter(tmp_path):
     script = f"""
         import sys
         from edgekit.core.progress import Silent
-        from edgekit.jobs.live.model import live_model
+        from edgekit.jobs.opening.live import live_model
         live_model({str(model)!r}, stream={STREAM}, target={ORT!r}, compute="fp32",
                    progress=Silent()).close()
         heavy = {{"onnx", "torch", "nncf", "openvino", "onnxslim", "pycocotools", "scipy"}}
@@ -252,8 +252,9 @@ def test_an_engine_that_answers_otherwise_is_out(tmp_path, monkeypatch):
 def test_answers_and_times_are_the_engines_own(tmp_path):
     model = detector(tmp_path / "m.onnx")
     other = detector(tmp_path / "n.onnx", seed=1)
-    from edgekit.jobs.running.engines import compile_graphs, usable
-    from edgekit.jobs.running.plain import PLAIN_OPTIONS
+    from edgekit.jobs.process.plain import PLAIN_OPTIONS
+    from edgekit.jobs.process.targets import usable
+    from edgekit.jobs.steps.engine import compile_graphs
 
     target, probe = usable(ORT)
     made = {

@@ -16,7 +16,7 @@ from edgekit import api
 from edgekit.core.documents import PackDocument
 from edgekit.core.errors import BadInput, CheckFailed
 from edgekit.core.files import sha256_file
-from edgekit.jobs.bundles.bundle import read_manifest, seal
+from edgekit.jobs.model.bundle import read_manifest, seal
 
 ORT, OV = "onnxruntime:cpu", "openvino:cpu"
 MODELS = Path(__file__).parent.parent / "models"

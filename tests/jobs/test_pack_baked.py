@@ -19,7 +19,7 @@ from edgekit import api
 from edgekit.benchmarks.alignment import align_detections
 from edgekit.core.card import ModelCard, Postprocess, Preprocess
 from edgekit.core.parity import ParityMeter
-from edgekit.jobs.bundles.bundle import read_manifest
+from edgekit.jobs.model.bundle import read_manifest
 from edgekit.jobs.packing.alignment import ALIGNMENT
 
 ORT, OV = "onnxruntime:cpu", "openvino:cpu"

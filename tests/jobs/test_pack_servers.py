@@ -18,7 +18,7 @@ from edgekit.core.runtime import TensorInfo
 from edgekit.core.telemetry import without_telemetry
 from edgekit.jobs.packing.engines import SCRIPTED
 from edgekit.jobs.packing.repository import Served, model_name, openvino_config, triton_config
-from edgekit.jobs.running.golden import read_golden
+from edgekit.jobs.process.golden import read_golden
 
 ORT, OV = "onnxruntime:cpu", "openvino:cpu"
 

@@ -10,7 +10,7 @@ from edgekit.cli.main import run
 from edgekit.core.errors import BadInput, Unavailable
 from edgekit.core.progress import Silent
 from edgekit.core.runtime import Probe
-from edgekit.jobs.serving import places
+from edgekit.jobs.opening import places
 from edgekit.runtimes.catalogue import parse_target, preferred
 
 CPUS = ("onnxruntime:cpu", "openvino:cpu")

@@ -18,7 +18,7 @@ from edgekit.core.destination import MARKER
 from edgekit.core.documents import PredictDocument
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Silent
-from edgekit.jobs.serving import predictor
+from edgekit.jobs.opening import predictor
 
 
 @pytest.fixture

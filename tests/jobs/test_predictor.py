@@ -19,9 +19,9 @@ from edgekit.core.documents import DeployDocument
 from edgekit.core.errors import BadInput, CheckFailed, Unavailable
 from edgekit.core.progress import Silent
 from edgekit.core.runtime import CompileOptions
-from edgekit.jobs.bundles.bundle import read_manifest, seal
-from edgekit.jobs.running.engines import compile_graph, open_engines
-from edgekit.jobs.serving.predictor import open_predictor
+from edgekit.jobs.model.bundle import read_manifest, seal
+from edgekit.jobs.opening.predictor import open_predictor
+from edgekit.jobs.steps.engine import compile_graph, open_engines
 from edgekit.runtimes.catalogue import parse_target
 from edgekit.tasks.datasets import open_dataset
 from edgekit.tasks.predictions import BoxPrediction, MaskPrediction
@@ -349,7 +349,7 @@ def test_a_graph_of_a_fixed_batch_answers_any_number_of_images(digits_onnx, tmp_
 
 def evaluated(model, target, samples, folder):
     """Boxes and masks by the road that scores a model: no predictor in it."""
-    from edgekit.jobs.running.models import resolve_model
+    from edgekit.jobs.model.resolve import resolve_model
     from edgekit.tasks.samples import feeds, load
 
     resolved = resolve_model(str(model))

@@ -15,8 +15,8 @@ from edgekit.core.errors import BadInput, CheckFailed
 from edgekit.core.runtime import CompileOptions, Probe
 from edgekit.core.target import Target
 from edgekit.jobs.deploying.recipe import write_recipe
-from edgekit.jobs.deploying.request import DeployRequest
-from edgekit.jobs.running.engines import engine_stage, options_for, refuse_idle_options
+from edgekit.jobs.steps.engine import engine_stage, options_for, refuse_idle_options
+from edgekit.jobs.steps.request import DeployRequest
 from edgekit.runtimes.catalogue import load_runtime, parse_target
 
 CPU, QNN = parse_target("ort:cpu"), parse_target("ort:ep=QNN")

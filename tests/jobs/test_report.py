@@ -21,7 +21,7 @@ from edgekit.core.documents import EvalDocument
 from edgekit.core.errors import BadInput, MissingLibrary
 from edgekit.jobs import deploy as deploy_job
 from edgekit.jobs import report as report_job
-from edgekit.jobs.bundles.bundle import damage, read_manifest, seal
+from edgekit.jobs.model.bundle import damage, read_manifest, seal
 
 
 @pytest.fixture

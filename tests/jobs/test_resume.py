@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from edgekit.core.files import sha256_file
-from edgekit.jobs.bundles.bundle import damage, read_manifest
-from edgekit.jobs.caching.store import records
+from edgekit.jobs.model.bundle import damage, read_manifest
+from edgekit.jobs.steps.cache import records
 
 STAGES = (
     "export",

@@ -10,7 +10,7 @@ from edgekit.benchmarks.certificate import check_parity
 from edgekit.core.card import ModelCard
 from edgekit.core.parity import TensorParity
 from edgekit.export.metadata import read_card
-from edgekit.jobs.export import output_parity
+from edgekit.jobs.steps.export import output_parity
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")

@@ -7,8 +7,8 @@ import pytest
 from judge import Judge
 
 from edgekit import api
-from edgekit.jobs.running.feeds import open_data
-from edgekit.jobs.running.models import resolve_model
+from edgekit.jobs.model.resolve import resolve_model
+from edgekit.jobs.process.feeds import open_data
 
 IMAGES = 80
 

@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from edgekit import api
 from edgekit.cli.main import run as command
 from edgekit.core.errors import BadInput
-from edgekit.jobs.bundles.bundle import (
+from edgekit.jobs.model.bundle import (
     damage,
     read_manifest,
     refuse_changed,
     seal,
     sealed_content,
 )
-from edgekit.jobs.bundles.signing import (
+from edgekit.jobs.model.signing import (
     PASSPHRASE,
     check_signature,
     read_private_key,

@@ -15,7 +15,7 @@ import pytest
 from edgekit.core.errors import BadInput, Unwritable
 from edgekit.core.files import write_bytes
 from edgekit.core.progress import Silent
-from edgekit.jobs.caching.store import RECORD, CacheUnwritable, fetch, key_of, lookup, records
+from edgekit.jobs.steps.cache import RECORD, CacheUnwritable, fetch, key_of, lookup, records
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +136,7 @@ def test_a_half_written_stage_is_never_taken_for_a_whole_one(root, tmp_path):
         textwrap.dedent("""
         import os, signal
         from edgekit.core.progress import Silent
-        from edgekit.jobs.caching.store import fetch
+        from edgekit.jobs.steps.cache import fetch
 
         def make(folder):
             (folder / "half.bin").write_bytes(b"half")
@@ -161,7 +161,7 @@ def test_two_processes_that_want_the_same_make_it_once(root, tmp_path):
         import os, sys, time
         from pathlib import Path
         from edgekit.core.progress import Silent
-        from edgekit.jobs.caching.store import fetch
+        from edgekit.jobs.steps.cache import fetch
 
         def make(folder):
             (folder / "maker").write_text(str(os.getpid()))
@@ -209,7 +209,7 @@ def test_a_full_disk_of_the_cache_names_the_cache(root):
     script = textwrap.dedent("""
         import resource, signal, sys
         from edgekit.core.progress import Silent
-        from edgekit.jobs.caching.store import CacheUnwritable, fetch
+        from edgekit.jobs.steps.cache import CacheUnwritable, fetch
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from edgekit import api
-from edgekit.jobs.running.golden import read_golden
-from edgekit.jobs.running.sequences import STEPS
+from edgekit.jobs.process.golden import read_golden
+from edgekit.jobs.process.sequences import STEPS
 
 ARCH = f"{Path(__file__).parent.parent / 'models' / 'toy_seq.py'}:toy_seq"
 

@@ -148,7 +148,7 @@ def test_doctor_answers_from_metadata(monkeypatch):
     def opened(*_, **__):
         raise AssertionError("an engine was opened")
 
-    monkeypatch.setattr("edgekit.jobs.running.child.Child.__init__", opened)
+    monkeypatch.setattr("edgekit.jobs.process.child.Child.__init__", opened)
     document = api.doctor()
     found = {one.target: one for one in document.targets}
     assert found["onnxruntime:cpu"].usable

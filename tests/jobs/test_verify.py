@@ -24,8 +24,8 @@ from edgekit.benchmarks.schemas import load_schema
 from edgekit.cli.main import run as command
 from edgekit.core.errors import BadInput
 from edgekit.core.manifest import encode_manifest, is_whole
-from edgekit.jobs.bundles.bundle import damage, read_manifest, seal
-from edgekit.jobs.running.golden import read_golden, write_golden
+from edgekit.jobs.model.bundle import damage, read_manifest, seal
+from edgekit.jobs.process.golden import read_golden, write_golden
 
 replace = msgspec.structs.replace
 SCHEMA = "edgekit.bundle/1"

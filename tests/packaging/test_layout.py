@@ -11,7 +11,7 @@ FOLDERS = ("export", "runtimes", "benchmarks")
 
 
 # Scripts that are run by their path: outside the packages, the wheel and the layers.
-SCRIPTS = ("benchmarks/peers",)
+SCRIPTS = ("tools/peers",)
 
 
 def packages_in(root):

@@ -13,7 +13,7 @@ from edgekit.core.documents import Gpu
 from edgekit.core.errors import BadInput, Unavailable
 from edgekit.core.runtime import Adopting, TensorInfo
 from edgekit.core.target import Target
-from edgekit.jobs.running import adopting
+from edgekit.jobs.opening import foreign_plan as adopting
 from edgekit.runtimes import trt
 from edgekit.runtimes.engines import read_tensors
 from edgekit.runtimes.trt import RUNTIME

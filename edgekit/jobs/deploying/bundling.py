@@ -23,21 +23,21 @@ from edgekit.core.manifest import Engine, Manifest
 from edgekit.core.source import Source
 from edgekit.core.variant import Variant
 from edgekit.core.version import __version__
-from edgekit.jobs.bundles.bundle import entry_name, seal
-from edgekit.jobs.caching.store import RECORD
-from edgekit.jobs.deploying.failing import sentence_of
 from edgekit.jobs.deploying.recipe import write_recipe
-from edgekit.jobs.deploying.request import DeployRequest
 from edgekit.jobs.measuring.entries import raw_samples
+from edgekit.jobs.model.bundle import entry_name, seal
+from edgekit.jobs.process.golden import write_golden
+from edgekit.jobs.process.worker import Measured
 from edgekit.jobs.reporting.pictures import with_pictures, without_pictures
 from edgekit.jobs.reporting.reading import DETAILS
 from edgekit.jobs.reporting.subjects import deployed
 from edgekit.jobs.results.writing import write_samples
-from edgekit.jobs.running.certify import Truths
-from edgekit.jobs.running.engines import CachedEngine
-from edgekit.jobs.running.entries import Plan
-from edgekit.jobs.running.golden import write_golden
-from edgekit.jobs.running.worker import Measured
+from edgekit.jobs.steps.cache import RECORD
+from edgekit.jobs.steps.engine import CachedEngine
+from edgekit.jobs.steps.entries import Plan
+from edgekit.jobs.steps.examine import Truths
+from edgekit.jobs.steps.failures import sentence_of
+from edgekit.jobs.steps.request import DeployRequest
 from edgekit.tasks import cards
 from edgekit.tasks.decoders import carried
 

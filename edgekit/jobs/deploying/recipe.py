@@ -9,7 +9,7 @@ from typing import Any
 from edgekit.core.files import write_text
 from edgekit.core.version import __version__
 from edgekit.core.yaml_text import dump_yaml
-from edgekit.jobs.deploying.request import DeployRequest
+from edgekit.jobs.steps.request import DeployRequest
 
 __all__ = ["write_recipe"]
 

@@ -12,7 +12,7 @@ from edgekit.benchmarks.offline import BOUNDARY as OFFLINE
 from edgekit.benchmarks.paced import BOUNDARY as PACED
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
-from edgekit.jobs.running.gauge import BOUNDARIES, SCENARIOS, Boundary, Scenario
+from edgekit.jobs.process.gauge import BOUNDARIES, SCENARIOS, Boundary, Scenario
 
 __all__ = ["AXES", "Cell", "lay_out"]
 

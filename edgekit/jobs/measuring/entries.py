@@ -10,8 +10,8 @@ from edgekit.core.errors import EdgekitError
 from edgekit.core.manifest import entry_name
 from edgekit.jobs.measuring.cells import Cell
 from edgekit.jobs.measuring.prepare import Prepared
+from edgekit.jobs.process.worker import Measured
 from edgekit.jobs.results.raw import RawSamples
-from edgekit.jobs.running.worker import Measured
 
 __all__ = ["bench_entry", "failed_entry", "raw_samples", "samples_name"]
 

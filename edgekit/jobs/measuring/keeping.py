@@ -17,10 +17,10 @@ from edgekit.core.progress import Progress
 from edgekit.jobs.measuring.cells import Cell
 from edgekit.jobs.measuring.entries import raw_samples, samples_name
 from edgekit.jobs.measuring.prepare import Prepared
+from edgekit.jobs.process.worker import Measured
 from edgekit.jobs.results.raw import RawSamples
 from edgekit.jobs.results.store import ResultStore
 from edgekit.jobs.results.writing import write_samples
-from edgekit.jobs.running.worker import Measured
 
 __all__ = ["RESULT", "Keeper", "finished_before"]
 

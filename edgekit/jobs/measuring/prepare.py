@@ -13,18 +13,19 @@ from edgekit.core.names import closest
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import CompileOptions, Feeds
 from edgekit.export.onnx_file import external_files
-from edgekit.jobs.caching.fingerprints import digest, files_digest
 from edgekit.jobs.measuring.cells import Cell
-from edgekit.jobs.running.certify import whole_placement
-from edgekit.jobs.running.child import Child
-from edgekit.jobs.running.engines import fitted, opener, options_for, usable
-from edgekit.jobs.running.feeds import generated_feeds, open_data, roles
-from edgekit.jobs.running.gauge import Conditions
-from edgekit.jobs.running.golden import generated_pictures
-from edgekit.jobs.running.models import Model, resolve_model
-from edgekit.jobs.running.ready import engines_of
-from edgekit.jobs.running.turns import Contestant
-from edgekit.jobs.running.worker import Worker
+from edgekit.jobs.model.resolve import Model, resolve_model
+from edgekit.jobs.opening.engines import engines_of
+from edgekit.jobs.process.child import Child
+from edgekit.jobs.process.feeds import generated_feeds, open_data, roles
+from edgekit.jobs.process.gauge import Conditions
+from edgekit.jobs.process.golden import generated_pictures
+from edgekit.jobs.process.interleave import Contestant
+from edgekit.jobs.process.targets import usable
+from edgekit.jobs.process.worker import Worker
+from edgekit.jobs.steps.engine import fitted, opener, options_for
+from edgekit.jobs.steps.examine import whole_placement
+from edgekit.jobs.steps.keys import digest, files_digest
 from edgekit.tasks.datasets import readable
 from edgekit.tasks.task import Image
 

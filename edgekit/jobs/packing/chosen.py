@@ -14,9 +14,9 @@ from edgekit.core.json_text import read_json
 from edgekit.core.manifest import Engine
 from edgekit.core.runtime import Compiled
 from edgekit.core.variant import Variant
-from edgekit.jobs.bundles.bundle import damage, entry_name
-from edgekit.jobs.running.models import split_variant
-from edgekit.jobs.serving.certified import Certified, Wanted, entry_text
+from edgekit.jobs.model.bundle import damage, entry_name
+from edgekit.jobs.model.certified import Certified, Wanted, entry_text
+from edgekit.jobs.model.resolve import split_variant
 from edgekit.runtimes.catalogue import among
 from edgekit.runtimes.engines import Tensors, read_tensors
 

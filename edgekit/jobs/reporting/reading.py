@@ -26,11 +26,11 @@ from edgekit.core.json_text import as_kind, parse_json, read_json
 from edgekit.core.manifest import Manifest
 from edgekit.core.measurement import Latency
 from edgekit.core.texts import shown
-from edgekit.jobs.bundles.bundle import damage, sealed_content
+from edgekit.jobs.model.bundle import damage, sealed_content
+from edgekit.jobs.model.certified import Certified
 from edgekit.jobs.reporting.subjects import deployed
 from edgekit.jobs.results.raw import RawSamples, read_samples
 from edgekit.jobs.results.reading import read_result
-from edgekit.jobs.serving.certified import Certified
 
 __all__ = ["DETAILS", "names", "read_subject"]
 

@@ -1,1 +1,0 @@
-"""The bundle on disk: sealed, signed and read."""

@@ -1,1 +1,0 @@
-"""What was made once, found again by its content."""

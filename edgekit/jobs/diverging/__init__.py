@@ -1,1 +1,0 @@
-"""The first node whose output leaves the limit of parity."""

@@ -1,0 +1,1 @@
+"""From a MODEL and a target to an opened engine."""

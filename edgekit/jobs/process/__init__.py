@@ -1,0 +1,1 @@
+"""What runs in a child process: engines, workers, their feeds."""

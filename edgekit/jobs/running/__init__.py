@@ -1,1 +1,0 @@
-"""Models found, compiled, opened in processes of their own, run and judged."""

@@ -1,1 +1,0 @@
-"""A model in a program's own process: which entry, and its answers."""
