@@ -39,6 +39,7 @@ from edgekit.jobs.process.feeds import (
 )
 from edgekit.jobs.process.targets import usable
 from edgekit.jobs.steps.bake import refuse_unbakeable
+from edgekit.jobs.steps.cast import cast_feeds
 from edgekit.jobs.steps.course import Course
 from edgekit.jobs.steps.delivery import read_for
 from edgekit.jobs.steps.engine import CachedEngine, refuse_idle_options
@@ -48,7 +49,7 @@ from edgekit.jobs.steps.export import source_card
 from edgekit.jobs.steps.failures import sentence_of
 from edgekit.jobs.steps.graphs import ExportedModel, calibrated, exported, variant
 from edgekit.jobs.steps.proofs import Reference, compiled, examined, measured, reference
-from edgekit.jobs.steps.quantize import cast_feeds, growing_state, no_int8
+from edgekit.jobs.steps.quantize import growing_state, no_int8
 from edgekit.jobs.steps.request import DeployRequest
 from edgekit.jobs.steps.reshape import StreamFit, stream_fit, stream_record
 from edgekit.jobs.steps.step import Stages
@@ -188,7 +189,7 @@ def course_of(request: DeployRequest, prepared: Prepared) -> Course:
 def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> DeployDocument:
     notes = prepared.notes
     model = exported(
-        stages, request, prepared.card, prepared.data, prepared.fit, prepared.card_folder
+        stages, request.graphs, prepared.card, prepared.data, prepared.fit, prepared.card_folder
     )
     notes += model.notes
     if prepared.data is not None:
@@ -335,7 +336,9 @@ def variants_of(
         assert prepared.data is not None, "without data there is no int8"
         data = Data(prepared.data.dataset, model.card)
         try:
-            found = calibrated(stages, prepared.source, model, data, request.seed)
+            found = calibrated(
+                stages, prepared.source.name, model.variant, model.card, data, request.seed
+            )
             decisions = found.decisions
             prepared.notes.extend(found.notes)
         except BadInput as error:
@@ -357,7 +360,14 @@ def variants_of(
     for name in wanted:
         try:
             variants[name], notes = variant(
-                stages, prepared.source, name, model, decisions, bake, feeds
+                stages,
+                prepared.source.name,
+                name,
+                model.variant,
+                model.card,
+                decisions,
+                bake,
+                feeds,
             )
         except Exception as error:
             if name == "fp32":  # everything else is compared with it

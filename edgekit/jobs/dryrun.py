@@ -110,7 +110,7 @@ def _walk(stages: Stages, request: DeployRequest, prepared: Prepared) -> None:
         partial(
             exported,
             stages,
-            request,
+            request.graphs,
             prepared.card,
             prepared.data,
             prepared.fit,
@@ -149,7 +149,17 @@ def _walk(stages: Stages, request: DeployRequest, prepared: Prepared) -> None:
             )
         )
     feeds = {role: several[0] for role, several in parity_feeds(request, prepared, model).items()}
-    _present(partial(measured, stages, prepared.source, opened, model.final_card, feeds, request))
+    _present(
+        partial(
+            measured,
+            stages,
+            prepared.source,
+            opened,
+            model.final_card,
+            feeds,
+            request,
+        )
+    )
 
 
 def _present(look: Callable[[], T]) -> T | None:

@@ -4,35 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from edgekit.core.certificate import worst
 from edgekit.core.destination import FOLDER, GRAPH, Destination
-from edgekit.core.documents import ExportDocument
+from edgekit.core.documents import ExportDocument, OutputParity
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds
 from edgekit.core.source import Source
 from edgekit.core.subject import works_on
-from edgekit.core.temporary import scratch
+from edgekit.core.variant import Variant
 from edgekit.jobs.process.feeds import Data, generated_feeds, open_data
-from edgekit.jobs.steps.bake import bake_main, baked_parity, refuse_unbakeable
+from edgekit.jobs.steps.bake import baked_parity, refuse_unbakeable
 from edgekit.jobs.steps.delivery import Delivery, read_for
 from edgekit.jobs.steps.export import (
-    Exported,
-    export_graphs,
     export_verdict,
     original_graphs,
     output_row,
     source_card,
 )
-from edgekit.tasks.baked import BAKES, baked_card, parse_bake
+from edgekit.jobs.steps.graphs import EXPORT_IMAGES, ExportedModel, exported, variant
+from edgekit.jobs.steps.request import SourceRequest
+from edgekit.jobs.steps.step import Stages
+from edgekit.tasks.baked import BAKES, parse_bake
 
 __all__ = ["run"]
-
-
-# Real images that an export is checked on.
-_IMAGES = 3
 
 
 @works_on
@@ -73,72 +69,60 @@ def run(
     found = delivery.card
     refuse_unbakeable(found, what, place.path)
     images = open_data(data, found, seed=seed) if data is not None else None
-    progress.stage("export")
-    with scratch("export") as name:
-        exported = export_graphs(
-            parsed,
-            found,
-            name,
-            inputs=inputs,
-            feeds=images.real_feeds(_IMAGES) if images is not None else {},
-            opset=opset,
-            trust_code=trust_code,
-            trust_pickle=trust_pickle,
-            min_parity=min_parity,
-            seed=seed,
-            progress=progress,
-        )
-        graphs: Mapping[str, Path] = exported.outcome.graphs
-        if what:
-            baked, exported = _bake(
-                exported, what, images, min_parity=min_parity, seed=seed, progress=progress
-            )
-            graphs = {"main": baked}
-        written = delivery.put(graphs)
+    stages = Stages(progress)
+    request = SourceRequest(
+        source=parsed,
+        bake=bake,
+        inputs=inputs or {},
+        opset=opset,
+        trust_code=trust_code,
+        trust_pickle=trust_pickle,
+        min_parity=min_parity,
+        seed=seed,
+    )
+    model = exported(stages, request, found, images)
+    graphs = model.variant
+    parity, verdict = model.parity, model.verdict
+    if what:
+        graphs, _ = variant(stages, parsed.name, "fp32", model.variant, model.card, {}, what, {})
+        if verdict != "UNVERIFIED":
+            baked = _baked_parity(model, graphs, what, images, seed=seed, progress=progress)
+            parity = (*parity, *baked)
+            verdict = worst((verdict, export_verdict(baked, min_parity)))
+    written = delivery.put(graphs.paths)
     return ExportDocument(
         source=source,
         graphs={role: str(path) for role, path in written.items()},
-        exporter=exported.outcome.exporter,
-        opset=exported.outcome.opset,
-        verdict=exported.verdict,
-        parity=exported.parity,
-        shapes={
-            role: tuple(
-                {name: tuple(array.shape) for name, array in feeds.items()} for feeds, _ in cases
-            )
-            for role, cases in exported.outcome.reference.items()
-        },
+        exporter=model.exporter,
+        opset=model.opset,
+        verdict=verdict,
+        parity=parity,
+        shapes=dict(model.tried),
         bake=tuple(word for word in BAKES if word in what),
         size_bytes=sum(path.stat().st_size for path in written.values()),
-        notes=(*exported.notes, *filter(None, [exported.shapes.reason]), *delivery.notes),
+        notes=(*model.notes, *filter(None, [model.shapes.reason]), *delivery.notes),
     )
 
 
-def _bake(
-    exported: Exported,
+def _baked_parity(
+    model: ExportedModel,
+    graphs: Variant,
     what: frozenset[str],
     images: Data | None,
     *,
-    min_parity: float | None,
     seed: int,
     progress: Progress,
-) -> tuple[Path, Exported]:
-    """Bake the graph, and add how far it is from the plain one to what the export says."""
+) -> tuple[OutputParity, ...]:
+    """How far a graph with what is baked in is from the plain one, with the same outside it."""
     progress.stage("bake")
-    card = exported.outcome.card
-    graphs = exported.outcome.graphs
-    baked = next(iter(graphs.values())).with_suffix(".baked.onnx")
-    bake_main(graphs, card, what, baked)
-    if exported.verdict == "UNVERIFIED":
-        return baked, exported
-    inside = baked_card(card, what)
-    feeds = Data(images.dataset, inside).real_feeds(_IMAGES) if images is not None else {}
-    some: dict[str, list[Feeds]] = feeds or generated_feeds(inside, seed)
-    figures = baked_parity(
-        *(graphs["main"], baked, card, what, some["main"]),
-        seed=seed,
-        progress=progress,
+    feeds = (
+        Data(images.dataset, model.final_card).real_feeds(EXPORT_IMAGES)
+        if images is not None
+        else {}
     )
-    parity = tuple(output_row("main", name, *figure) for name, figure in figures.items())
-    verdict = worst((exported.verdict, export_verdict(parity, min_parity)))
-    return baked, replace(exported, parity=(*exported.parity, *parity), verdict=verdict)
+    some: dict[str, list[Feeds]] = feeds or generated_feeds(model.final_card, seed)
+    plain, baked = model.variant.paths["main"], graphs.paths["main"]
+    figures = baked_parity(
+        plain, baked, model.card, what, some["main"], seed=seed, progress=progress
+    )
+    return tuple(output_row("main", name, *figure) for name, figure in figures.items())

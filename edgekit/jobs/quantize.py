@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import msgspec
 
 from edgekit.benchmarks.certificate import (
     Simulated,
@@ -30,18 +33,14 @@ from edgekit.export.quantize import calibrated_graph
 from edgekit.jobs.model.resolve import resolve_model
 from edgekit.jobs.process.feeds import Data, missing_inputs, open_data
 from edgekit.jobs.process.plain import Runs, run_plain
+from edgekit.jobs.steps.cast import cast_feeds
 from edgekit.jobs.steps.delivery import Delivery, read_for
 from edgekit.jobs.steps.examine import named_parity
 from edgekit.jobs.steps.export import output_parity
-from edgekit.jobs.steps.quantize import (
-    DIALECTS,
-    calibrate_graphs,
-    cast_feeds,
-    growing_state,
-    no_int8,
-    write_variant,
-)
+from edgekit.jobs.steps.graphs import calibrated, variant
+from edgekit.jobs.steps.quantize import DIALECTS, growing_state, no_int8
 from edgekit.jobs.steps.simulated import narrow_runs
+from edgekit.jobs.steps.step import Stages
 
 __all__ = ["run"]
 
@@ -106,6 +105,7 @@ def run(
         for role in before.graphs:
             path = place.path.with_name(f"{place.path.stem}.{role}.quantization.json")
             beside[role] = Destination(path, JSON, force=force, inputs=read)
+    name, stages = Path(model).stem, Stages(progress)
     with scratch("quantize") as work:
         decisions: dict[str, Path] = {}
         stayed: list[str] = []
@@ -120,40 +120,39 @@ def run(
                     hint=f"{missing[1]} A quantization.json of this graph does too (--from).",
                 )
             assert images is not None, "no data is something missing"
-            progress.stage("calibrate")
             try:
-                quantized = calibrate_graphs(before, resolved.card, images, work, seed, progress)
+                found = calibrated(stages, name, before, resolved.card, images, seed)
             except (BadInput, CheckFailed) as error:
                 raise no_int8(model, error) from error
-            decisions, count = quantized.decisions, quantized.images
-            stayed = quantized.notes
-        progress.stage(identifier)
+            decisions, count, stayed = found.decisions, found.images, list(found.notes)
         feeds: Mapping[str, Sequence[Feeds]] = {}
         if identifier == "fp16":
             feeds, stayed = cast_feeds(resolved.card, images, seed)
-        variant, notes = write_variant(before, identifier, decisions, work / "graphs", feeds)
-        for role, graph in variant.graphs.items():
-            # The card may have come from a file beside the model; one file must be enough.
-            write_card(Path(graph), delivery.card, role)
-        parity, verdict, more = _checked(
-            before, variant, resolved.card, images, min_parity, progress
+        kept, notes = variant(
+            stages, name, identifier, before, resolved.card, decisions, frozenset(), feeds
         )
+        made = msgspec.structs.replace(kept, graphs={})
+        for role, graph in kept.paths.items():
+            made.graphs[role] = shutil.copyfile(graph, work / graph.name).as_posix()
+            # The card may have come from a file beside the model; one file must be enough.
+            write_card(work / graph.name, delivery.card, role)
+        parity, verdict, more = _checked(before, made, resolved.card, images, min_parity, progress)
         growing = growing_state(decisions)
         if growing and verdict == "PASS":
             verdict = "UNVERIFIED"
             names = ", ".join(growing)
             more = [*more, f"The state {names} grew as long as calibration followed it."]
-        share, by_graph = quantized_shares(variant.graphs)
-        graphs = delivery.put(variant.paths)
-        kept = dict(decisions)
+        share, by_graph = quantized_shares(made.graphs)
+        graphs = delivery.put(made.paths)
+        files = dict(decisions)
         for role in decisions.keys() & beside.keys():
-            kept[role] = beside[role].path
+            files[role] = beside[role].path
             beside[role].write(decisions[role].read_bytes())
     return QuantizeDocument(
         model=model,
         variant=identifier,
         graphs={role: str(path) for role, path in graphs.items()},
-        decisions={role: str(path) for role, path in kept.items()},
+        decisions={role: str(path) for role, path in files.items()},
         verdict=verdict,
         parity=parity,
         size_bytes=sum(path.stat().st_size for path in graphs.values()),

@@ -49,6 +49,7 @@ __all__ = ["LiveModel", "live_model", "open_live", "refuse_unfit"]
 
 
 _STAGE = "live"
+_MADE_BY = ("edgekit.jobs.opening.live_making",)
 
 
 _RESULT = "live.json"
@@ -294,7 +295,7 @@ def _parts(asked: Asked) -> dict[str, str] | None:
         "trust": f"{asked.trust_code} {asked.trust_pickle}",
         "machine": environment(asked.threads).sha256,
         "threads": str(asked.threads),
-        **tools(),
+        **tools(by=_MADE_BY),
     }
 
 

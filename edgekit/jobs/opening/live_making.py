@@ -29,7 +29,7 @@ from edgekit.jobs.steps.entries import plan_entries
 from edgekit.jobs.steps.export import source_card
 from edgekit.jobs.steps.graphs import ExportedModel, exported
 from edgekit.jobs.steps.keys import digest, graphs_digest, tools
-from edgekit.jobs.steps.request import DeployRequest
+from edgekit.jobs.steps.request import SourceRequest
 from edgekit.jobs.steps.reshape import StreamFit, fit_graph, stream_fit
 from edgekit.jobs.steps.step import Stages
 from edgekit.tasks.decoders import decoder_file
@@ -311,16 +311,8 @@ def _exported(
     """Export a source once, as a deployment without data would; the cache serves both."""
     if found is not None and found.exported:
         card = card_at(card, found.size)
-    request = DeployRequest(
-        source=source.text,
-        output=Path(),
-        targets=(),
-        arch=source.arch,
-        card=asked.card,
-        options=asked.card_options,
-        stream=asked.stream if found is not None else None,
-        trust_code=asked.trust_code,
-        trust_pickle=asked.trust_pickle,
+    request = SourceRequest(
+        source=source, trust_code=asked.trust_code, trust_pickle=asked.trust_pickle
     )
     return exported(Stages(progress), request, card, None, found, folder)
 
@@ -332,7 +324,7 @@ def _fitted(model: Model, found: StreamFit, asked: Asked, progress: Progress) ->
         "graph": graphs_digest({"main": graph}),
         "card": digest(model.card),
         "size": shape_text(found.size),
-        **tools("onnx", "onnxruntime", "numpy"),
+        **tools("onnx", "onnxruntime", "numpy", by=("edgekit.jobs.steps.reshape",)),
     }
 
     def make(folder: Path) -> None:

@@ -203,7 +203,7 @@ def engine_stage(
             "runtime": probe.version,
             "device": probe.device,
             "options": msgspec.json.encode(options).decode(),
-            **tools(),
+            **tools(by=("edgekit.jobs.steps.engine",)),
         },
         graph=graph,
         target=target,

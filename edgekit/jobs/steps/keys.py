@@ -13,13 +13,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edgekit import core
 from edgekit.core.card import ModelCard
 from edgekit.core.files import sha256_file
 from edgekit.core.runtime import Feeds
 from edgekit.core.source import Source
-from edgekit.core.version import __version__
 from edgekit.export.onnx_file import external_files
+from edgekit.jobs.steps.sources import sources
 from edgekit.tasks.decoders import decoder_file
 from edgekit.tasks.samples import MaskFile, Sample
 
@@ -129,29 +128,20 @@ def source_parts(source: Source) -> dict[str, str]:
 
 
 @functools.cache
-def tools(*libraries: str) -> dict[str, str]:
-    """Versions of what does the work: edgekit (its own sources too) and the libraries named."""
-    found = {"edgekit": f"{__version__} {_own_sources()[:12]}"}
+def tools(*libraries: str, by: tuple[str, ...] = ()) -> dict[str, str]:
+    """What does the work: libraries by version, edgekit's own modules by content.
+
+    Args:
+        libraries: Names of distributions; one that is not installed has no part.
+        by: Modules of edgekit that make the step; all that they lead to counts too.
+    """
+    found = {"edgekit": sources(*by)[:12]} if by else {}
     for name in libraries:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-@functools.cache
-def _own_sources() -> str:
-    """Sha256 over edgekit's own modules: a version number alone does not see an edited one."""
-    root = Path(core.__file__).parents[1]
-    places = [root]
-    # In a checkout three of the packages are links, which rglob does not follow.
-    for name in ("export", "runtimes", "benchmarks"):
-        found = importlib.util.find_spec(f"edgekit.{name}")
-        if found is not None and found.origin is not None:
-            places.append(Path(found.origin).parent.resolve())
-    files = sorted({file.resolve() for place in places for file in place.rglob("*.py")})
-    return files_digest(files)
 
 
 def _code(module: str) -> Path | None:

@@ -120,7 +120,7 @@ def reference(
         "inputs": feeds_digest(feeds),
         "golden": feeds_digest(golden),
         "seed": str(request.seed),
-        **tools(*_REFERENCE),
+        **tools(*_REFERENCE, by=("edgekit.jobs.steps.reference", "edgekit.jobs.steps.examine")),
     }
 
     def make(place: Path) -> None:
@@ -217,7 +217,7 @@ def examined(
         "reference": truths_key,
         **card_parts(basis.card, basis.folder),
         "seed": str(basis.seed),
-        **tools(*_SCORING),
+        **tools(*_SCORING, by=("edgekit.jobs.steps.examine", "edgekit.jobs.steps.diverge")),
     }
     if min_parity is not None:  # the node where parity breaks depends on it
         parts["min_parity"] = f"{min_parity:g}"
@@ -317,7 +317,7 @@ def measured(
         "seed": str(request.seed),
         # Only figures of an equal environment are figures of this one.
         **{f"environment's {name}": digest(value) for name, value in here.identity.items()},
-        **tools(),
+        **tools(by=("edgekit.jobs.process.interleave",)),
     }
 
     def make(folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,25 +11,22 @@ from edgekit.core.card import ModelCard
 from edgekit.core.engine_error import is_foreign
 from edgekit.core.errors import BadInput, CheckFailed, EdgekitError
 from edgekit.core.progress import Progress
-from edgekit.core.runtime import Feeds
 from edgekit.core.subject import reason_of
 from edgekit.core.variant import Variant
 from edgekit.export.decisions import Decisions, read_decisions, write_decisions
-from edgekit.export.fp16 import write_fp16
 from edgekit.export.quantize import calibrate, write_int8
 from edgekit.jobs.process.child import run_in_child
-from edgekit.jobs.process.feeds import Data, generated_feeds, roles
-from edgekit.jobs.process.plain import open_plain, run_many
+from edgekit.jobs.process.feeds import Data
+from edgekit.jobs.process.plain import open_plain
 from edgekit.jobs.process.sequences import calibration_calls
 
 __all__ = [
     "DIALECTS",
     "Quantized",
     "calibrate_graphs",
-    "cast_feeds",
     "growing_state",
     "no_int8",
-    "write_variant",
+    "write_int8_graph",
 ]
 
 
@@ -38,10 +35,6 @@ DIALECTS = ("u8s8", "s8s8")
 
 # Calibration images: more changes the ranges of convolutional models little and costs time.
 _CALIBRATION_IMAGES = 100
-
-
-# Inputs on which the nodes of a cast to fp16 are tried.
-_CAST_CASES = 8
 
 
 @dataclass(frozen=True)
@@ -126,82 +119,25 @@ def growing_state(decisions: Mapping[str, Path]) -> list[str]:
     ]
 
 
-def cast_feeds(
-    card: ModelCard, data: Data | None, seed: int
-) -> tuple[dict[str, list[Feeds]], list[str]]:
-    """Inputs by role on which the nodes of a cast to fp16 are tried.
-
-    Those that calibrate; a graph for which there are none gets generated ones.
+def write_int8_graph(
+    role: str, graph: Path, decisions: Mapping[str, Path], dialect: str, output: Path
+) -> None:
+    """Write one graph in int8, in a child process; one without decisions stays as it is.
 
     Args:
-        card: With the tensors of every graph.
-        data: None where there is none.
-        seed: Of what is generated.
-
-    Returns:
-        The inputs, without a graph for which none can be generated; and a sentence where they are
-        not those that calibrate.
+        role: Of the graph.
+        graph: In fp32.
+        decisions: Role to a quantization.json.
+        dialect: One of DIALECTS.
+        output: The file to write.
     """
-    found: dict[str, list[Feeds]] = {}
-    said: dict[str, None] = {}
-    for role in roles(card):
-        try:
-            if data is None:
-                raise BadInput("There is no data.")
-            found[role] = data.calibration_feeds(role, _CAST_CASES)
-        except BadInput:
-            try:
-                found[role] = generated_feeds(card, seed)[role]
-                said["What fp16 spoils was looked for on generated inputs."] = None
-            except BadInput as error:
-                said[f"What fp16 spoils was looked for on no inputs: {error}"] = None
-    return found, list(said)
-
-
-def write_variant(
-    variant: Variant,
-    identifier: str,
-    decisions: dict[str, Path],
-    folder: Path,
-    feeds: Mapping[str, Sequence[Feeds]],
-) -> tuple[Variant, list[str]]:
-    """Write every graph of a variant: "fp16" by a cast, "int8-DIALECT" from decisions.
-
-    Args:
-        variant: The fp32 variant.
-        identifier: What to write.
-        decisions: Of int8, by role.
-        folder: Where to write.
-        feeds: For fp16, inputs by role on which its nodes are tried.
-
-    Returns:
-        The variant, and a sentence for everything that a user should know of the cast.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    graphs: dict[str, str] = {}
-    notes: list[str] = []
-    for role, path in variant.graphs.items():
-        output = folder / f"{role}.onnx"
-        if identifier == "fp16":
-            notes += run_in_child(
-                write_fp16,
-                Path(path),
-                output,
-                feeds.get(role, ()),
-                run_many,
-                what=f"casting {role} to fp16",
-            )
-        elif role not in decisions:
-            shutil.copyfile(path, output)
-        else:
-            content = read_decisions(decisions[role])
-            dialect = identifier.partition("-")[2]
-            run_in_child(
-                write_int8, Path(path), content, dialect, output, what=f"writing {identifier}"
-            )
-        graphs[role] = str(output)
-    made = Variant(id=identifier, precision=identifier.partition("-")[0], graphs=graphs)
-    return made, notes
+    if role not in decisions:
+        shutil.copyfile(graph, output)
+        return
+    content = read_decisions(decisions[role])
+    run_in_child(
+        write_int8, graph, content, dialect, output, what=f"writing int8-{dialect} of {role}"
+    )
 
 
 def _calibrate(

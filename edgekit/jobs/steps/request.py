@@ -9,7 +9,26 @@ from pathlib import Path
 from edgekit.core.certificate import Limits
 from edgekit.core.source import Source
 
-__all__ = ["DeployRequest"]
+__all__ = ["DeployRequest", "SourceRequest"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceRequest:
+    """How a source becomes graphs; see edgekit.api.export for each of them.
+
+    Attributes:
+        bake: What will be baked into the graphs afterwards: "preprocess", "nms".
+        min_parity: dB; None takes the limit of fp32.
+    """
+
+    source: Source
+    bake: Sequence[str] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    opset: int | None = None
+    trust_code: bool = False
+    trust_pickle: bool = False
+    min_parity: float | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +71,20 @@ class DeployRequest:
     trust_pickle: bool = False
     seed: int = 0
     force: bool = False
+
+    @property
+    def graphs(self) -> SourceRequest:
+        """What of it is asked of the source."""
+        return SourceRequest(
+            source=self.parsed,
+            bake=self.bake,
+            inputs=self.inputs,
+            opset=self.opset,
+            trust_code=self.trust_code,
+            trust_pickle=self.trust_pickle,
+            min_parity=self.limits.min_parity,
+            seed=self.seed,
+        )
 
     @property
     def parsed(self) -> Source:
