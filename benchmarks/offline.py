@@ -12,7 +12,7 @@ from edgekit.benchmarks.autocorrelation import dependence
 from edgekit.benchmarks.blocks import no_collection
 from edgekit.benchmarks.clock import Clock, monotonic_clock
 from edgekit.benchmarks.measurement import BlockMeasurement
-from edgekit.benchmarks.rate import Rate, rate_interval
+from edgekit.benchmarks.rate import EventRate, rate_interval
 from edgekit.benchmarks.sensors import Observe, observe_machine
 from edgekit.benchmarks.stability import unstable_stretches
 from edgekit.benchmarks.steady import Steady, WarmUp, warm_up
@@ -160,12 +160,12 @@ class Offline(BlockMeasurement):
         for _ in range(self._chunk):
             submit()
 
-    def _rate(self) -> Rate | None:
+    def _rate(self) -> EventRate | None:
         if not self._durations:
             return None
         return rate_interval(self._durations, self._counts, seed=self._seed)
 
-    def _reasons(self, rate: Rate | None, stretches: tuple[tuple[int, int], ...]) -> list[str]:
+    def _reasons(self, rate: EventRate | None, stretches: tuple[tuple[int, int], ...]) -> list[str]:
         reasons = []
         if rate is None or rate.low is None:
             reasons.append(

@@ -33,7 +33,7 @@ from edgekit.benchmarks.watch import Watch, read_machine
 from edgekit.core.errors import BadInput
 from edgekit.pipeline.answer import STAGES, Answer
 
-__all__ = ["BOUNDARY", "Paced", "PacedRule", "Stream"]
+__all__ = ["BOUNDARY", "Paced", "PacedRule", "PacedRunner"]
 
 BOUNDARY = "age.e2e"
 
@@ -64,7 +64,7 @@ class PacedRule(msgspec.Struct, frozen=True, kw_only=True):
             )
 
 
-class Stream(Protocol):
+class PacedRunner(Protocol):
     """What answers frames, the newest first and the overtaken never."""
 
     def put(self, captured_ns: int) -> int:
@@ -111,7 +111,7 @@ class Paced(BlockMeasurement):
         self._stages = {name: array("q") for name in STAGES}
         self._sampled = 0
 
-    def warm(self, stream: Stream) -> WarmUp:
+    def warm(self, stream: PacedRunner) -> WarmUp:
         """Answer one frame after the other until the speed is steady or the cap is reached."""
 
         def one() -> None:
@@ -122,7 +122,7 @@ class Paced(BlockMeasurement):
         self._warm = warm_up(one, self._steady, self._clock)
         return self._warm
 
-    def block(self, stream: Stream, seconds: float) -> None:
+    def block(self, stream: PacedRunner, seconds: float) -> None:
         """Give frames for `seconds`, or until the time is up, after a few that are no samples.
 
         At least one frame is sampled. Python's garbage collector rests meanwhile.
@@ -176,7 +176,7 @@ class Paced(BlockMeasurement):
             unstable=stretches,
         )
 
-    def _play(self, stream: Stream, start_ns: int, places: range) -> set[int]:
+    def _play(self, stream: PacedRunner, start_ns: int, places: range) -> set[int]:
         """Give the frames as they fall due; return the numbers of those that were given."""
         interval_ns = 1e9 / self._rule.rate
         numbers = set()

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from edgekit.benchmarks.autocorrelation import dependence
 from edgekit.benchmarks.statistics import Samples
 
-__all__ = ["Rate", "rate_interval"]
+__all__ = ["EventRate", "rate_interval"]
 
 # More cells than this only cost time: neighbours are added up before they are resampled.
 _MOST_CELLS = 2048
@@ -20,7 +20,7 @@ _ELEMENTS = 1 << 21
 _FEWEST_CELLS = 11
 
 
-class Rate(NamedTuple):
+class EventRate(NamedTuple):
     """Events a second, and the ends of its interval; None where too few cells give none."""
 
     value: float
@@ -35,7 +35,7 @@ def rate_interval(
     confidence: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
-) -> Rate:
+) -> EventRate:
     """Return events a second with the bootstrap percentile interval.
 
     The circular block bootstrap of the ratio of sums (Politis and Romano, 1992), blocks as long as
@@ -52,14 +52,14 @@ def rate_interval(
     events = np.ones_like(times) if counts is None else np.asarray(counts, dtype=np.float64)
     value = float(events.sum() / times.sum() * 1e9) if times.sum() > 0 else math.inf
     if times.size < _FEWEST_CELLS or not math.isfinite(value):
-        return Rate(value, None, None)
+        return EventRate(value, None, None)
     times, events = _cells(times), _cells(events)
     block = dependence(times / np.maximum(events, 1e-12)).block
     sums = _resampled(np.stack([times, events]), block, resamples, np.random.default_rng(seed))
     rates = sums[1] / sums[0] * 1e9
     tail = 50 * (1 - confidence)
     low, high = np.percentile(rates, [tail, 100 - tail])
-    return Rate(value, float(low), float(high))
+    return EventRate(value, float(low), float(high))
 
 
 def _cells(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "Found",
+    "NncfResult",
     "Range",
     "carry_ranges",
     "data_sha256",
@@ -70,7 +70,7 @@ MIXED_RATIO = 50.0  # at 255 steps the quietest part then has about five
 
 
 @dataclass(frozen=True)
-class Found:
+class NncfResult:
     """What NNCF found, by tensor name of the float model.
 
     Attributes:
@@ -170,7 +170,7 @@ def run_nncf(
     feeds: Sequence[Feed],
     kept_float: set[str],
     progress: Progress | None = None,
-) -> Found:
+) -> NncfResult:
     """Quantize a copy with NNCF and read back what it rounds, with which scale, and its biases.
 
     This is the only function that imports NNCF.
@@ -251,7 +251,7 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _read_back(model: onnx.ModelProto, quantized: onnx.ModelProto, version: str) -> Found:
+def _read_back(model: onnx.ModelProto, quantized: onnx.ModelProto, version: str) -> NncfResult:
     """Translate NNCF's Q/DQ nodes into ranges of the float model's tensors."""
     values = constants(quantized)
     makers = producers(quantized)
@@ -287,7 +287,7 @@ def _read_back(model: onnx.ModelProto, quantized: onnx.ModelProto, version: str)
                 if node.op_type != "MatMul" and len(node.input) > 2 and node.input[2] in values:
                     biases[node.output[0]] = values[node.input[2]].astype(np.float32)
     by_output = {node.output[0]: node for node in model.graph.node}
-    return Found(
+    return NncfResult(
         ranges,
         frozenset(o for o in weighted if o in by_output and is_weighted(by_output[o], originals)),
         biases,
@@ -296,7 +296,7 @@ def _read_back(model: onnx.ModelProto, quantized: onnx.ModelProto, version: str)
 
 
 def carry_ranges(
-    model: onnx.ModelProto, found: Found, kept_float: set[str]
+    model: onnx.ModelProto, found: NncfResult, kept_float: set[str]
 ) -> tuple[dict[str, Range], set[str]]:
     """Complete NNCF's ranges so that every quantized node has Q/DQ directly before it.
 

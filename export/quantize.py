@@ -15,7 +15,7 @@ from edgekit.core.errors import BadInput
 from edgekit.core.files import write_bytes
 from edgekit.core.progress import Progress, Silent
 from edgekit.export.calibrate import (
-    Found,
+    NncfResult,
     Range,
     carry_ranges,
     data_sha256,
@@ -312,7 +312,7 @@ def _kept_float(
 
 def _bearable(
     model: onnx.ModelProto,
-    found: Found,
+    found: NncfResult,
     reasons: Mapping[str, str],
     spreads: Mapping[str, Spread],
     samples: list[Mapping[str, NDArray[np.generic]]],

@@ -13,11 +13,11 @@ from edgekit.runtimes.installed import older_than
 __all__ = [
     "Chip",
     "Compatibility",
+    "CompatibilityRow",
     "Driver",
     "Jetpack",
     "Minimum",
     "OnnxruntimeGpu",
-    "Row",
     "TensorRT",
     "compatibility",
     "dotted",
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CompatibilityRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every row has.
 
     Attributes:
@@ -42,21 +42,21 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     note: str = ""
 
 
-class Minimum(Row, frozen=True, kw_only=True):
+class Minimum(CompatibilityRow, frozen=True, kw_only=True):
     """The oldest release of a distribution that edgekit takes."""
 
     distribution: str
     version: str
 
 
-class Driver(Row, frozen=True, kw_only=True):
+class Driver(CompatibilityRow, frozen=True, kw_only=True):
     """The oldest driver, on Linux, for a major release of CUDA."""
 
     cuda: int
     driver: str
 
 
-class OnnxruntimeGpu(Row, frozen=True, kw_only=True):
+class OnnxruntimeGpu(CompatibilityRow, frozen=True, kw_only=True):
     """What onnxruntime-gpu of the package index is built for, from a release on."""
 
     since: str
@@ -64,7 +64,7 @@ class OnnxruntimeGpu(Row, frozen=True, kw_only=True):
     cudnn: int
 
 
-class TensorRT(Row, frozen=True, kw_only=True):
+class TensorRT(CompatibilityRow, frozen=True, kw_only=True):
     """What a TensorRT takes, from a release on.
 
     Attributes:
@@ -100,7 +100,7 @@ class TensorRT(Row, frozen=True, kw_only=True):
         return f"{dotted(self.sm_min)} to {dotted(self.sm_max)}"
 
 
-class Jetpack(Row, frozen=True, kw_only=True):
+class Jetpack(CompatibilityRow, frozen=True, kw_only=True):
     """What a JetPack brings, by its Jetson Linux (L4T)."""
 
     l4t: str
@@ -110,7 +110,7 @@ class Jetpack(Row, frozen=True, kw_only=True):
     python: str
 
 
-class Chip(Row, frozen=True, kw_only=True):
+class Chip(CompatibilityRow, frozen=True, kw_only=True):
     """Compute capability of a Jetson's chip."""
 
     chip: str

@@ -18,14 +18,14 @@ from edgekit.core.temporary import scratch
 from edgekit.runtimes.catalogue import CATALOGUE, load_runtime, parse_target
 from edgekit.runtimes.installed import installed, older_than
 
-__all__ = ["TABLE", "Limits", "graph_limits", "runtime_limits"]
+__all__ = ["TABLE", "GraphLimits", "graph_limits", "runtime_limits"]
 
 # Later than any opset or IR version will be for some time.
 _FUTURE = 999
 
 
 @dataclass(frozen=True)
-class Limits:
+class GraphLimits:
     """What one release of a runtime reads.
 
     Attributes:
@@ -56,7 +56,7 @@ class Limits:
 
 # Looked up in November 2026. The newest release of a runtime comes first.
 TABLE = (
-    Limits(
+    GraphLimits(
         runtime="onnxruntime",
         since="1.0",
         opset_min=7,
@@ -66,7 +66,7 @@ TABLE = (
         opset_words=r"till opset (\d+)",
         ir_words=r"max supported IR version: (\d+)",
     ),
-    Limits(
+    GraphLimits(
         runtime="openvino",
         since="2026.0",
         opset_min=None,
@@ -75,7 +75,7 @@ TABLE = (
         source="OpenVINO ONNX frontend, supported_ops.md: the newest definitions listed",
         strict=False,
     ),
-    Limits(
+    GraphLimits(
         runtime="tensorrt",
         since="11.0",
         opset_min=9,
@@ -83,7 +83,7 @@ TABLE = (
         ir_max=None,
         source="docs.nvidia.com/deeplearning/tensorrt, ONNX Opset Guide",
     ),
-    Limits(
+    GraphLimits(
         runtime="tensorrt",
         since="10.15",
         opset_min=9,
@@ -91,7 +91,7 @@ TABLE = (
         ir_max=None,
         source="onnx-tensorrt 10.15, operators.md",
     ),
-    Limits(
+    GraphLimits(
         runtime="tensorrt-rtx",
         since="1.0",
         opset_min=9,
@@ -107,12 +107,14 @@ _DISTRIBUTIONS = {
 }
 
 
-def runtime_limits() -> tuple[Limits, ...]:
+def runtime_limits() -> tuple[GraphLimits, ...]:
     """What every runtime reads: the installed release, else all that the table has of it."""
     return tuple(_found())
 
 
-def graph_limits(opset: int, ir_version: int, limits: tuple[Limits, ...]) -> list[RuntimeLimit]:
+def graph_limits(
+    opset: int, ir_version: int, limits: tuple[GraphLimits, ...]
+) -> list[RuntimeLimit]:
     """Judge one graph by the limits of every runtime.
 
     Args:
@@ -123,7 +125,7 @@ def graph_limits(opset: int, ir_version: int, limits: tuple[Limits, ...]) -> lis
     return [_judged(opset, ir_version, one) for one in limits]
 
 
-def _found() -> Iterator[Limits]:
+def _found() -> Iterator[GraphLimits]:
     for runtime in dict.fromkeys(row.runtime for row in TABLE):
         rows = [row for row in TABLE if row.runtime == runtime]
         entry = CATALOGUE.get(runtime)
@@ -134,12 +136,14 @@ def _found() -> Iterator[Limits]:
             continue
         row = next((row for row in rows if not older_than(version, row.since)), None)
         if row is None:
-            yield Limits(runtime, version, None, None, None, "no source known", version=version)
+            yield GraphLimits(
+                runtime, version, None, None, None, "no source known", version=version
+            )
         else:
             yield replace(_asked(row), version=version)
 
 
-def _asked(row: Limits) -> Limits:
+def _asked(row: GraphLimits) -> GraphLimits:
     """Fill in what the library itself says of its limits."""
     return replace(
         row,
@@ -148,7 +152,7 @@ def _asked(row: Limits) -> Limits:
     )
 
 
-def _answer(row: Limits, opset: int, ir_version: int, words: str) -> int | None:
+def _answer(row: GraphLimits, opset: int, ir_version: int, words: str) -> int | None:
     """The number in a library's refusal; None where it does not refuse, or in other words."""
     with requires("onnx", extra="onnx", why="to ask a runtime for its limits"):
         import onnx
@@ -176,7 +180,7 @@ def _answer(row: Limits, opset: int, ir_version: int, words: str) -> int | None:
     return None
 
 
-def _judged(opset: int, ir_version: int, limits: Limits) -> RuntimeLimit:
+def _judged(opset: int, ir_version: int, limits: GraphLimits) -> RuntimeLimit:
     verdict, reason = _verdict(opset, ir_version, limits)
     return RuntimeLimit(
         runtime=limits.runtime,
@@ -191,7 +195,7 @@ def _judged(opset: int, ir_version: int, limits: Limits) -> RuntimeLimit:
     )
 
 
-def _verdict(opset: int, ir_version: int, limits: Limits) -> tuple[str, str]:
+def _verdict(opset: int, ir_version: int, limits: GraphLimits) -> tuple[str, str]:
     if limits.ir_max is not None and ir_version > limits.ir_max:
         return "too new", f"IR version {ir_version} is above {limits.ir_max}."
     if limits.opset_max is None:

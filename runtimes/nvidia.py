@@ -15,7 +15,7 @@ from edgekit.core.documents import Gpu, NvidiaFacts
 from edgekit.runtimes.cuda_libraries import cuda_libraries
 from edgekit.runtimes.jetson import board_model, chip_sm, memory, tegra_chip
 from edgekit.runtimes.system_files import read_text
-from edgekit.runtimes.vendor_tools import Answer, Run, ask
+from edgekit.runtimes.vendor_tools import Run, ToolOutput, ask
 from edgekit.runtimes.words import ENGINES_UNTRIED
 
 __all__ = ["Gpu", "driver_version", "gpus", "no_gpu", "nvidia"]
@@ -123,11 +123,11 @@ def driver_version(root: Path = Path("/")) -> str:
     return ""
 
 
-def _instances(listed: Answer | None) -> tuple[str, ...]:
+def _instances(listed: ToolOutput | None) -> tuple[str, ...]:
     return tuple(_INSTANCE.findall(listed.text)) if listed and listed.status == 0 else ()
 
 
-def _complaint(listed: Answer | None) -> str:
+def _complaint(listed: ToolOutput | None) -> str:
     """What nvidia-smi said where it is there and fails, in its first line."""
     if listed is None or listed.status == 0:
         return ""
@@ -143,7 +143,7 @@ def _on_bus(root: Path) -> int:
     )
 
 
-def _query(run: Run) -> Answer | None:
+def _query(run: Run) -> ToolOutput | None:
     # Drivers before 495 or so do not know compute_cap, and refuse the whole question.
     for fields in (_FIELDS, _FIELDS[:-1]):
         answer = run(

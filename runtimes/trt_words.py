@@ -12,7 +12,7 @@ from edgekit.core.errors import BadInput, Unavailable
 
 __all__ = [
     "BuildLog",
-    "Refusal",
+    "ParserRefusal",
     "lacking",
     "log_of",
     "made",
@@ -116,7 +116,7 @@ def made(factory: Any, *arguments: Any, title: str, log: BuildLog) -> Any:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class ParserRefusal:
     """What a parser does not take.
 
     Attributes:
@@ -130,7 +130,7 @@ class Refusal:
     reason: str
 
 
-def parser_refusal(parser: Any) -> Refusal | None:
+def parser_refusal(parser: Any) -> ParserRefusal | None:
     """Return the first error of an ONNX parser of TensorRT; None where it has none."""
     if not parser.num_errors:
         return None
@@ -144,11 +144,11 @@ def parser_refusal(parser: Any) -> Refusal | None:
     reason = code if description in ("", "false", "true") else description
     if operator == "DequantizeLinear" and _INT32.search(reason):
         reason = "it reads int32, a quantized bias as ONNX Runtime's quantizer writes it"
-    return Refusal(node=error.node_name(), operator=operator, reason=reason)
+    return ParserRefusal(node=error.node_name(), operator=operator, reason=reason)
 
 
 def refuse(
-    refusal: Refusal | None,
+    refusal: ParserRefusal | None,
     *,
     path: Path,
     title: str,
@@ -200,7 +200,7 @@ def workspace_too_small(errors: Sequence[str]) -> bool:
     return any(_WORKSPACE.search(line) for line in errors)
 
 
-def _remedy(refusal: Refusal) -> str:
+def _remedy(refusal: ParserRefusal) -> str:
     if refusal.operator in ("QuantizeLinear", "DequantizeLinear"):
         return (
             "TensorRT takes symmetric int8 without quantized biases: write it with edgekit "

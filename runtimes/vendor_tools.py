@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgekit.core.interpreter import absolute_entries
 
-__all__ = ["Answer", "Run", "ask"]
+__all__ = ["Run", "ToolOutput", "ask"]
 
 # A GPU without persistence mode wakes for every question, seconds each on a server of eight.
 _TIMEOUT_S = 20.0
@@ -21,7 +21,7 @@ _MORE_FOLDERS = ("/usr/lib/wsl/lib", "/usr/sbin", "/sbin")
 
 
 @dataclass(frozen=True)
-class Answer:
+class ToolOutput:
     """What a program said.
 
     Attributes:
@@ -34,10 +34,10 @@ class Answer:
 
 
 # Takes a command; None where there is no such program, or it does not answer.
-Run = Callable[[Sequence[str]], "Answer | None"]
+Run = Callable[[Sequence[str]], "ToolOutput | None"]
 
 
-def ask(command: Sequence[str]) -> Answer | None:
+def ask(command: Sequence[str]) -> ToolOutput | None:
     """Run a vendor's program; None where it is not there or does not answer in time.
 
     Args:
@@ -83,4 +83,4 @@ def ask(command: Sequence[str]) -> Answer | None:
     said = out.decode(errors="replace")
     if process.returncode != 0:
         said = f"{said}\n{complaint.decode(errors='replace')}".strip()
-    return Answer(process.returncode, said)
+    return ToolOutput(process.returncode, said)

@@ -23,7 +23,7 @@ from edgekit.benchmarks.report.template import fill, load_libraries
 from edgekit.benchmarks.report.views import Chart
 from edgekit.core.documents import BenchDocument, BenchEntry, ComparedEntry, CompareDocument
 
-__all__ = ["Compared", "Measured", "render_measured"]
+__all__ = ["BenchSubject", "Compared", "render_measured"]
 
 _AXES = ("batch", "threads", "streams", "concurrency", "rate")
 _STRIPS = 16
@@ -31,7 +31,7 @@ _UNITS = {"offline": "a chunk of inferences, ms", "paced": "age of a frame, ms"}
 
 
 @dataclass(frozen=True)
-class Measured:
+class BenchSubject:
     """A result of `edgekit bench`.
 
     Attributes:
@@ -62,7 +62,7 @@ class Compared:
     series: Mapping[str, Series] = field(default_factory=dict)
 
 
-def render_measured(subjects: Sequence[Measured | Compared]) -> str:
+def render_measured(subjects: Sequence[BenchSubject | Compared]) -> str:
     """Return the page about one or several measurements or comparisons.
 
     Args:
@@ -76,7 +76,7 @@ def render_measured(subjects: Sequence[Measured | Compared]) -> str:
     """
     load_libraries()
     views = [
-        _measured_view(one, place) if isinstance(one, Measured) else _compared_view(one, place)
+        _measured_view(one, place) if isinstance(one, BenchSubject) else _compared_view(one, place)
         for place, one in enumerate(subjects)
     ]
     return fill(
@@ -86,7 +86,7 @@ def render_measured(subjects: Sequence[Measured | Compared]) -> str:
     )
 
 
-def _measured_view(subject: Measured, place: int) -> dict[str, object]:
+def _measured_view(subject: BenchSubject, place: int) -> dict[str, object]:
     document = subject.document
     entries = list(document.entries)
     return {

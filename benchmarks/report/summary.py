@@ -12,7 +12,7 @@ from edgekit.benchmarks.speed import speed
 from edgekit.core.certificate import Metric
 from edgekit.core.documents import DeployEntry, Recommendation
 
-__all__ = ["Lead", "Row", "Tile", "alike", "lead", "rows", "side_by_side", "times_as_fast"]
+__all__ = ["Lead", "SummaryRow", "Tile", "alike", "lead", "rows", "side_by_side", "times_as_fast"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Lead:
 
 
 @dataclass(frozen=True)
-class Row:
+class SummaryRow:
     """One target and what to ship on it; entry is None where nothing holds."""
 
     target: str
@@ -81,9 +81,9 @@ def lead(subject: Subject) -> Lead:
     )
 
 
-def rows(subject: Subject) -> list[Row]:
+def rows(subject: Subject) -> list[SummaryRow]:
     """Return what to ship on each target."""
-    return [Row(one.target, subject.entry(one), one.reason) for one in subject.recommended]
+    return [SummaryRow(one.target, subject.entry(one), one.reason) for one in subject.recommended]
 
 
 def times_as_fast(

@@ -22,7 +22,7 @@ from edgekit.benchmarks.report.charts import (
 from edgekit.benchmarks.report.classes import ClassTable, class_table
 from edgekit.benchmarks.report.gallery import Card, gallery, picture_ids
 from edgekit.benchmarks.report.records import Subject, entry_text, name_of
-from edgekit.benchmarks.report.summary import Lead, Row, lead, rows
+from edgekit.benchmarks.report.summary import Lead, SummaryRow, lead, rows
 from edgekit.benchmarks.report.tables import (
     EntryLine,
     LatencyLine,
@@ -40,8 +40,8 @@ __all__ = [
     "Chart",
     "ClassSection",
     "ImageSection",
+    "ReportView",
     "Tradeoff",
-    "View",
     "tradeoffs_of",
     "view_of",
 ]
@@ -97,7 +97,7 @@ class ImageSection:
 
 
 @dataclass(frozen=True)
-class View:
+class ReportView:
     """Everything that the page says about one subject.
 
     Attributes:
@@ -108,7 +108,7 @@ class View:
     subject: Subject
     letter: str
     lead: Lead
-    rows: Sequence[Row]
+    rows: Sequence[SummaryRow]
     entries: Sequence[EntryLine]
     latencies: Sequence[LatencyLine]
     distribution: Chart | None
@@ -126,13 +126,13 @@ class View:
         return any(one.metric is not None for one in self.subject.entries)
 
 
-def view_of(subject: Subject, letter: str) -> View:
+def view_of(subject: Subject, letter: str) -> ReportView:
     """Word and draw one subject; `letter` is in front of its entries' numbers, or empty."""
     pictures = picture_ids(subject, letter)
     details = [(entry, subject.details_of(entry)) for entry in subject.in_focus()]
     strips, left_out = _strips(subject, letter)
     red = [(entry, red_lines(entry)) for entry in subject.entries]
-    return View(
+    return ReportView(
         subject=subject,
         letter=letter,
         lead=lead(subject),
@@ -205,7 +205,7 @@ def _distribution(strips: Sequence[Strip], letter: str) -> Chart | None:
     return Chart(drawn(NARROW), drawn(WIDE))
 
 
-def tradeoffs_of(views: Sequence[View], unlike: Sequence[str]) -> list[Tradeoff]:
+def tradeoffs_of(views: Sequence[ReportView], unlike: Sequence[str]) -> list[Tradeoff]:
     """One chart for all that may be compared, or one for each subject."""
     metrics = {
         (entry.metric.name, entry.metric.n)
@@ -221,7 +221,7 @@ def tradeoffs_of(views: Sequence[View], unlike: Sequence[str]) -> list[Tradeoff]
     ]
 
 
-def _tradeoff(views: Sequence[View], heading: str, name: str) -> Tradeoff:
+def _tradeoff(views: Sequence[ReportView], heading: str, name: str) -> Tradeoff:
     lines = [(at, line) for at, view in enumerate(views) for line in view.entries]
     accuracy = next((line.entry.metric.name for _, line in lines if line.entry.metric), "")
     targets = list(dict.fromkeys(line.entry.target for _, line in lines))

@@ -20,7 +20,7 @@ from edgekit.cli.terminal import console_on_stderr
 from edgekit.core.progress import Position, Progress, Silent
 from edgekit.core.texts import bounded, safe
 
-__all__ = ["Lines", "OnTerminal", "progress_on_stderr"]
+__all__ = ["OnTerminal", "ProgressLines", "progress_on_stderr"]
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ def progress_on_stderr(*, quiet: bool) -> Iterator[Progress]:
         return
     console = console_on_stderr()
     terminal = sys.stderr.isatty() and not console.is_dumb_terminal
-    progress = OnTerminal(console) if terminal else Lines(console)
+    progress = OnTerminal(console) if terminal else ProgressLines(console)
     try:
         yield progress
     finally:
@@ -61,7 +61,7 @@ class _Loop:
     pace: Pace = field(default_factory=Pace)
 
 
-class Lines:
+class ProgressLines:
     """Stages and notes as plain lines, for a log; a long stage says now and then how far it is.
 
     Args:

@@ -28,9 +28,9 @@ from edgekit.core.inputs import (
 from edgekit.core.runtime import Array, Feeds
 
 __all__ = [
-    "Answer",
-    "Failure",
     "Trial",
+    "TrialAnswer",
+    "UnjudgedTrial",
     "answer_trials",
     "example_feeds",
     "fit_feeds",
@@ -59,7 +59,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Answer:
+class TrialAnswer:
     """What the source returned at one size.
 
     Attributes:
@@ -73,7 +73,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Failure:
+class UnjudgedTrial:
     """A size at which the source answered nothing that another answer can be compared with."""
 
     sizes: dict[str, int]
@@ -218,7 +218,7 @@ def trials(tensors: Mapping[str, TensorCard], real: Sequence[Feeds], seed: int) 
 
 def answer_trials(
     run: Callable[[Feeds], Outputs], wanted: Sequence[Trial]
-) -> tuple[list[Answer], list[Failure]]:
+) -> tuple[list[TrialAnswer], list[UnjudgedTrial]]:
     """Run a source at every size, on the first inputs that it answers.
 
     Args:
@@ -228,8 +228,8 @@ def answer_trials(
     Returns:
         The answers, and why there is none, or none that is finite, at a size.
     """
-    answers: list[Answer] = []
-    failures: list[Failure] = []
+    answers: list[TrialAnswer] = []
+    failures: list[UnjudgedTrial] = []
     for trial in wanted:
         failure, answer = None, None
         for draw in trial.draws:
@@ -237,14 +237,14 @@ def answer_trials(
                 feeds = draw()
                 outputs = run(feeds)
             except BadInput as error:
-                failure = failure or Failure(trial.sizes, error)
+                failure = failure or UnjudgedTrial(trial.sizes, error)
                 continue
             broken = _not_finite(outputs)
-            answer = Answer(trial.sizes, feeds, outputs, broken is None)
+            answer = TrialAnswer(trial.sizes, feeds, outputs, broken is None)
             if broken is None:
                 failure = None
                 break
-            failure = Failure(
+            failure = UnjudgedTrial(
                 trial.sizes,
                 BadInput(
                     f"The source itself returns NaN or Inf in {broken!r}.",

@@ -18,16 +18,16 @@ from edgekit.core.documents import DemoFrame
 from edgekit.core.errors import Unwritable
 from edgekit.demo.background import Background
 from edgekit.demo.meter import Meter
-from edgekit.demo.output import View
+from edgekit.demo.output import AnsweredFrame
 
-__all__ = ["Lines"]
+__all__ = ["DocumentLines"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # A reader may look away for half a minute at 30 frames a second, for a few hundred kilobytes.
 _WAITING = 1000
 
 
-class Lines:
+class DocumentLines:
     """Writes one `edgekit.demo-frame/1` document a line, each at once.
 
     Args:
@@ -75,7 +75,7 @@ class Lines:
         """Frames without a line, because the reader was behind."""
         return self._work.dropped
 
-    def show(self, view: View) -> None:
+    def show(self, view: AnsweredFrame) -> None:
         """See Output.
 
         Raises:
@@ -92,7 +92,7 @@ class Lines:
         if self._file is not None:
             self._file.close()
 
-    def _line(self, view: View) -> bytes:
+    def _line(self, view: AnsweredFrame) -> bytes:
         frame = view.answer.frame
         if self._first_ns is None:
             self._first_ns = frame.captured_ns

@@ -9,11 +9,11 @@ from edgekit.pipeline.answer import Answer
 from edgekit.tasks.predictions import Prediction
 from edgekit.tasks.task import Image
 
-__all__ = ["Output", "View"]
+__all__ = ["AnsweredFrame", "Output"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class View:
+class AnsweredFrame:
     """One answered frame on its way to the outputs.
 
     Attributes:
@@ -41,7 +41,7 @@ class Output(Protocol):
         """Whether the next view shall have its picture drawn: somebody is looking."""
         ...
 
-    def show(self, view: View) -> None:
+    def show(self, view: AnsweredFrame) -> None:
         """Take one view; quick."""
         ...
 

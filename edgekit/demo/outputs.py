@@ -7,7 +7,7 @@ from collections.abc import Callable
 from edgekit.core.progress import Progress
 from edgekit.demo.controls import Controls
 from edgekit.demo.counts import Counts
-from edgekit.demo.lines import Lines
+from edgekit.demo.lines import DocumentLines
 from edgekit.demo.output import Output
 from edgekit.demo.recording import Recording
 from edgekit.demo.request import Display, Request
@@ -60,7 +60,7 @@ class Outputs:
             self._outputs.append(self._recording)
         if request.detections is not None:
             self._outputs.append(
-                Lines(
+                DocumentLines(
                     request.detections,
                     counts,
                     force=request.force,

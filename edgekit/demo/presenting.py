@@ -9,7 +9,7 @@ from threading import Thread
 
 from edgekit.demo.controls import Setting
 from edgekit.demo.counts import Counts
-from edgekit.demo.output import Output, View
+from edgekit.demo.output import AnsweredFrame, Output
 from edgekit.demo.overlay import Overlay
 from edgekit.pipeline.answer import Answer
 from edgekit.pipeline.slot import Closed, Handover, NewestSlot, ShortQueue
@@ -102,7 +102,7 @@ class Presenter:
             start = time.perf_counter_ns()
             picture = self._overlay.draw(answer.frame, prediction)
             self._counts.stage("draw", time.perf_counter_ns() - start)
-        view = View(answer, prediction, picture)
+        view = AnsweredFrame(answer, prediction, picture)
         for output in self._outputs:
             output.show(view)
 

@@ -20,7 +20,7 @@ from edgekit.core.errors import Unavailable, Unwritable
 from edgekit.core.requires import requires
 from edgekit.demo.background import Background
 from edgekit.demo.meter import Meter
-from edgekit.demo.output import View
+from edgekit.demo.output import AnsweredFrame
 from edgekit.tasks.task import Image
 
 __all__ = ["Recording"]
@@ -121,7 +121,7 @@ class Recording:
         """Frames that are not in it because the encoder was behind."""
         return self._work.dropped
 
-    def show(self, view: View) -> None:
+    def show(self, view: AnsweredFrame) -> None:
         """See Output."""
         if view.picture is not None:
             self._work.put(view)
@@ -130,7 +130,7 @@ class Recording:
         """See Output."""
         self._work.close()
 
-    def _write(self, view: View) -> None:
+    def _write(self, view: AnsweredFrame) -> None:
         assert view.picture is not None
         frame = view.answer.frame
         seconds = frame.position_s if self._every else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edgekit.pipeline.frame import Wanted
+from edgekit.pipeline.frame import FrameRequest
 
 __all__ = ["Display", "Request"]
 
@@ -34,7 +34,7 @@ class Request:
     """
 
     source: str | None = None
-    wanted: Wanted
+    wanted: FrameRequest
     display: Display | None = None
     host: str
     port: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgekit.demo.synthetic import SyntheticSource
-from edgekit.pipeline.frame import Wanted
+from edgekit.pipeline.frame import FrameRequest
 from edgekit.pipeline.source import FrameSource
 from edgekit.pipeline.sources.camera import Camera
 from edgekit.pipeline.sources.gstreamer import Pipeline
@@ -23,7 +23,7 @@ def usual_source() -> str:
     return "0" if _FIRST_CAMERA.exists() else _SYNTHETIC
 
 
-def demo_source(text: str, wanted: Wanted, *, every_frame: bool) -> FrameSource:
+def demo_source(text: str, wanted: FrameRequest, *, every_frame: bool) -> FrameSource:
     """Make the source that a user names; nothing is opened yet.
 
     Args:

@@ -14,7 +14,7 @@ from edgekit.core.errors import BadInput
 from edgekit.demo.stamp import draw_stamp, stamp_height
 from edgekit.export.builtin.scenes.backgrounds import background, shading
 from edgekit.export.builtin.scenes.figures import CLASSES, FONTS, outline
-from edgekit.pipeline.frame import Frame, Granted, Wanted
+from edgekit.pipeline.frame import Frame, FrameRequest, Granted
 from edgekit.pipeline.source import SourceEnded
 from edgekit.tasks.results import Detections
 from edgekit.tasks.task import Image
@@ -86,7 +86,7 @@ class SyntheticSource:
     """
 
     def __init__(
-        self, wanted: Wanted, *, seed: int = 0, frames: int | None = None, live: bool = True
+        self, wanted: FrameRequest, *, seed: int = 0, frames: int | None = None, live: bool = True
     ) -> None:
         self._size = wanted.size or _SIZE
         self._rate = wanted.rate or _RATE

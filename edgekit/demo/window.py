@@ -17,7 +17,7 @@ from edgekit.core.files import write_bytes
 from edgekit.demo.controls import Controls
 from edgekit.demo.display import no_window
 from edgekit.demo.meter import Meter
-from edgekit.demo.output import View
+from edgekit.demo.output import AnsweredFrame
 from edgekit.demo.overlay import dimmed, figures, head_up
 from edgekit.pipeline.slot import Closed, NewestSlot
 from edgekit.tasks.task import Image
@@ -60,7 +60,7 @@ class Window:
         self._meter = meter
         self._title = title
         self._snapshots = snapshots
-        self._slot: NewestSlot[View] = NewestSlot()
+        self._slot: NewestSlot[AnsweredFrame] = NewestSlot()
         self._picture: Image | None = None
         self._frozen = False
         self._banner = False
@@ -81,7 +81,7 @@ class Window:
         """Views that were never shown, because a newer one was there."""
         return self._slot.dropped
 
-    def show(self, view: View) -> None:
+    def show(self, view: AnsweredFrame) -> None:
         """See Output."""
         with contextlib.suppress(Closed):
             self._slot.put(view)

@@ -16,7 +16,7 @@ from edgekit.core.files import pretty_json, write_bytes
 from edgekit.core.progress import Progress
 from edgekit.core.target import Target
 from edgekit.jobs.measuring.cells import Cell
-from edgekit.jobs.measuring.prepare import Prepared, Preparer
+from edgekit.jobs.measuring.prepare import PreparedCell, Preparer
 from edgekit.jobs.model.bundle import entry_name
 from edgekit.jobs.opening.engines import asked_of, own_options
 from edgekit.jobs.opening.places import place_of, places_of
@@ -84,7 +84,7 @@ def run(
     # `time` is the longest measurement of one entry, and here are two.
     rule = RatioRule(seconds=2 * time, confidence=confidence, margin=margin, half_width=margin / 3)
 
-    def prepared(name: str, target: Target, word: str, count: int | None) -> Prepared:
+    def prepared(name: str, target: Target, word: str, count: int | None) -> PreparedCell:
         preparer = Preparer(
             name,
             shapes or {},
@@ -102,7 +102,7 @@ def run(
 
     asked = asked_of(model, compute, threads)
 
-    def base_side(target: Target, word: str) -> Prepared:
+    def base_side(target: Target, word: str) -> PreparedCell:
         if own_options(against) is None:
             return prepared(against, target, against_compute or word, asked.threads)
         # Engines are measured as they were compiled, unless that is not what was asked for.
@@ -160,8 +160,8 @@ def run(
 
 
 def _measured(
-    base: Prepared,
-    new: Prepared,
+    base: PreparedCell,
+    new: PreparedCell,
     rule: RatioRule,
     timeout: float,
     progress: Progress,
@@ -188,7 +188,9 @@ def _measured(
     return figures
 
 
-def _entry(base: Prepared, new: Prepared, rule: RatioRule, figures: DuelFigures) -> ComparedEntry:
+def _entry(
+    base: PreparedCell, new: PreparedCell, rule: RatioRule, figures: DuelFigures
+) -> ComparedEntry:
     found: DuelSummary = figures.summary
     reasons = list(found.reasons)
     if figures.openings < _FEW_OPENINGS:
@@ -223,7 +225,9 @@ def _entry(base: Prepared, new: Prepared, rule: RatioRule, figures: DuelFigures)
     )
 
 
-def _failed(base: Prepared, new: Prepared, rule: RatioRule, error: EdgekitError) -> ComparedEntry:
+def _failed(
+    base: PreparedCell, new: PreparedCell, rule: RatioRule, error: EdgekitError
+) -> ComparedEntry:
     return ComparedEntry(
         base=_name(base),
         new=_name(new),
@@ -235,12 +239,12 @@ def _failed(base: Prepared, new: Prepared, rule: RatioRule, error: EdgekitError)
     )
 
 
-def _name(side: Prepared) -> str:
+def _name(side: PreparedCell) -> str:
     cell = side.cell
     return side_name(side.variant, cell.target, cell.compute, cell.batch)
 
 
-def _differences(pairs: Sequence[tuple[Prepared, Prepared]]) -> tuple[str, ...]:
+def _differences(pairs: Sequence[tuple[PreparedCell, PreparedCell]]) -> tuple[str, ...]:
     """What differs beside the models: target, variant and compute, each pair of words once."""
     found = [
         f"{key}: {one}, {other}"

@@ -15,12 +15,12 @@ from edgekit.core.subject import works_on
 from edgekit.jobs.measuring.cells import Cell, lay_out
 from edgekit.jobs.measuring.entries import bench_entry, failed_entry
 from edgekit.jobs.measuring.keeping import Keeper, finished_before
-from edgekit.jobs.measuring.prepare import Prepared, Preparer
+from edgekit.jobs.measuring.prepare import PreparedCell, Preparer
 from edgekit.jobs.opening.engines import asked_of
 from edgekit.jobs.opening.places import places_of
 from edgekit.jobs.process.interleave import measure_alone, measure_in_turns
 from edgekit.jobs.process.interrupts import deferred_interrupt
-from edgekit.jobs.process.worker import Measured
+from edgekit.jobs.process.worker import EntryFigures
 from edgekit.jobs.results.store import ResultStore
 from edgekit.jobs.steps.delivery import read_for
 from edgekit.jobs.steps.engine import refuse_idle_options
@@ -171,8 +171,8 @@ def _one_by_one(
     for number, cell in enumerate(cells, start=1):
         name = f"{cell.target} in {cell.compute}, {cell.conditions or 'batch 1'}"
         progress.stage(name, Position(number, len(cells)))
-        prepared: Prepared | None = None
-        outcome: Measured | EdgekitError | None = None
+        prepared: PreparedCell | None = None
+        outcome: EntryFigures | EdgekitError | None = None
         try:
             prepared = preparer.prepare(cell, timeout=limit)
         except Unwritable:

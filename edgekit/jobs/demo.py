@@ -25,9 +25,9 @@ from edgekit.demo.presenting import Presenter, Track
 from edgekit.demo.request import Request
 from edgekit.demo.sources import can_wait, demo_source, usual_source
 from edgekit.jobs.opening.live import LiveModel, open_live, refuse_unfit
-from edgekit.jobs.opening.live_request import Asked
+from edgekit.jobs.opening.live_request import LiveRequest
 from edgekit.jobs.steps.delivery import read_for
-from edgekit.pipeline.frame import Frame, Granted, Wanted
+from edgekit.pipeline.frame import Frame, FrameRequest, Granted
 from edgekit.pipeline.grabber import Grabber
 from edgekit.pipeline.slot import NewestSlot, ShortQueue
 from edgekit.pipeline.source import FrameSource
@@ -65,7 +65,7 @@ def show(
     """See edgekit.api.demo."""
     request = Request(
         source=source,
-        wanted=Wanted(size=size, rate=rate, pixel_format=pixel_format),
+        wanted=FrameRequest(size=size, rate=rate, pixel_format=pixel_format),
         display=display,
         host=host,
         port=port,
@@ -134,7 +134,7 @@ def run(
         stack.callback(grabber.stop)
         grabber.start()
         track = _tracker(request)
-        asked = Asked(
+        asked = LiveRequest(
             model=model,
             stream=None,
             fit=fit,
@@ -200,7 +200,7 @@ def _running(
 
 
 def _granted(
-    grabber: Grabber, name: str, asked: Asked, seconds: float | None, states: StateLog
+    grabber: Grabber, name: str, asked: LiveRequest, seconds: float | None, states: StateLog
 ) -> Granted:
     """Wait until the source is open, no longer than the demo is to last; what else is wrong first.
 

@@ -26,7 +26,7 @@ from edgekit.core.source import Source
 from edgekit.core.subject import working_on
 from edgekit.core.variant import Variant
 from edgekit.jobs.cache import keep_within_limit
-from edgekit.jobs.deploying.bundling import Contents, Made, deploy_entry, write_bundle
+from edgekit.jobs.deploying.bundling import BundleContents, Made, deploy_entry, write_bundle
 from edgekit.jobs.model.signing import read_private_key, sign_bundle
 from edgekit.jobs.opening.places import deploy_targets
 from edgekit.jobs.process.feeds import (
@@ -48,7 +48,7 @@ from edgekit.jobs.steps.examine import Basis, judge_entry
 from edgekit.jobs.steps.export import source_card
 from edgekit.jobs.steps.failures import sentence_of
 from edgekit.jobs.steps.graphs import ExportedModel, calibrated, exported, variant
-from edgekit.jobs.steps.proofs import Reference, compiled, examined, measured, reference
+from edgekit.jobs.steps.proofs import ReferenceAnswers, compiled, examined, measured, reference
 from edgekit.jobs.steps.quantize import growing_state, no_int8
 from edgekit.jobs.steps.request import DeployRequest
 from edgekit.jobs.steps.reshape import StreamFit, stream_fit, stream_record
@@ -59,7 +59,7 @@ from edgekit.tasks.registry import task_for
 from edgekit.tasks.stream_shape import card_at
 
 __all__ = [
-    "Prepared",
+    "PreparedDeploy",
     "basis_of",
     "course_of",
     "parity_feeds",
@@ -75,7 +75,7 @@ _PARITY_CASES = 8
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedDeploy:
     """A request that can be carried out: everything that can be refused was refused.
 
     Attributes:
@@ -117,7 +117,7 @@ def _run(request: DeployRequest, progress: Progress) -> DeployDocument:
         raise
 
 
-def prepare(request: DeployRequest) -> Prepared:
+def prepare(request: DeployRequest) -> PreparedDeploy:
     """Refuse everything that can be refused before the first minute of work."""
     source = request.parsed
     output = Destination(
@@ -157,7 +157,7 @@ def prepare(request: DeployRequest) -> Prepared:
     if missing is not None:
         plans = _without_int8(plans, request.precision, notes, *missing)
     reported = _reported(request, data, notes)
-    return Prepared(source, output, plans, card, folder, data, notes, fit, reported)
+    return PreparedDeploy(source, output, plans, card, folder, data, notes, fit, reported)
 
 
 def _reported(request: DeployRequest, data: Data | None, notes: list[str]) -> bool:
@@ -179,14 +179,14 @@ def _reported(request: DeployRequest, data: Data | None, notes: list[str]) -> bo
     return True
 
 
-def course_of(request: DeployRequest, prepared: Prepared) -> Course:
+def course_of(request: DeployRequest, prepared: PreparedDeploy) -> Course:
     """Lay out the stages that a request goes through."""
     return Course.of(
         prepared.source.name, prepared.plans, baked=bool(request.bake), seconds=request.time
     )
 
 
-def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> DeployDocument:
+def _deploy(request: DeployRequest, prepared: PreparedDeploy, stages: Stages) -> DeployDocument:
     notes = prepared.notes
     model = exported(
         stages, request.graphs, prepared.card, prepared.data, prepared.fit, prepared.card_folder
@@ -256,7 +256,7 @@ def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> Deplo
         notes=tuple(notes),
         stages=tuple(stages.done),
     )
-    contents = Contents(
+    contents = BundleContents(
         request=request,
         source=prepared.source,
         card=model.final_card,
@@ -278,8 +278,8 @@ def _deploy(request: DeployRequest, prepared: Prepared, stages: Stages) -> Deplo
 
 
 def prove(
-    stages: Stages, request: DeployRequest, prepared: Prepared, model: ExportedModel
-) -> Reference:
+    stages: Stages, request: DeployRequest, prepared: PreparedDeploy, model: ExportedModel
+) -> ReferenceAnswers:
     """Run the reference on the images that score, or on generated inputs, and on golden inputs."""
     known = reference(
         stages,
@@ -297,7 +297,7 @@ def prove(
 
 
 def basis_of(
-    request: DeployRequest, prepared: Prepared, model: ExportedModel, known: Reference
+    request: DeployRequest, prepared: PreparedDeploy, model: ExportedModel, known: ReferenceAnswers
 ) -> Basis:
     """What every entry is compared with."""
     return Basis(
@@ -311,7 +311,7 @@ def basis_of(
 
 
 def parity_feeds(
-    request: DeployRequest, prepared: Prepared, model: ExportedModel
+    request: DeployRequest, prepared: PreparedDeploy, model: ExportedModel
 ) -> Mapping[str, Sequence[Feeds]]:
     """Inputs by role for parity without images that score, and for measuring: the first of each."""
     feeds: Mapping[str, Sequence[Feeds]] = {}
@@ -321,7 +321,7 @@ def parity_feeds(
 
 
 def variants_of(
-    stages: Stages, request: DeployRequest, prepared: Prepared, model: ExportedModel
+    stages: Stages, request: DeployRequest, prepared: PreparedDeploy, model: ExportedModel
 ) -> tuple[dict[str, Variant], dict[str, Path], dict[str, str]]:
     """Write every variant that a plan uses; one calibration serves all dialects.
 
@@ -384,11 +384,11 @@ def variants_of(
 def _entry(
     stages: Stages,
     request: DeployRequest,
-    prepared: Prepared,
+    prepared: PreparedDeploy,
     plan: Plan,
     variants: Mapping[str, Variant],
     basis: Basis,
-    known: Reference,
+    known: ReferenceAnswers,
     growing: Sequence[str],
 ) -> Made:
     """Compile and certify one entry; what fails ends this entry only."""

@@ -14,7 +14,7 @@ from edgekit.core.source import Source
 from edgekit.core.stage import StageRecord
 from edgekit.export.builtin.catalogue import builtin
 from edgekit.jobs.deploy import (
-    Prepared,
+    PreparedDeploy,
     basis_of,
     course_of,
     parity_feeds,
@@ -104,7 +104,7 @@ def run(request: DeployRequest, progress: Progress) -> PlanDocument:
     )
 
 
-def _walk(stages: Stages, request: DeployRequest, prepared: Prepared) -> None:
+def _walk(stages: Stages, request: DeployRequest, prepared: PreparedDeploy) -> None:
     """Look at every stage whose inputs are known; `stages` keeps those that are in the cache."""
     model = _present(
         partial(
@@ -175,7 +175,7 @@ def _estimate(
     history: Sequence[StageRecord],
     weights: int,
     request: DeployRequest,
-    prepared: Prepared,
+    prepared: PreparedDeploy,
 ) -> PlannedStage:
     """Guess time and size: as the last time for this subject, else as others, else by rule."""
     size = _size(stage, subject, weights)

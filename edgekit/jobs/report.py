@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgekit.benchmarks.report.measured import Compared, Measured, render_measured
+from edgekit.benchmarks.report.measured import BenchSubject, Compared, render_measured
 from edgekit.benchmarks.report.page import render
 from edgekit.benchmarks.report.records import Subject
 from edgekit.benchmarks.report.summary import lead
@@ -60,12 +60,12 @@ def run(
 
 
 def _measured(
-    sources: Sequence[Path], place: Destination, measured: Sequence[Measured | Compared]
+    sources: Sequence[Path], place: Destination, measured: Sequence[BenchSubject | Compared]
 ) -> ReportDocument:
     """Write the page of measurements: they are shown, and nothing is recommended."""
     place.write(render_measured(measured).encode())
-    notes = [note for one in measured if isinstance(one, Measured) for note in one.damage]
-    kinds = ["bench" if isinstance(one, Measured) else "compare" for one in measured]
+    notes = [note for one in measured if isinstance(one, BenchSubject) for note in one.damage]
+    kinds = ["bench" if isinstance(one, BenchSubject) else "compare" for one in measured]
     return ReportDocument(
         output=str(place.path),
         bundles=tuple(str(path) for path in sources),

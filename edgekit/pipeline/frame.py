@@ -9,7 +9,7 @@ import msgspec
 from edgekit.tasks.results import Detections
 from edgekit.tasks.task import Image
 
-__all__ = ["Frame", "Granted", "Wanted"]
+__all__ = ["Frame", "FrameRequest", "Granted"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +35,7 @@ class Frame:
     truth: Detections | None = None
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class FrameRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What a source is asked for; None leaves it to the source.
 
     Attributes:

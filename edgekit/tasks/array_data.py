@@ -13,14 +13,14 @@ from edgekit.core.errors import BadInput
 from edgekit.core.memory import free_memory
 from edgekit.core.names import closest
 from edgekit.core.texts import shown
-from edgekit.tasks.samples import Found, Sample
+from edgekit.tasks.samples import FoundSamples, Sample
 
 __all__ = ["read_arrays"]
 
 _SAMPLE_BYTES = 1024  # what one takes beside its values
 
 
-def read_arrays(folder: Path, card: ModelCard) -> Found | None:
+def read_arrays(folder: Path, card: ModelCard) -> FoundSamples | None:
     """Read .npz files: an array an input, whose first axis counts the samples.
 
     Args:
@@ -51,7 +51,7 @@ def read_arrays(folder: Path, card: ModelCard) -> Found | None:
         for index in range(len(next(iter(arrays.values())))):
             row = {name: array[index : index + 1] for name, array in arrays.items()}
             samples.append(Sample(f"{path.name}[{index}]", path, arrays=row))
-    return Found("npz", tuple(samples), labelled=False) if samples else None
+    return FoundSamples("npz", tuple(samples), labelled=False) if samples else None
 
 
 def _check(arrays: dict[str, npt.NDArray[Any]], card: GraphCard, path: Path) -> None:

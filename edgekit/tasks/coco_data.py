@@ -15,7 +15,7 @@ from edgekit.core.opening import TABLE_BYTES, no_file, placed
 from edgekit.core.texts import shown
 from edgekit.tasks.class_names import match_classes
 from edgekit.tasks.images import LINK
-from edgekit.tasks.samples import Found, Sample, make_boxes, sample_id
+from edgekit.tasks.samples import FoundSamples, Sample, make_boxes, sample_id
 
 __all__ = ["read_coco"]
 
@@ -57,7 +57,7 @@ _KEYS = frozenset(
 )
 
 
-def read_coco(folder: Path, card: ModelCard) -> Found | None:
+def read_coco(folder: Path, card: ModelCard) -> FoundSamples | None:
     """Read instances.json (or the one annotations/instances*.json) and its images.
 
     Only the images that it lists are samples. Their files lie in `images/` or in the folder itself.
@@ -108,7 +108,7 @@ def read_coco(folder: Path, card: ModelCard) -> Found | None:
             [bool(each.iscrowd) for each in found],
         )
         samples.append(Sample(sample_id(file, folder), file, truth, role=image.role))
-    return Found("coco", tuple(samples), True, (path,), (note,) if note else ())
+    return FoundSamples("coco", tuple(samples), True, (path,), (note,) if note else ())
 
 
 def _find(folder: Path) -> Path | None:

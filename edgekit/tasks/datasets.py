@@ -18,7 +18,7 @@ from edgekit.tasks.coco_data import read_coco
 from edgekit.tasks.images import UnreadableImage
 from edgekit.tasks.images_data import read_class_folders, read_labels_csv, read_plain
 from edgekit.tasks.mask_data import read_masks
-from edgekit.tasks.samples import Example, Found, Role, Sample, load, sample_id
+from edgekit.tasks.samples import Example, FoundSamples, Role, Sample, load, sample_id
 from edgekit.tasks.yolo_data import read_yolo
 
 __all__ = ["CALIBRATION_SHARE", "FORMATS", "Dataset", "open_dataset", "readable"]
@@ -26,7 +26,7 @@ __all__ = ["CALIBRATION_SHARE", "FORMATS", "Dataset", "open_dataset", "readable"
 # Of a data set that says nothing itself, this share calibrates and the rest scores.
 CALIBRATION_SHARE = 0.25
 
-Reader = Callable[[Path, ModelCard], Found | None]
+Reader = Callable[[Path, ModelCard], FoundSamples | None]
 
 # The formats of a task, tried in this order: the first that recognises the folder reads it.
 FORMATS: dict[str, tuple[Reader, ...]] = {
@@ -219,7 +219,7 @@ def readable(
         yield example
 
 
-def _read(folder: Path, card: ModelCard) -> Found:
+def _read(folder: Path, card: ModelCard) -> FoundSamples:
     if not os.path.isdir(folder):  # noqa: PTH112 - Path's raises for a long name
         fault = no_file(folder)
         if fault:
@@ -235,7 +235,7 @@ def _read(folder: Path, card: ModelCard) -> Found:
     raise BadInput(f"The data folder {folder} {state}.", hint=f"For {card.task}: {expected}.")
 
 
-def _drawn(found: Found, card: ModelCard, seed: int) -> tuple[Sample, ...]:
+def _drawn(found: FoundSamples, card: ModelCard, seed: int) -> tuple[Sample, ...]:
     """Give a share, drawn by the seed, the role "calib", and the rest with a truth "eval"."""
     graphs: dict[str, list[Sample]] = defaultdict(list)
     for sample in found.samples:
@@ -267,7 +267,7 @@ def _graph(sample: Sample, card: ModelCard) -> str:
     return sample.path.stem if card.graphs else " ".join(sorted(sample.arrays))
 
 
-def _check_graphs(folder: Path, found: Found, card: ModelCard) -> None:
+def _check_graphs(folder: Path, found: FoundSamples, card: ModelCard) -> None:
     """Refuse a graph without inputs: the model would be judged without having looked at it."""
     for role in card.graphs if found.format == "npz" else ():
         if not any(sample.path.stem == role for sample in found.samples):
@@ -277,7 +277,7 @@ def _check_graphs(folder: Path, found: Found, card: ModelCard) -> None:
             )
 
 
-def _without_calibration(found: Found) -> tuple[Sample, ...]:
+def _without_calibration(found: FoundSamples) -> tuple[Sample, ...]:
     return tuple(
         sample.with_role(
             None if sample.role == "calib" or (found.labelled and sample.answer is None) else "eval"
@@ -286,7 +286,7 @@ def _without_calibration(found: Found) -> tuple[Sample, ...]:
     )
 
 
-def _calibration_only(found: Found) -> tuple[Sample, ...]:
+def _calibration_only(found: FoundSamples) -> tuple[Sample, ...]:
     """Return what calibrates: the samples of that role, or all where the data set names none."""
     named = [sample for sample in found.samples if sample.role == "calib"]
     return tuple(sample.with_role("calib") for sample in (named or found.samples))
@@ -312,7 +312,7 @@ def _rank(sample: Sample, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}:{sample.id}".encode()).digest()
 
 
-def _fingerprint(parts: Sequence[tuple[Path, Found, tuple[Sample, ...]]]) -> str:
+def _fingerprint(parts: Sequence[tuple[Path, FoundSamples, tuple[Sample, ...]]]) -> str:
     digest = hashlib.sha256()
     for folder, found, samples in parts:
         for sample in samples:

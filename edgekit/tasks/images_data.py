@@ -13,7 +13,7 @@ from edgekit.core.reading import read_text
 from edgekit.core.texts import shown, whole_number
 from edgekit.tasks.class_names import match_classes
 from edgekit.tasks.images import LINK, image_files
-from edgekit.tasks.samples import Found, Role, Sample
+from edgekit.tasks.samples import FoundSamples, Role, Sample
 from edgekit.tasks.tables import table
 
 # ruff: noqa: ARG001  (the arguments of a reader are fixed)
@@ -24,15 +24,15 @@ _CSV = "labels.csv"
 _CLASSES = 10**9
 
 
-def read_plain(folder: Path, card: ModelCard) -> Found | None:
+def read_plain(folder: Path, card: ModelCard) -> FoundSamples | None:
     """Find images without a truth: those below `images/`, else those below the folder."""
     root = folder / "images" if (folder / "images").is_dir() else folder
     paths = image_files(root)
     samples = tuple(Sample(path.relative_to(folder).as_posix(), path) for path in paths)
-    return Found("images", samples, labelled=False) if samples else None
+    return FoundSamples("images", samples, labelled=False) if samples else None
 
 
-def read_labels_csv(folder: Path, card: ModelCard) -> Found | None:
+def read_labels_csv(folder: Path, card: ModelCard) -> FoundSamples | None:
     """Read labels.csv: columns `file` (relative to the folder), `class_index`, optionally `role`.
 
     Raises:
@@ -49,10 +49,10 @@ def read_labels_csv(folder: Path, card: ModelCard) -> Found | None:
         if sample.id in samples:
             raise BadInput(f"{where}: {shown(sample.id)} is there twice.")
         samples[sample.id] = sample
-    return Found(_CSV, tuple(samples.values()), labelled=True, annotations=(path,))
+    return FoundSamples(_CSV, tuple(samples.values()), labelled=True, annotations=(path,))
 
 
-def read_class_folders(folder: Path, card: ModelCard) -> Found | None:
+def read_class_folders(folder: Path, card: ModelCard) -> FoundSamples | None:
     """Read one folder of images a class, named like the labels or in their order.
 
     Raises:
@@ -77,7 +77,7 @@ def read_class_folders(folder: Path, card: ModelCard) -> Found | None:
         for each, index in zip(folders, indices, strict=True)
         for path in image_files(each)
     )
-    return Found("class folders", samples, labelled=True, notes=(note,) if note else ())
+    return FoundSamples("class folders", samples, labelled=True, notes=(note,) if note else ())
 
 
 def _sample(row: dict[str, str], folder: Path, card: ModelCard, where: str, roles: bool) -> Sample:

@@ -7,14 +7,14 @@ from pathlib import Path
 from edgekit.core.card import ModelCard
 from edgekit.core.errors import BadInput
 from edgekit.tasks.images import image_files
-from edgekit.tasks.samples import Found, MaskFile, Sample
+from edgekit.tasks.samples import FoundSamples, MaskFile, Sample
 
 __all__ = ["read_masks"]
 
 _FOLDERS = ("masks", "voc_masks")
 
 
-def read_masks(folder: Path, card: ModelCard) -> Found | None:
+def read_masks(folder: Path, card: ModelCard) -> FoundSamples | None:
     """Read `images/` and, beside it, `masks/` or `voc_masks/` of PNG files named like the images.
 
     Images without a mask are not scored, but may calibrate.
@@ -45,4 +45,4 @@ def read_masks(folder: Path, card: ModelCard) -> Found | None:
     )
     bare = len(images) - len(masks)
     notes = (f"{bare} of {len(images)} images of {folder} have no mask.",) if bare else ()
-    return Found("masks", samples, True, tuple(masks.values()), notes)
+    return FoundSamples("masks", samples, True, tuple(masks.values()), notes)

@@ -18,7 +18,7 @@ from edgekit.tasks.task import Fit, Image, Task
 __all__ = [
     "Example",
     "Feeds",
-    "Found",
+    "FoundSamples",
     "MaskFile",
     "RelativeBoxes",
     "Role",
@@ -125,7 +125,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundSamples:
     """What a data set's format says it holds, before anything is split.
 
     Attributes:

@@ -16,7 +16,7 @@ from edgekit.core.texts import shown
 from edgekit.core.yaml_text import read_yaml
 from edgekit.tasks.class_names import class_list, classes_of, match_classes
 from edgekit.tasks.images import image_files
-from edgekit.tasks.samples import Found, RelativeBoxes, Role, Sample, sample_id
+from edgekit.tasks.samples import FoundSamples, RelativeBoxes, Role, Sample, sample_id
 
 __all__ = ["read_yolo"]
 
@@ -29,7 +29,7 @@ _HINT = (
 _ROLES: tuple[tuple[str, Role], ...] = (("train", "calib"), ("val", "eval"))
 
 
-def read_yolo(folder: Path, card: ModelCard) -> Found | None:
+def read_yolo(folder: Path, card: ModelCard) -> FoundSamples | None:
     """Read data.yaml: `names`, `train` (for calibration) and `val` (for scoring).
 
     `train` and `val` are a folder, a text file of image paths, or a list of these, relative to
@@ -75,7 +75,7 @@ def read_yolo(folder: Path, card: ModelCard) -> Found | None:
         raise BadInput(f"{path} names no images under `val`.")
     if not any(sample.role == "calib" for sample in samples):
         samples = [sample.with_role(None) for sample in samples]
-    return Found("yolo", tuple(samples), True, tuple(annotations), tuple(notes))
+    return FoundSamples("yolo", tuple(samples), True, tuple(annotations), tuple(notes))
 
 
 def _indices(names: object, card: ModelCard, path: Path) -> tuple[dict[int, int], str]:

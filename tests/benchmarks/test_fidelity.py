@@ -22,7 +22,7 @@ def fidelity(root):
 
 
 def settled(fidelity, values, low=0.97, high=1.03):
-    row = fidelity.Row("a bare loop", "tiny", low, high)
+    row = fidelity.FidelityRow("a bare loop", "tiny", low, high)
     return fidelity.settle(row, map(math.log, values), 60, 0.01)
 
 
@@ -33,7 +33,7 @@ def test_a_ratio_within_the_bound_passes_and_one_beyond_it_fails(fidelity):
 
 
 def test_without_rounds_nothing_is_claimed(fidelity):
-    assert fidelity.Row("a", "b", 0.9, 1.1).verdict == "UNCLEAR"
+    assert fidelity.FidelityRow("a", "b", 0.9, 1.1).verdict == "UNCLEAR"
     assert settled(fidelity, [1.0, 1.0]).verdict == "UNCLEAR"
 
 

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from edgekit.cli.catalogue import COMMANDS
-from edgekit.cli.progress import Lines, OnTerminal, progress_on_stderr
+from edgekit.cli.progress import OnTerminal, ProgressLines, progress_on_stderr
 from edgekit.core.documents import DOCUMENTS
 from edgekit.core.errors import BadInput
 from edgekit.core.progress import Placed, Position
@@ -95,7 +95,7 @@ def test_an_error_in_a_job_clears_the_bars(monkeypatch):
 def written_by(work, *, width=80, terminal=True):
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=terminal, width=width, highlight=False)
-    progress = OnTerminal(console) if terminal else Lines(console)
+    progress = OnTerminal(console) if terminal else ProgressLines(console)
     work(progress)
     progress.close()
     return stream.getvalue()
@@ -130,7 +130,7 @@ def test_without_a_terminal_there_is_one_line_a_stage():
 def test_a_long_loop_says_in_a_log_how_far_it_is():
     """Nothing came between the first line of a calibration and its end, however long it took."""
     stream, now = io.StringIO(), [0.0]
-    progress = Lines(Console(file=stream, width=80, highlight=False), clock=lambda: now[0])
+    progress = ProgressLines(Console(file=stream, width=80, highlight=False), clock=lambda: now[0])
     progress.stage("calibration", Position(3, 9))
     for _ in progress.track(range(100), "samples"):
         now[0] += 1.0
@@ -144,7 +144,7 @@ def test_a_long_loop_says_in_a_log_how_far_it_is():
 
 def test_a_stage_without_a_loop_says_in_a_log_that_it_is_under_way():
     stream, now = io.StringIO(), [0.0]
-    progress = Lines(Console(file=stream, width=80, highlight=False), clock=lambda: now[0])
+    progress = ProgressLines(Console(file=stream, width=80, highlight=False), clock=lambda: now[0])
     progress.stage("engine")
     for now[0] in (5.0, 11.0, 20.0):
         progress.tell()
@@ -161,7 +161,7 @@ def test_a_loop_that_stands_still_is_told_of_in_a_log_too(wait_until, monkeypatc
     monkeypatch.setattr("edgekit.cli.progress._SECONDS_BETWEEN_LINES", 1.0)
     # Only steps of the loop printed: one calibration of minutes was silence.
     stream, now = io.StringIO(), [0.0]
-    progress = Lines(Console(file=stream, width=80, highlight=False), clock=lambda: now[0])
+    progress = ProgressLines(Console(file=stream, width=80, highlight=False), clock=lambda: now[0])
     progress.stage("calibration")
     for _ in progress.track([1], "samples", total=1):
         now[0] = 100.0

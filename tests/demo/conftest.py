@@ -9,7 +9,7 @@ import pytest
 
 from edgekit.demo.controls import Controls
 from edgekit.demo.counts import Counts, Running, Tally
-from edgekit.demo.output import View
+from edgekit.demo.output import AnsweredFrame
 from edgekit.pipeline.answer import Answer
 from edgekit.pipeline.frame import Frame, Granted
 from edgekit.pipeline.slot import NewestSlot
@@ -82,7 +82,7 @@ def view_of(pixels, number=0, second=0.0, prediction=None, position=None, pictur
     frame = frame_of(pixels, number, second, position)
     answer = Answer(frame, Raw({}), {}, frame.captured_ns + 40_000_000)
     made = prediction or boxes(size=pixels.shape[:2])
-    return View(answer, made, pixels if picture else None)
+    return AnsweredFrame(answer, made, pixels if picture else None)
 
 
 def plain(level, size=(240, 320)):

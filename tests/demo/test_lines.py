@@ -15,7 +15,7 @@ import pytest
 
 from edgekit.benchmarks.schemas import make
 from edgekit.core.errors import BadInput, Unwritable
-from edgekit.demo.lines import Lines
+from edgekit.demo.lines import DocumentLines
 from edgekit.tasks.predictions import ClassPrediction, MaskPrediction, Timings
 
 TIMES = Timings(0, 0, 0, 0)
@@ -28,7 +28,7 @@ def lines_of(path):
 
 def test_a_line_says_what_was_found_when_and_how_old_it_was(tmp_path, meter, view_of, plain, boxes):
     path = tmp_path / "new" / "found.jsonl"
-    made = Lines(str(path), meter)
+    made = DocumentLines(str(path), meter)
     found = boxes(("cat", 0, 0.5, (1.0, 2.0, 3.0, 4.0), 7), ("dog", 1, 0.25, (0.0, 0.0, 9.0, 9.0)))
     now = time.perf_counter_ns() / 1e9
     made.show(view_of(plain(0), 5, now, found, position=0.2))
@@ -51,7 +51,7 @@ def test_a_line_says_what_was_found_when_and_how_old_it_was(tmp_path, meter, vie
 
 def test_lines_of_every_task_validate(tmp_path, meter, view_of, plain, boxes):
     path = tmp_path / "found.jsonl"
-    made = Lines(str(path), meter)
+    made = DocumentLines(str(path), meter)
     scores = np.array([0.25, np.nan], np.float32)
     for prediction in (
         boxes(("cat", 0, 0.5, (1.0, 2.0, 3.0, 4.0), 7), size=SIZE),
@@ -68,7 +68,7 @@ def test_lines_of_every_task_validate(tmp_path, meter, view_of, plain, boxes):
 
 def test_a_line_is_there_before_the_next_frame(tmp_path, meter, view_of, plain):
     path = tmp_path / "found.jsonl"
-    made = Lines(str(path), meter)
+    made = DocumentLines(str(path), meter)
     made.show(view_of(plain(0)))
     deadline = time.monotonic() + 10
     while not path.exists() or not path.read_bytes().endswith(b"}\n"):
@@ -89,7 +89,7 @@ def piped_stdout():
 
 def test_a_reader_that_leaves_ends_the_demo_without_a_word(meter, view_of, plain):
     with piped_stdout() as pipe:
-        made = Lines("-", meter)
+        made = DocumentLines("-", meter)
         made.show(view_of(plain(0), 3))
         assert json.loads(os.read(pipe, 10000))["frame"] == 3
         os.close(pipe)
@@ -104,7 +104,7 @@ def test_a_reader_that_leaves_ends_the_demo_without_a_word(meter, view_of, plain
 
 def test_a_reader_that_does_not_read_costs_lines_and_no_time(meter, view_of, plain):
     with piped_stdout() as pipe:
-        made = Lines("-", meter)
+        made = DocumentLines("-", meter)
         view = view_of(plain(0))
         for _ in range(3000):
             made.show(view)
@@ -118,7 +118,7 @@ def test_a_reader_that_does_not_read_costs_lines_and_no_time(meter, view_of, pla
 
 def test_with_every_frame_no_line_is_missing(meter, view_of, plain, tmp_path):
     path = tmp_path / "found.jsonl"
-    made = Lines(str(path), meter, every=True)
+    made = DocumentLines(str(path), meter, every=True)
     for number in range(3000):
         made.show(view_of(plain(0, (2, 2)), number))
     made.close()
@@ -127,7 +127,7 @@ def test_with_every_frame_no_line_is_missing(meter, view_of, plain, tmp_path):
 
 def test_a_full_disk_is_one_sentence_and_leaves_whole_lines(small_disk, meter, view_of, plain):
     path = small_disk("64k") / "found.jsonl"
-    made = Lines(str(path), meter, every=True)
+    made = DocumentLines(str(path), meter, every=True)
     for number in range(1000):
         made.show(view_of(plain(0, (2, 2)), number))
     made.close()
@@ -141,9 +141,9 @@ def test_a_full_disk_is_one_sentence_and_leaves_whole_lines(small_disk, meter, v
 def test_what_cannot_be_written_is_said_before_anything_starts(tmp_path, meter):
     (tmp_path / "old").write_text("old")
     with pytest.raises(BadInput, match="exists already"):
-        Lines(str(tmp_path / "old"), meter)
+        DocumentLines(str(tmp_path / "old"), meter)
     # The old lines go when there is a new one: a demo that fails to start costs nothing.
-    Lines(str(tmp_path / "old"), meter, force=True).close()
+    DocumentLines(str(tmp_path / "old"), meter, force=True).close()
     with pytest.raises(Unwritable, match="not a directory"):
-        Lines(str(tmp_path / "old" / "new"), meter)
+        DocumentLines(str(tmp_path / "old" / "new"), meter)
     assert (tmp_path / "old").read_text() == "old"

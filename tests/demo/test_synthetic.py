@@ -11,10 +11,10 @@ import pytest
 from edgekit.core.errors import BadInput
 from edgekit.demo.stamp import read_stamp, stamp_height
 from edgekit.demo.synthetic import SyntheticSource
-from edgekit.pipeline.frame import Wanted
+from edgekit.pipeline.frame import FrameRequest
 from edgekit.pipeline.source import SourceEnded
 
-SMALL = Wanted(size=(640, 360))
+SMALL = FrameRequest(size=(640, 360))
 
 
 def _opened(wanted=SMALL, **options):
@@ -61,7 +61,7 @@ def test_the_truth_tells_where_the_picture_differs_from_the_background():
 
 
 def test_every_frame_carries_the_moment_it_was_drawn():
-    source = _opened(Wanted(size=(1280, 720)), live=False)
+    source = _opened(FrameRequest(size=(1280, 720)), live=False)
     before = time.time_ns() // 1_000_000
     frame = source.read()
     stamp = read_stamp(frame.pixels)
@@ -72,7 +72,7 @@ def test_every_frame_carries_the_moment_it_was_drawn():
 
 
 def test_a_slow_reader_loses_frames_and_sees_no_old_ones():
-    source = _opened(Wanted(size=(640, 360), rate=100))
+    source = _opened(FrameRequest(size=(640, 360), rate=100))
     first = source.read()
     time.sleep(0.2)
     second = source.read()
@@ -81,7 +81,7 @@ def test_a_slow_reader_loses_frames_and_sees_no_old_ones():
 
 
 def test_keeps_its_rate():
-    source = _opened(Wanted(size=(640, 360), rate=50))
+    source = _opened(FrameRequest(size=(640, 360), rate=50))
     frames = [source.read() for _ in range(6)]
     for earlier, later in pairwise(frames):
         gap = later.captured_ns - earlier.captured_ns
@@ -100,14 +100,14 @@ def test_every_frame_comes_as_fast_as_it_is_taken_and_then_it_ends():
 
 
 def test_an_interrupted_wait_ends_at_once():
-    source = _opened(Wanted(size=(160, 120), rate=0.01))
+    source = _opened(FrameRequest(size=(160, 120), rate=0.01))
     source.read()
     source.interrupt()
     with pytest.raises(SourceEnded):
         source.read()
 
 
-@pytest.mark.parametrize("wanted", [Wanted(size=(100, 100)), Wanted(rate=-1.0)])
+@pytest.mark.parametrize("wanted", [FrameRequest(size=(100, 100)), FrameRequest(rate=-1.0)])
 def test_impossible_wishes_get_a_sentence(wanted):
     with pytest.raises(BadInput, match="at least|above 0"):
         SyntheticSource(wanted)

@@ -23,7 +23,7 @@ from edgekit import api
 from edgekit.core.errors import BadInput, Unavailable
 from edgekit.core.progress import Silent
 from edgekit.demo.synthetic import SyntheticSource
-from edgekit.pipeline.frame import Wanted
+from edgekit.pipeline.frame import FrameRequest
 
 FRAMES = 40
 
@@ -33,7 +33,7 @@ def video(tmp_path_factory):
     """Two seconds of generated scenes, 640x360, in H.264."""
     av = pytest.importorskip("av", reason="PyAV is not installed")
     path = tmp_path_factory.mktemp("video") / "scenes.mp4"
-    source = SyntheticSource(Wanted(size=(640, 360), rate=20), live=False, frames=FRAMES)
+    source = SyntheticSource(FrameRequest(size=(640, 360), rate=20), live=False, frames=FRAMES)
     source.open()
     with av.open(path, "w") as container:
         stream = container.add_stream("libx264", rate=20)
@@ -110,7 +110,7 @@ def test_it_finds_what_is_in_the_scenes(shapes_onnx, tmp_path):
         detections=tmp_path / "lines.jsonl",
         confidence=0.4,
     )
-    film = SyntheticSource(Wanted(size=(1280, 720)), live=False)
+    film = SyntheticSource(FrameRequest(size=(1280, 720)), live=False)
     film.open()
     there = found = right = 0
     for line in (tmp_path / "lines.jsonl").read_text().splitlines()[:40]:

@@ -19,7 +19,7 @@ from edgekit.jobs import verify
 from edgekit.jobs.model.resolve import resolve_model
 from edgekit.jobs.opening import choose
 from edgekit.jobs.opening.live import _parts
-from edgekit.jobs.opening.live_request import Asked
+from edgekit.jobs.opening.live_request import LiveRequest
 from edgekit.jobs.process.targets import usable
 from edgekit.jobs.steps.engine import compile_graphs
 from edgekit.jobs.steps.graphs import unshared_source
@@ -111,8 +111,8 @@ def test_a_source_is_exported_from_the_bytes_that_name_it_in_the_cache(digits_on
 
 
 def test_the_demo_remembers_nothing_of_what_others_can_change(shared):
-    nothing = dict.fromkeys(field.name for field in dataclasses.fields(Asked))
-    asked = Asked(**{**nothing, "model": str(shared), "card_options": {}})
+    nothing = dict.fromkeys(field.name for field in dataclasses.fields(LiveRequest))
+    asked = LiveRequest(**{**nothing, "model": str(shared), "card_options": {}})
     assert _parts(asked) is None
     shared.chmod(0o755)
     assert _parts(asked) is not None

@@ -5,7 +5,7 @@ Nothing below was taken from a real machine. Where a format comes from is said b
 
 from __future__ import annotations
 
-from edgekit.runtimes.vendor_tools import Answer
+from edgekit.runtimes.vendor_tools import ToolOutput
 
 # NVIDIA's driver README, chapter "The /proc file system": version and gpus/BUS/information.
 # docs.nvidia.com: download.nvidia.com/XFree86/Linux-x86_64/580.82.07/README/procinterface.html
@@ -95,7 +95,7 @@ def smi(query=None, listed="", status=0):
         assert command[0] == "nvidia-smi"
         if query is None:
             return None
-        return Answer(status, listed if command[1] == "-L" else query)
+        return ToolOutput(status, listed if command[1] == "-L" else query)
 
     return run
 

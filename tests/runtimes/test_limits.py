@@ -8,12 +8,12 @@ import pytest
 from edgekit.core.errors import BadInput
 from edgekit.core.runtime import CompileOptions
 from edgekit.runtimes.catalogue import load_runtime, parse_target
-from edgekit.runtimes.limits import TABLE, Limits, graph_limits, runtime_limits
+from edgekit.runtimes.limits import TABLE, GraphLimits, graph_limits, runtime_limits
 
 
 def limits(**changes):
     known = {"opset_min": 9, "opset_max": 20, "ir_max": 10, "source": "a test"}
-    return Limits(**{"runtime": "made-up", "since": "1.0", **known, **changes})
+    return GraphLimits(**{"runtime": "made-up", "since": "1.0", **known, **changes})
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgekit.runtimes import vendor_tools
 from edgekit.runtimes.nvidia import driver_version, gpus, no_gpu, nvidia
-from edgekit.runtimes.vendor_tools import Answer, ask
+from edgekit.runtimes.vendor_tools import ToolOutput, ask
 from edgekit.runtimes.words import ENGINES_UNTRIED
 
 MIB = 1 << 20
@@ -79,8 +79,8 @@ def test_without_nvidia_smi_the_kernel_gives_the_names(tmp_path):
 def test_a_driver_that_does_not_know_compute_capability_is_asked_again(tmp_path):
     def run(command):
         if "compute_cap" in command[1]:
-            return Answer(2, machines.UNKNOWN_FIELD)
-        return Answer(0, "0, Tesla T4, 15360, 15000, 460.32.03, [N/A]\n")
+            return ToolOutput(2, machines.UNKNOWN_FIELD)
+        return ToolOutput(0, "0, Tesla T4, 15360, 15000, 460.32.03, [N/A]\n")
 
     (card,) = gpus(tmp_path, run)
     assert (card.name, card.sm, card.memory_bytes) == ("Tesla T4", None, 15360 * MIB)
@@ -182,9 +182,9 @@ def test_a_program_is_asked_in_a_process_of_its_own(tmp_path, monkeypatch):
     assert ask(["nvidia-smi"]) is None
     program.write_text(f"#!{sys.executable}\nimport sys\nprint(sys.argv[1])\n")
     program.chmod(0o755)
-    assert ask(["nvidia-smi", "-L"]) == Answer(0, "-L\n")
+    assert ask(["nvidia-smi", "-L"]) == ToolOutput(0, "-L\n")
     program.write_text(f"#!{sys.executable}\nimport sys\nprint('out')\nsys.exit('no driver')\n")
-    assert ask(["nvidia-smi"]) == Answer(1, "out\n\nno driver")
+    assert ask(["nvidia-smi"]) == ToolOutput(1, "out\n\nno driver")
     program.write_bytes(b"\x7fELF no program at all")
     assert ask(["nvidia-smi"]) is None
 

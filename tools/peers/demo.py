@@ -52,7 +52,7 @@ FILES = {
 
 
 @dataclass(frozen=True)
-class Contestant:
+class DemoCase:
     """What takes turns: a kind of demo_worker.py, an engine, and a shape as in the file's name.
 
     Attributes:
@@ -105,8 +105,8 @@ class Pair:
     """
 
     what: str
-    new: Contestant
-    base: Contestant
+    new: DemoCase
+    base: DemoCase
     goal: float | None = None
 
 
@@ -163,10 +163,10 @@ def groups(own: str) -> dict[str, list[Pair]]:
     square, small = "640x640", "416x416"
     found: dict[str, list[Pair]] = {}
     for engine in ENGINES:
-        ours = Contestant("edgekit", engine, square)
-        theirs = Contestant("ultralytics", engine, square)
-        loop, bare = Contestant("hand", engine, square), Contestant("bare", engine, square)
-        shaped = Contestant("edgekit", engine, own)
+        ours = DemoCase("edgekit", engine, square)
+        theirs = DemoCase("ultralytics", engine, square)
+        loop, bare = DemoCase("hand", engine, square), DemoCase("bare", engine, square)
+        shaped = DemoCase("edgekit", engine, own)
         found[f"{engine} 640"] = [
             Pair("the same graph, engine and precision", ours, theirs, 1.05),
             Pair("a hand-written threaded loop", ours, loop, 0.98),
@@ -175,18 +175,18 @@ def groups(own: str) -> dict[str, list[Pair]]:
             Pair("(the hand-written loop against ultralytics)", loop, theirs),
             Pair("(the hand-written loop against the bare engine)", loop, bare),
         ]
-        ours, bare = Contestant("edgekit", engine, small), Contestant("bare", engine, small)
-        loop = Contestant("hand", engine, small)
+        ours, bare = DemoCase("edgekit", engine, small), DemoCase("bare", engine, small)
+        loop = DemoCase("hand", engine, small)
         found[f"{engine} 416"] = [
             Pair("the bare engine", ours, bare, 0.75),
             Pair("(the hand-written loop against the bare engine)", loop, bare),
         ]
-    theirs = Contestant("ultralytics", "pytorch", own)
+    theirs = DemoCase("ultralytics", "pytorch", own)
     found["defaults"] = [
-        Pair("our default against its default (PyTorch)", Contestant("edgekit", "default", own),
+        Pair("our default against its default (PyTorch)", DemoCase("edgekit", "default", own),
              theirs, 3.0),
         Pair("(the hand-written loop at the own shape against PyTorch)",
-             Contestant("hand", "openvino", own), theirs),
+             DemoCase("hand", "openvino", own), theirs),
     ]  # fmt: skip
     return found
 
@@ -271,12 +271,12 @@ def heard(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 def play(
     pairs: Sequence[Pair], models: Path, video: Path, threads: int, rounds: int
-) -> dict[Contestant, Turns]:
+) -> dict[DemoCase, Turns]:
     """Let the contestants of a group take turns."""
     everyone = list(dict.fromkeys(side for pair in pairs for side in (pair.new, pair.base)))
-    taken: dict[Contestant, Turns] = {}
+    taken: dict[DemoCase, Turns] = {}
     with ExitStack() as stack:
-        running: dict[Contestant, subprocess.Popen[str]] = {}
+        running: dict[DemoCase, subprocess.Popen[str]] = {}
         for one in everyone:
             process = stack.enter_context(worker(one.command(models, video, threads)))
             said = heard(process)
@@ -307,7 +307,7 @@ def _turn(process: subprocess.Popen[str]) -> dict[str, Any]:
     return heard(process)
 
 
-def judge(pairs: Sequence[Pair], taken: dict[Contestant, Turns]) -> list[Result]:
+def judge(pairs: Sequence[Pair], taken: dict[DemoCase, Turns]) -> list[Result]:
     """The ratio of every pair."""
     results = []
     for pair in pairs:
@@ -318,10 +318,10 @@ def judge(pairs: Sequence[Pair], taken: dict[Contestant, Turns]) -> list[Result]
     return results
 
 
-def different_boxes(taken: dict[Contestant, Turns]) -> list[str]:
+def different_boxes(taken: dict[DemoCase, Turns]) -> list[str]:
     """A sentence for each frame on which programs with one graph and engine differ in boxes."""
     found = []
-    alike: dict[tuple[str, str], list[Contestant]] = {}
+    alike: dict[tuple[str, str], list[DemoCase]] = {}
     for one in taken:
         # "bare" answers nothing.
         if one.kind != "bare":
@@ -339,15 +339,15 @@ def different_boxes(taken: dict[Contestant, Turns]) -> list[str]:
 
 def cold_starts(
     models: Path, video: Path, threads: int, rounds: int
-) -> dict[Contestant, list[float]]:
+) -> dict[DemoCase, list[float]]:
     """Seconds from a process's start to its first answer, taking turns."""
     everyone = [
-        Contestant(kind, engine, "640x640")
+        DemoCase(kind, engine, "640x640")
         for kind in ("edgekit", "ultralytics", "hand")
         for engine in ENGINES
     ]
-    everyone.append(Contestant("ultralytics", "pytorch", "640x640"))
-    taken: dict[Contestant, list[float]] = {one: [] for one in everyone}
+    everyone.append(DemoCase("ultralytics", "pytorch", "640x640"))
+    taken: dict[DemoCase, list[float]] = {one: [] for one in everyone}
     order = mirrored_rounds(everyone)
     # The first round fills the system's cache and writes what is compiled ahead of time.
     for number in range(-1, rounds):
@@ -365,7 +365,7 @@ def cold_starts(
     return taken
 
 
-def demo_command(one: Contestant, models: Path, video: Path, threads: int) -> list[str]:
+def demo_command(one: DemoCase, models: Path, video: Path, threads: int) -> list[str]:
     """`edgekit demo` itself, with a line of JSON a frame on its standard output."""
     path, _, fit = one.model.rpartition("@")
     compute = usual_compute(one.engine)
@@ -424,7 +424,7 @@ def make_models(video: Path) -> tuple[Path, dict[str, Any]]:
     return folder, json.loads((folder / "facts.json").read_text())
 
 
-def rates_table(taken: dict[Contestant, Turns]) -> str:
+def rates_table(taken: dict[DemoCase, Turns]) -> str:
     """The contestants of a group as Markdown."""
     lines = [
         "| contestant | frames/s | best | processors | CPU ms a frame | boxes a frame | load |",
@@ -458,7 +458,7 @@ def ratios_table(results: Sequence[tuple[str, Result]]) -> str:
     return "\n".join(lines)
 
 
-def cold_table(taken: dict[Contestant, list[float]]) -> str:
+def cold_table(taken: dict[DemoCase, list[float]]) -> str:
     """The cold starts as Markdown."""
     lines = ["| first answer of | median s | least | most |", "| --- | --- | --- | --- |"]
     for one, seconds in taken.items():

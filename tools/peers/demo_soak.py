@@ -46,7 +46,7 @@ _PICTURES = 60
 _WARM = 0.2
 
 
-class Camera:
+class RepeatedImages:
     """A FrameSource that gives the same pictures over and over, at a rate, as a camera does.
 
     Attributes:
@@ -155,7 +155,7 @@ def play(opened: Any, pictures: Sequence[np.ndarray], rate: float, seconds: floa
         if len(inferences) < 2000:
             inferences.append(answer.stages_ns["inference"] / 1e6)
 
-    camera = Camera(pictures, rate)
+    camera = RepeatedImages(pictures, rate)
     grabber = Grabber(camera, slot, StateLog())
     runner = opened.runner(slot, deliver)
     process = psutil.Process()

@@ -152,14 +152,14 @@ def _size(video: str) -> tuple[int, int]:
 def _answers(opened: Any, video: str) -> Iterator[int]:
     """Source, slot and runner, with a queue in the place of the outputs."""
     from edgekit.demo.sources import demo_source
-    from edgekit.pipeline.frame import Frame, Wanted
+    from edgekit.pipeline.frame import Frame, FrameRequest
     from edgekit.pipeline.grabber import Grabber
     from edgekit.pipeline.slot import ShortQueue
     from edgekit.pipeline.states import StateLog
 
     frames: ShortQueue[Frame] = ShortQueue(2)
     answers: ShortQueue[int] = ShortQueue(2)
-    grabber = Grabber(demo_source(video, Wanted(), every_frame=True), frames, StateLog())
+    grabber = Grabber(demo_source(video, FrameRequest(), every_frame=True), frames, StateLog())
     runner = opened.runner(
         frames, lambda answer: answers.put(len(answer.result.scores)), every_frame=True
     )

@@ -70,7 +70,7 @@ class Outcome:
     seconds: float
 
 
-class Series:
+class RecordedSeries:
     """A recorded series: the samples of its rounds, and their time.
 
     A "+" in its name stands between two engines.
@@ -130,13 +130,15 @@ class Series:
         return true / typical, (true, float(new.mean() / base.mean()) * true / typical)
 
 
-def series(kind: str) -> Iterator[Series]:
+def series(kind: str) -> Iterator[RecordedSeries]:
     """The recorded series of one of KINDS."""
     for path in sorted(NOISE.glob(f"*-{kind}.npz")):
-        yield Series(path)
+        yield RecordedSeries(path)
 
 
-def rates(one: Series, true: float, windows: int, rule: RatioRule, seed: int = 0) -> list[Outcome]:
+def rates(
+    one: RecordedSeries, true: float, windows: int, rule: RatioRule, seed: int = 0
+) -> list[Outcome]:
     """Replay many measurements, none longer than the series: it would see its rounds twice."""
     rng = np.random.default_rng(seed)
     rule = msgspec.structs.replace(rule, seconds=min(rule.seconds, one.seconds))

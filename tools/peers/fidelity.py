@@ -53,7 +53,7 @@ Take = Callable[[], float]
 
 
 @dataclass
-class Row:
+class FidelityRow:
     """One comparison.
 
     Attributes:
@@ -94,7 +94,7 @@ class Row:
         return f"at least {self.low:g}" if self.high is None else f"{self.low:g} to {self.high:g}"
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[FidelityRow]) -> str:
     """The rows as Markdown."""
     lines = [
         "| edgekit against | model | ratio | 95 % interval | rounds | bound | |",
@@ -110,7 +110,9 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def settle(row: Row, rounds: Iterator[float], seconds: float, half_width: float) -> Row:
+def settle(
+    row: FidelityRow, rounds: Iterator[float], seconds: float, half_width: float
+) -> FidelityRow:
     """Take rounds, the log ratio of each, until the interval is narrow or the time is up."""
     until = time.monotonic() + seconds
     for value in rounds:
@@ -179,7 +181,7 @@ def measured(run: Callable[[], None]) -> Take:
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedModel:
     """A model on a target: what opens it as edgekit does, and bare."""
 
     name: str
@@ -251,14 +253,14 @@ def _bare_openvino(engine: Path, feeds: dict[str, Any]) -> Callable[[], object]:
     return bare
 
 
-def opened(path: Path, target: str) -> Opened:
+def opened(path: Path, target: str) -> OpenedModel:
     """Compile a model for a target as edgekit does."""
     where, probe = usable(target)
     model = resolve_model(str(path), probe=probe)
     options = CompileOptions(threads=THREADS)
     engines = compile_graphs(model.variant.paths, where, probe, options, progress=Silent())
     feeds = generated_feeds(model.card, 0, 1)["main"][0]
-    return Opened(path.stem, str(where), engines["main"].folder, dict(feeds))
+    return OpenedModel(path.stem, str(where), engines["main"].folder, dict(feeds))
 
 
 def tiny_model(folder: Path) -> Path:
@@ -330,16 +332,16 @@ def alternated(new: Take, base: Take) -> Iterator[float]:
         yield math.log(first / second)
 
 
-def against_loops(one: Opened, seconds: float, half_width: float) -> Row:
+def against_loops(one: OpenedModel, seconds: float, half_width: float) -> FidelityRow:
     """The instrument's median against a bare loop's."""
-    row = Row("a bare loop", f"{one.name} on {one.target}", 0.97, 1.03)
+    row = FidelityRow("a bare loop", f"{one.name} on {one.target}", 0.97, 1.03)
     both = quads(lambda: (measured(one.ours()), looped(one.bare())))
     return settle(row, both, seconds, half_width)
 
 
-def against_call(one: Opened, seconds: float, half_width: float) -> Row:
+def against_call(one: OpenedModel, seconds: float, half_width: float) -> FidelityRow:
     """What a call through Session.bind adds to the engine's fastest one."""
-    row = Row("the engine's fastest call", f"{one.name} on {one.target}", None, 3.0, " µs")
+    row = FidelityRow("the engine's fastest call", f"{one.name} on {one.target}", None, 3.0, " µs")
     medians: list[tuple[float, float]] = []
     both = quads(lambda: (looped(one.ours()), looped(one.bare())), medians)
     settle(row, both, seconds, half_width)
@@ -350,11 +352,13 @@ def against_call(one: Opened, seconds: float, half_width: float) -> Row:
     return row
 
 
-def against_sync(path: Path, shape: str, stretch: float, seconds: float, half_width: float) -> Row:
+def against_sync(
+    path: Path, shape: str, stretch: float, seconds: float, half_width: float
+) -> FidelityRow:
     """The median of `edgekit bench` against benchmark_app's in its synchronous mode."""
     sync = ("-api", "sync", "-hint", "none", "-nireq", "1", "-nstreams", "1")
     threads = str(THREADS)
-    row = Row("benchmark_app, sync", f"{path.stem} on openvino:cpu", 0.95, 1.05)
+    row = FidelityRow("benchmark_app, sync", f"{path.stem} on openvino:cpu", 0.95, 1.05)
     pairs = alternated(
         lambda: float(ours(path, stretch, "--threads", threads)["p50_ms"]),
         lambda: app_median_ms(app(path, shape, stretch, *sync, "-nthreads", threads)),
@@ -364,9 +368,9 @@ def against_sync(path: Path, shape: str, stretch: float, seconds: float, half_wi
 
 def against_throughput(
     path: Path, shape: str, stretch: float, seconds: float, half_width: float
-) -> Row:
+) -> FidelityRow:
     """Inputs a second of the scenario offline against benchmark_app's throughput mode."""
-    row = Row("benchmark_app, throughput", f"{path.stem} on openvino:cpu", 0.97, None)
+    row = FidelityRow("benchmark_app, throughput", f"{path.stem} on openvino:cpu", 0.97, None)
     pairs = alternated(
         lambda: float(ours(path, stretch, "--scenario", "offline")["throughput_per_s"]),
         lambda: app_throughput(app(path, shape, stretch, "-hint", "throughput")),
@@ -374,7 +378,7 @@ def against_throughput(
     return settle(row, pairs, seconds, half_width)
 
 
-def rows(folder: Path, *, seconds: float, quick: bool, only: str) -> Iterator[Row]:
+def rows(folder: Path, *, seconds: float, quick: bool, only: str) -> Iterator[FidelityRow]:
     """Measure row after row; those of benchmark_app take three times as long."""
     tiny, *real = [tiny_model(folder), *real_models(folder)]
     narrow = 0.05 if quick else 0.01
@@ -408,7 +412,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     # Eight rows of one share, and four of three.
     seconds = 1.0 if given.quick else given.minutes * 60 / (8 + 4 * 3)
-    found: list[Row] = []
+    found: list[FidelityRow] = []
     with tempfile.TemporaryDirectory() as folder:
         for row in rows(Path(folder), seconds=seconds, quick=given.quick, only=given.only):
             print(f"{row.what}, {row.subject}: {row.value:.3f} {row.verdict}", file=sys.stderr)

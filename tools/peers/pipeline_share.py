@@ -60,7 +60,7 @@ class Turn:
 
 
 @dataclass
-class Opened:
+class OpenedEngine:
     """An engine with what goes through it."""
 
     session: Session
@@ -82,22 +82,24 @@ def pictures(video: str | None, size: tuple[int, int]) -> list[Image]:
     return frames
 
 
-def opened(model: str, target: str, threads: int, images: Sequence[Image]) -> Opened:
+def opened(model: str, target: str, threads: int, images: Sequence[Image]) -> OpenedEngine:
     """Open a model as the demo does."""
     choice = choose(model, target=target, threads=threads)
     folders = engine_folders(choice, trust_engine=False, progress=Silent())
     (session,) = open_engines(folders).values()
     card = choice.model.card
-    return Opened(session, task_for(card, folder=choice.model.folder), image_input(card)[0], images)
+    return OpenedEngine(
+        session, task_for(card, folder=choice.model.folder), image_input(card)[0], images
+    )
 
 
-def alone(engine: Opened, seconds: float) -> tuple[float, list[Answer]]:
+def alone(engine: OpenedEngine, seconds: float) -> tuple[float, list[Answer]]:
     """Run the engine on one input."""
     binding = engine.session.bind(image_feeds(engine.session, engine.task, engine.name))
     return repeated(binding.run, seconds), []
 
 
-def serial(engine: Opened, seconds: float) -> tuple[float, list[Answer]]:
+def serial(engine: OpenedEngine, seconds: float) -> tuple[float, list[Answer]]:
     """Lay, run and read one image after the other."""
     binding = engine.session.bind(image_feeds(engine.session, engine.task, engine.name))
     lane = Lane(engine.task, binding, engine.name)
@@ -125,7 +127,7 @@ def repeated(step: Callable[[], object], seconds: float) -> float:
 
 
 def pipelined(
-    engine: Opened, seconds: float, *, every: bool, rate: float | None
+    engine: OpenedEngine, seconds: float, *, every: bool, rate: float | None
 ) -> tuple[float, list[Answer]]:
     """Run the pipeline; `rate` is the camera's, None gives frames as fast as they are taken."""
     inlet: Handover[Frame] = ShortQueue(2) if every else NewestSlot()
@@ -166,7 +168,9 @@ def pipelined(
     return 1e9 * (len(counted) - 1) / (counted[-1].done_ns - counted[0].done_ns), counted
 
 
-def ways(engine: Opened, seconds: float) -> dict[str, Callable[[], tuple[float, list[Answer]]]]:
+def ways(
+    engine: OpenedEngine, seconds: float
+) -> dict[str, Callable[[], tuple[float, list[Answer]]]]:
     """The ways by name."""
     camera = min(FASTEST, 4 * alone(engine, seconds)[0])
 

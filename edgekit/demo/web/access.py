@@ -21,13 +21,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-__all__ = ["Access", "Refusal", "is_loopback"]
+__all__ = ["Access", "AccessRefusal", "is_loopback"]
 
 _READING = ("GET", "HEAD")
 
 
 @dataclass(frozen=True)
-class Refusal:
+class AccessRefusal:
     """Why a request is not answered.
 
     Attributes:
@@ -39,14 +39,18 @@ class Refusal:
     sentence: str
 
 
-NO_LINK = Refusal(401, "Open this page by the link that edgekit printed where it was started.")
-WRONG_LINK = Refusal(
+NO_LINK = AccessRefusal(
+    401, "Open this page by the link that edgekit printed where it was started."
+)
+WRONG_LINK = AccessRefusal(
     403, "This link is wrong or was used before: open the newest one that edgekit printed."
 )
-WRONG_TOKEN = Refusal(403, "This token opens nothing here.")
-ONLY_READS = Refusal(403, "The monitoring token reads; it changes nothing.")
-WRONG_HOST = Refusal(403, "This page answers to the names of this machine only, such as localhost.")
-WRONG_SITE = Refusal(403, "This page takes no requests from other sites.")
+WRONG_TOKEN = AccessRefusal(403, "This token opens nothing here.")
+ONLY_READS = AccessRefusal(403, "The monitoring token reads; it changes nothing.")
+WRONG_HOST = AccessRefusal(
+    403, "This page answers to the names of this machine only, such as localhost."
+)
+WRONG_SITE = AccessRefusal(403, "This page takes no requests from other sites.")
 
 
 class Access:
@@ -73,7 +77,7 @@ class Access:
 
     def refusal(
         self, method: str, headers: Mapping[str, str], session: str | None
-    ) -> Refusal | None:
+    ) -> AccessRefusal | None:
         """Return why a request is refused; None where it is not.
 
         Args:

@@ -12,7 +12,7 @@ from edgekit.core.documents import (
     DemoHealthDocument,
     DemoStateDocument,
 )
-from edgekit.demo.output import View
+from edgekit.demo.output import AnsweredFrame
 from edgekit.tasks.marks import BGR, class_colour, colour_of
 from edgekit.tasks.predictions import BoxPrediction, ClassPrediction, MaskPrediction, Prediction
 
@@ -24,7 +24,9 @@ _EVENTS = 20
 _SILENCE_S = 5.0
 
 
-def moment_of(document: DemoDocument, view: View | None, viewers: int) -> DemoStateDocument:
+def moment_of(
+    document: DemoDocument, view: AnsweredFrame | None, viewers: int
+) -> DemoStateDocument:
     """Return the state of the demo.
 
     Args:
@@ -46,7 +48,7 @@ def moment_of(document: DemoDocument, view: View | None, viewers: int) -> DemoSt
     )
 
 
-def health_of(document: DemoDocument, view: View | None) -> DemoHealthDocument:
+def health_of(document: DemoDocument, view: AnsweredFrame | None) -> DemoHealthDocument:
     """Return whether the source is live and frames are answered."""
     state = document.source.state
     if view is None:

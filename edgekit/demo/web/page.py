@@ -14,11 +14,11 @@ from edgekit.core.errors import BadInput
 from edgekit.core.requires import requires
 from edgekit.demo.controls import Controls
 from edgekit.demo.meter import Meter
-from edgekit.demo.output import View
+from edgekit.demo.output import AnsweredFrame
 from edgekit.demo.web.access import Access, is_loopback
 from edgekit.demo.web.connections import ConnectionLimit
 from edgekit.demo.web.metrics import load_metrics
-from edgekit.demo.web.picture import Pictures, bare_picture
+from edgekit.demo.web.picture import EncodedViews, bare_picture
 from edgekit.demo.web.server import Server
 from edgekit.tasks.task import Image
 
@@ -54,7 +54,7 @@ class WebPage:
         viewers: int = 16,
         monitor_token: str | None = None,
         announce: Callable[[str], None] = lambda _: None,
-        picture_of: Callable[[View], Image] = bare_picture,
+        picture_of: Callable[[AnsweredFrame], Image] = bare_picture,
     ) -> None:
         self._controls = controls
         self._meter = meter
@@ -68,7 +68,7 @@ class WebPage:
             announce=lambda token: announce(self._address(token)),
         )
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._pictures: Pictures | None = None
+        self._pictures: EncodedViews | None = None
         self._thread: threading.Thread | None = None
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
@@ -83,7 +83,7 @@ class WebPage:
         listening = listen(self._host, self._port)
         self._port = listening.getsockname()[1]
         self._loop = asyncio.new_event_loop()
-        self._pictures = Pictures(self._loop, self._meter, self._picture_of)
+        self._pictures = EncodedViews(self._loop, self._meter, self._picture_of)
         ready = threading.Event()
         self._thread = threading.Thread(
             target=self._serve,
@@ -111,7 +111,7 @@ class WebPage:
         """Whether a page is looking."""
         return self._pictures is not None and self._pictures.wanted
 
-    def show(self, view: View) -> None:
+    def show(self, view: AnsweredFrame) -> None:
         """Take the newest view; pages that are not ready for it never see it."""
         if self._pictures is not None and self._thread is not None:
             self._pictures.offer(view)
@@ -128,7 +128,7 @@ class WebPage:
     def _serve(
         self,
         loop: asyncio.AbstractEventLoop,
-        pictures: Pictures,
+        pictures: EncodedViews,
         listening: socket.socket,
         ready: threading.Event,
     ) -> None:
@@ -151,7 +151,7 @@ class WebPage:
     async def _until_closed(
         self,
         server: Server,
-        pictures: Pictures,
+        pictures: EncodedViews,
         listening: socket.socket,
         ready: threading.Event,
     ) -> None:

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import cv2
 
 from edgekit.demo.meter import Meter
-from edgekit.demo.output import View
+from edgekit.demo.output import AnsweredFrame
 from edgekit.demo.overlay import Overlay
 from edgekit.tasks.task import Image
 
-__all__ = ["Jpeg", "Pictures", "bare_picture"]
+__all__ = ["EncodedViews", "Jpeg", "bare_picture"]
 
 # Pages ask for any width and get the next one of these: few, so that they share.
 _WIDTHS = (320, 480, 640, 960, 1280, 1920, 2560, 3840)
@@ -59,12 +59,12 @@ class Jpeg:
         return (time.perf_counter_ns() - self.captured_ns) / 1e6
 
 
-def bare_picture(view: View) -> Image:
+def bare_picture(view: AnsweredFrame) -> Image:
     """Return the picture of a view that came without one: (H, W, 3) uint8, BGR."""
     return Overlay().draw(view.answer.frame, view.prediction)
 
 
-class Pictures:
+class EncodedViews:
     """The newest view, encoded when somebody asks, once a frame and width.
 
     `offer` and `wanted` may be called from any thread, everything else from the loop's.
@@ -79,9 +79,9 @@ class Pictures:
         self,
         loop: asyncio.AbstractEventLoop,
         meter: Meter,
-        picture_of: Callable[[View], Image] = bare_picture,
+        picture_of: Callable[[AnsweredFrame], Image] = bare_picture,
     ) -> None:
-        self.newest: View | None = None
+        self.newest: AnsweredFrame | None = None
         self._loop = loop
         self._meter = meter
         self._picture_of = picture_of
@@ -95,7 +95,7 @@ class Pictures:
         # Number to capture time and whether somebody showed it already.
         self._sent: dict[int, tuple[int, bool]] = {}
 
-    def offer(self, view: View) -> None:
+    def offer(self, view: AnsweredFrame) -> None:
         """Take the newest view; never waits."""
         self.newest = view
         # Read after the view is in its place: who waits looked before, or finds it.
@@ -172,7 +172,7 @@ class Pictures:
         self._fresh.set()
         self._fresh = asyncio.Event()
 
-    async def _encoded(self, view: View, width: int) -> Jpeg:
+    async def _encoded(self, view: AnsweredFrame, width: int) -> Jpeg:
         number = view.answer.frame.number
         if number != self._jobs_of:
             self._jobs_of, self._jobs = number, {}
@@ -182,7 +182,7 @@ class Pictures:
         # A page that goes away must not take the picture from the others.
         return await asyncio.shield(self._jobs[step])
 
-    def _encode(self, view: View, step: int) -> Jpeg:
+    def _encode(self, view: AnsweredFrame, step: int) -> Jpeg:
         picture = self._picture_of(view) if view.picture is None else view.picture
         start = time.perf_counter_ns()
         height, width = picture.shape[:2]

@@ -19,7 +19,7 @@ from edgekit.demo.web.access import Access
 from edgekit.demo.web.files import FILES, POLICY, page_file
 from edgekit.demo.web.metrics import metrics_text
 from edgekit.demo.web.moment import health_of, moment_of
-from edgekit.demo.web.picture import Jpeg, Pictures
+from edgekit.demo.web.picture import EncodedViews, Jpeg
 from edgekit.demo.web.viewers import Viewers
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Server:
 
     def __init__(
         self,
-        pictures: Pictures,
+        pictures: EncodedViews,
         controls: Controls,
         meter: Meter,
         access: Access,

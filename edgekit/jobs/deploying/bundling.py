@@ -27,7 +27,7 @@ from edgekit.jobs.deploying.recipe import write_recipe
 from edgekit.jobs.measuring.entries import raw_samples
 from edgekit.jobs.model.bundle import entry_name, seal
 from edgekit.jobs.process.golden import write_golden
-from edgekit.jobs.process.worker import Measured
+from edgekit.jobs.process.worker import EntryFigures
 from edgekit.jobs.reporting.pictures import with_pictures, without_pictures
 from edgekit.jobs.reporting.reading import DETAILS
 from edgekit.jobs.reporting.subjects import deployed
@@ -41,7 +41,7 @@ from edgekit.jobs.steps.request import DeployRequest
 from edgekit.tasks import cards
 from edgekit.tasks.decoders import carried
 
-__all__ = ["Contents", "Made", "deploy_entry", "write_bundle"]
+__all__ = ["BundleContents", "Made", "deploy_entry", "write_bundle"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Contents:
+class BundleContents:
     """Everything that goes into a bundle.
 
     Attributes:
@@ -91,12 +91,12 @@ class Contents:
     decisions: Mapping[str, Path]
     truths: Truths
     made: Sequence[Made]
-    figures: Mapping[str, Measured | str]
+    figures: Mapping[str, EntryFigures | str]
     document: DeployDocument
     reported: bool
 
 
-def write_bundle(folder: Path, contents: Contents) -> DeployDocument:
+def write_bundle(folder: Path, contents: BundleContents) -> DeployDocument:
     """Write a bundle into an empty folder: every file, then the manifest over them.
 
     Returns:
@@ -119,7 +119,7 @@ def write_bundle(folder: Path, contents: Contents) -> DeployDocument:
                 shutil.copytree(engine.folder, place, ignore=shutil.ignore_patterns(RECORD))
                 place.chmod(0o755)  # in the cache it is the user's own
         figures = contents.figures.get(str(one.plan))
-        if isinstance(figures, Measured):
+        if isinstance(figures, EntryFigures):
             write_samples(folder / "measurements" / f"{_name(one.plan)}.npz", raw_samples(figures))
     write_recipe(folder / "recipe.yaml", contents.request)
     write_bytes(folder / "deploy.json", pretty_json(contents.document))
@@ -161,7 +161,7 @@ def _copy(source: Path, path: Path) -> None:
 
 
 def deploy_entry(
-    made: Made, found: Measured | str | None, variant: Variant | None, measured_at: str
+    made: Made, found: EntryFigures | str | None, variant: Variant | None, measured_at: str
 ) -> DeployEntry:
     """Lay everything known of an entry into the document.
 
@@ -172,7 +172,7 @@ def deploy_entry(
         measured_at: UTC, ISO 8601.
     """
     certificate = made.certificate
-    measured = found if isinstance(found, Measured) else None
+    measured = found if isinstance(found, EntryFigures) else None
     stream = measured.stream if measured else None
     return DeployEntry(
         target=str(made.plan.target),
@@ -198,7 +198,7 @@ def deploy_entry(
     )
 
 
-def _manifest(folder: Path, contents: Contents, card: ModelCard) -> Manifest:
+def _manifest(folder: Path, contents: BundleContents, card: ModelCard) -> Manifest:
     source, made, document = contents.source, contents.made, contents.document
     origin: dict[str, str] = {"text": source.text, "kind": source.kind}
     if source.path is not None and source.path.is_file():
@@ -249,7 +249,7 @@ def _details(made: Sequence[Made]) -> Details:
 
 
 def _subject(
-    folder: Path, contents: Contents, card: ModelCard, manifest: Manifest, details: Details
+    folder: Path, contents: BundleContents, card: ModelCard, manifest: Manifest, details: Details
 ) -> Subject:
     """What the page shows; pictures only where the user asked for them."""
     request = contents.request
@@ -264,7 +264,7 @@ def _subject(
         samples={
             _name(one.plan): np.array(found.stream.samples_ns, np.int64)
             for one in contents.made
-            if isinstance(found := contents.figures.get(str(one.plan)), Measured)
+            if isinstance(found := contents.figures.get(str(one.plan)), EntryFigures)
         },
         details=details,
         recipe=(folder / "recipe.yaml").read_text(encoding="utf-8"),

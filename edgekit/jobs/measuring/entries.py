@@ -9,14 +9,14 @@ from edgekit.core.documents import BenchEntry
 from edgekit.core.errors import EdgekitError
 from edgekit.core.manifest import entry_name
 from edgekit.jobs.measuring.cells import Cell
-from edgekit.jobs.measuring.prepare import Prepared
-from edgekit.jobs.process.worker import Measured
+from edgekit.jobs.measuring.prepare import PreparedCell
+from edgekit.jobs.process.worker import EntryFigures
 from edgekit.jobs.results.raw import RawSamples
 
 __all__ = ["bench_entry", "failed_entry", "raw_samples", "samples_name"]
 
 
-def bench_entry(prepared: Prepared, measured: Measured) -> BenchEntry:
+def bench_entry(prepared: PreparedCell, measured: EntryFigures) -> BenchEntry:
     """Lay the figures of one cell into the document."""
     cell, stream = prepared.cell, measured.stream
 
@@ -65,7 +65,9 @@ def bench_entry(prepared: Prepared, measured: Measured) -> BenchEntry:
     )
 
 
-def failed_entry(cell: Cell, error: EdgekitError, prepared: Prepared | None = None) -> BenchEntry:
+def failed_entry(
+    cell: Cell, error: EdgekitError, prepared: PreparedCell | None = None
+) -> BenchEntry:
     """Say that a cell brought no figures, and why."""
     return BenchEntry(
         target=cell.target,
@@ -86,7 +88,7 @@ def failed_entry(cell: Cell, error: EdgekitError, prepared: Prepared | None = No
     )
 
 
-def samples_name(prepared: Prepared) -> str:
+def samples_name(prepared: PreparedCell) -> str:
     """The name of a cell's file of raw samples, unique among the cells of a measurement."""
     cell = prepared.cell
     words = cell.conditions.replace(", ", "-").replace(" ", "")
@@ -94,7 +96,7 @@ def samples_name(prepared: Prepared) -> str:
     return f"{name}-{words}" if words else name
 
 
-def raw_samples(measured: Measured) -> RawSamples:
+def raw_samples(measured: EntryFigures) -> RawSamples:
     """The raw samples of a measurement as they are stored."""
     stream = measured.stream
 

@@ -16,8 +16,8 @@ from edgekit.core.json_text import read_json
 from edgekit.core.progress import Progress
 from edgekit.jobs.measuring.cells import Cell
 from edgekit.jobs.measuring.entries import raw_samples, samples_name
-from edgekit.jobs.measuring.prepare import Prepared
-from edgekit.jobs.process.worker import Measured
+from edgekit.jobs.measuring.prepare import PreparedCell
+from edgekit.jobs.process.worker import EntryFigures
 from edgekit.jobs.results.raw import RawSamples
 from edgekit.jobs.results.store import ResultStore
 from edgekit.jobs.results.writing import write_samples
@@ -63,8 +63,8 @@ class Keeper:
         self,
         cell: Cell,
         entry: BenchEntry,
-        prepared: Prepared | None = None,
-        measured: Measured | None = None,
+        prepared: PreparedCell | None = None,
+        measured: EntryFigures | None = None,
     ) -> None:
         """Keep an entry and write the result anew.
 

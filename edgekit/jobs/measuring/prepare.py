@@ -20,7 +20,7 @@ from edgekit.jobs.process.child import Child
 from edgekit.jobs.process.feeds import generated_feeds, open_data, roles
 from edgekit.jobs.process.gauge import Conditions
 from edgekit.jobs.process.golden import generated_pictures
-from edgekit.jobs.process.interleave import Contestant
+from edgekit.jobs.process.interleave import MeasurementCase
 from edgekit.jobs.process.targets import usable
 from edgekit.jobs.process.worker import Worker
 from edgekit.jobs.steps.engine import fitted, opener, options_for
@@ -29,14 +29,14 @@ from edgekit.jobs.steps.keys import digest, files_digest
 from edgekit.tasks.datasets import readable
 from edgekit.tasks.task import Image
 
-__all__ = ["Prepared", "Preparer"]
+__all__ = ["PreparedCell", "Preparer"]
 
 # An end-to-end latency goes round so many images.
 _IMAGES = 16
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedCell:
     """A cell that can be measured.
 
     Attributes:
@@ -56,7 +56,7 @@ class Prepared:
     fell_back: str
     executed_precision: str
     compile_ns: int
-    contestant: Contestant
+    contestant: MeasurementCase
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Preparer:
     progress: Progress
     provider_options: Mapping[str, str] = field(default_factory=dict)
 
-    def prepare(self, cell: Cell, *, timeout: float | None = None) -> Prepared:
+    def prepare(self, cell: Cell, *, timeout: float | None = None) -> PreparedCell:
         """Compile the model for a cell and make its inputs.
 
         Args:
@@ -132,14 +132,14 @@ class Preparer:
                 f"{words} fell back: {where}.",
                 hint="--allow-fallback measures it nevertheless, as INVALID.",
             )
-        return Prepared(
+        return PreparedCell(
             cell=cell,
             variant=resolved.variant.id,
             model_sha256=_digest(resolved),
             fell_back=f"It fell back: {where}." if where else "",
             executed_precision=placement.executed_precision,
             compile_ns=sum(engine.compiled.compile_ns for engine in engines.values()),
-            contestant=Contestant(
+            contestant=MeasurementCase(
                 name=name,
                 opener=opened,
                 card=resolved.card,

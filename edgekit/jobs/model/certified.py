@@ -15,7 +15,7 @@ from edgekit.core.runtime import Compiled, CompileOptions, Probe
 from edgekit.core.unshared import unshared
 from edgekit.jobs.model.bundle import is_bundle, read_manifest, sealed_content
 
-__all__ = ["Certified", "Wanted", "built_for", "entry_text"]
+__all__ = ["Certified", "EntrySelection", "built_for", "entry_text"]
 
 _DEPLOYED = "deploy.json"
 # The best first.
@@ -23,7 +23,7 @@ _RANK: dict[Verdict, int] = {"PASS": 0, "UNVERIFIED": 1, "FAIL": 2}
 
 
 @dataclass(frozen=True)
-class Wanted:
+class EntrySelection:
     """Which entries the user means; what is empty or None is left open.
 
     Attributes:
@@ -81,7 +81,7 @@ class Certified:
         """The targets that it was deployed for."""
         return tuple(dict.fromkeys(entry.target for entry in self.document.entries))
 
-    def candidates(self, wanted: Wanted) -> list[DeployEntry]:
+    def candidates(self, wanted: EntrySelection) -> list[DeployEntry]:
         """Return the entries that are meant, the best first: by verdict, as recommended, by p50."""
         firsts = [
             (one.target, one.variant, one.compute)
@@ -97,7 +97,7 @@ class Certified:
 
         return sorted(filter(wanted.matches, self.document.entries), key=rank)
 
-    def allowed(self, wanted: Wanted) -> list[DeployEntry]:
+    def allowed(self, wanted: EntrySelection) -> list[DeployEntry]:
         """Return the entries that are meant and may be used, the best first.
 
         One that failed its certificate is used only where its variant is named.
@@ -120,16 +120,16 @@ class Certified:
             )
         return allowed
 
-    def _nothing(self, wanted: Wanted) -> BadInput:
+    def _nothing(self, wanted: EntrySelection) -> BadInput:
         """Say what of it is not there, and the closest that is."""
         if wanted.targets and not set(wanted.targets) & set(self.targets):
             return BadInput(
                 f"{self.folder} holds nothing for {', '.join(wanted.targets)}.",
                 hint=closest(wanted.targets[0], self.targets),
             )
-        there = self.candidates(Wanted(wanted.targets, "", None))
+        there = self.candidates(EntrySelection(wanted.targets, "", None))
         variants = sorted({entry.variant for entry in there})
-        if not any(Wanted((), wanted.variant, None).matches(entry) for entry in there):
+        if not any(EntrySelection((), wanted.variant, None).matches(entry) for entry in there):
             return BadInput(
                 f"{self.folder} holds no variant {wanted.variant!r}.",
                 hint=closest(wanted.variant, variants),

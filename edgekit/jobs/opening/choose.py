@@ -16,7 +16,7 @@ from edgekit.core.progress import Progress, Silent
 from edgekit.core.runtime import CompileOptions, Probe
 from edgekit.core.target import Target
 from edgekit.jobs.model.bundle import is_bundle, refuse_changed
-from edgekit.jobs.model.certified import Certified, Wanted, built_for, entry_text
+from edgekit.jobs.model.certified import Certified, EntrySelection, built_for, entry_text
 from edgekit.jobs.model.resolve import Model, resolve_model, split_variant
 from edgekit.jobs.opening.engines import engines_of, own_options
 from edgekit.jobs.opening.places import Place, place_of, refuse_all, say_chosen
@@ -85,7 +85,9 @@ def choose(
         return Choice(resolved, where, probe, options)
     refuse_all(target)
     bundle = Certified.read(place)
-    wanted = Wanted(() if target is None else among(target, bundle.targets), variant, compute)
+    wanted = EntrySelection(
+        () if target is None else among(target, bundle.targets), variant, compute
+    )
     if variant and not bundle.candidates(wanted):
         return _uncertified(bundle, wanted, threads, place_of(target, model, progress or Silent()))
     strict = len(wanted.targets) == 1
@@ -166,7 +168,9 @@ def _first_here(
     raise Unavailable(f"Nothing of {bundle} can run here. {why}", hint=fixes)
 
 
-def _uncertified(bundle: Certified, wanted: Wanted, threads: int | None, place: Place) -> Choice:
+def _uncertified(
+    bundle: Certified, wanted: EntrySelection, threads: int | None, place: Place
+) -> Choice:
     """A variant that the user names, where the bundle certified it for nothing of the kind."""
     where, probe = place
     model = resolve_model(f"{bundle.folder}@{wanted.variant}", probe=probe)

@@ -23,11 +23,11 @@ from edgekit.jobs.steps.cache import records
 from edgekit.jobs.steps.engine import CachedEngine, compile_graphs
 from edgekit.runtimes.catalogue import parse_target
 
-__all__ = ["Asked", "asked_of", "built_here", "engines_of", "own_options", "own_target"]
+__all__ = ["RunOptions", "asked_of", "built_here", "engines_of", "own_options", "own_target"]
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunOptions:
     """What a user asked of how a model runs, nothing left open but the threads.
 
     Attributes:
@@ -39,7 +39,7 @@ class Asked:
     threads: int | None
 
 
-def asked_of(model: str, computes: Sequence[str], threads: int | None) -> Asked:
+def asked_of(model: str, computes: Sequence[str], threads: int | None) -> RunOptions:
     """Fill in what the user left open: fp32 and all cores, or what engines were compiled for.
 
     Args:
@@ -52,8 +52,10 @@ def asked_of(model: str, computes: Sequence[str], threads: int | None) -> Asked:
     """
     own = own_options(model)
     if own is None:
-        return Asked(tuple(computes) or ("fp32",), threads)
-    return Asked(tuple(computes) or (own.compute,), own.threads if threads is None else threads)
+        return RunOptions(tuple(computes) or ("fp32",), threads)
+    return RunOptions(
+        tuple(computes) or (own.compute,), own.threads if threads is None else threads
+    )
 
 
 def own_options(model: str) -> CompileOptions | None:

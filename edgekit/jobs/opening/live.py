@@ -26,9 +26,9 @@ from edgekit.core.unshared import is_shared
 from edgekit.jobs.model.bundle import MANIFEST, is_bundle
 from edgekit.jobs.model.engine_folder import read_compiled
 from edgekit.jobs.opening.live_request import (
-    Asked,
     Fit,
     LiveRecord,
+    LiveRequest,
     own_card,
 )
 from edgekit.jobs.steps.cache import RECORD, Stored, cache_root, fetch, stage_folder
@@ -179,7 +179,7 @@ def live_model(
         CheckFailed: Every entry of a bundle failed its certificate, or no engine passed.
         Unavailable: The target is not here.
     """
-    asked = Asked(
+    asked = LiveRequest(
         model=os.fspath(model),
         stream=stream,
         fit=fit,
@@ -197,7 +197,7 @@ def live_model(
     return open_live(asked, progress)
 
 
-def refuse_unfit(asked: Asked) -> None:
+def refuse_unfit(asked: LiveRequest) -> None:
     """Refuse what can be refused without making anything, where that takes a moment only.
 
     Raises:
@@ -209,7 +209,7 @@ def refuse_unfit(asked: Asked) -> None:
     refuse(asked)
 
 
-def open_live(asked: Asked, progress: Progress) -> LiveModel:
+def open_live(asked: LiveRequest, progress: Progress) -> LiveModel:
     """Find or make what was asked for, and open it; see live_model."""
     if asked.fit == "stream" and asked.stream is None:
         raise BadInput("The size of the stream is not known, so no model can be fitted to it.")
@@ -229,7 +229,7 @@ def open_live(asked: Asked, progress: Progress) -> LiveModel:
         raise
 
 
-def _found(asked: Asked, progress: Progress) -> LiveRecord:
+def _found(asked: LiveRequest, progress: Progress) -> LiveRecord:
     """What was worked out for this before, or is now."""
     parts = _parts(asked)
     if parts is None:
@@ -244,14 +244,14 @@ def _found(asked: Asked, progress: Progress) -> LiveRecord:
     return record
 
 
-def _work_out(asked: Asked, progress: Progress) -> LiveRecord:
+def _work_out(asked: LiveRequest, progress: Progress) -> LiveRecord:
     # Imported only where something is to be made: it brings in onnx.
     from edgekit.jobs.opening.live_making import prepared
 
     return prepared(asked, progress)
 
 
-def _parts(asked: Asked) -> dict[str, str] | None:
+def _parts(asked: LiveRequest) -> dict[str, str] | None:
     """Everything the answer depends on; None where that is another one each time.
 
     Engines are taken as they lie, and of a file that others can change nothing is remembered.

@@ -21,7 +21,7 @@ from edgekit.jobs.model.resolve import Model, resolve_model, split_variant, with
 from edgekit.jobs.opening.choose import Choice, choose, engine_folders
 from edgekit.jobs.opening.engines import own_target
 from edgekit.jobs.opening.fastest import fastest
-from edgekit.jobs.opening.live_request import Asked, LiveRecord, own_card
+from edgekit.jobs.opening.live_request import LiveRecord, LiveRequest, own_card
 from edgekit.jobs.opening.places import every_place
 from edgekit.jobs.steps.cache import CacheUnwritable, fetch
 from edgekit.jobs.steps.engine import CachedEngine, compile_graphs
@@ -57,7 +57,7 @@ class _Ready:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
-def prepared(asked: Asked, progress: Progress) -> LiveRecord:
+def prepared(asked: LiveRequest, progress: Progress) -> LiveRecord:
     """Work out what runs; see edgekit.jobs.opening.live.live_model.
 
     Raises:
@@ -91,7 +91,7 @@ def prepared(asked: Asked, progress: Progress) -> LiveRecord:
     )
 
 
-def refuse(asked: Asked) -> None:
+def refuse(asked: LiveRequest) -> None:
     """Refuse what nothing has to be made for; see edgekit.jobs.opening.live.refuse_unfit."""
     if _is_certified(asked.model):
         _chosen(asked)
@@ -114,14 +114,14 @@ def _is_graph(text: str) -> bool:
     return Path(text).is_dir() or Path(text).suffix.lower() == ".onnx"
 
 
-def _refuse_place(asked: Asked) -> None:
+def _refuse_place(asked: LiveRequest) -> None:
     if asked.target is not None:
         plan_entries(
             every_place(asked.target), ["fp32"], [] if asked.compute is None else [asked.compute]
         )
 
 
-def _chosen(asked: Asked) -> Choice:
+def _chosen(asked: LiveRequest) -> Choice:
     if asked.card is not None:
         raise own_card(asked.model)
     choice = choose(asked.model, target=asked.target, compute=asked.compute, threads=asked.threads)
@@ -131,14 +131,14 @@ def _chosen(asked: Asked) -> Choice:
     return replace(choice, model=replace(choice.model, card=card))
 
 
-def _resolved(asked: Asked) -> Model:
+def _resolved(asked: LiveRequest) -> Model:
     model = resolve_model(asked.model, card=asked.card, options=asked.card_options)
     _refuse_several(model)
     asked.refuse(model.card, model.folder)
     return model
 
 
-def _source_card(source: Source, asked: Asked) -> tuple[ModelCard, Path]:
+def _source_card(source: Source, asked: LiveRequest) -> tuple[ModelCard, Path]:
     card, folder = source_card(
         source,
         asked.card,
@@ -150,7 +150,7 @@ def _source_card(source: Source, asked: Asked) -> tuple[ModelCard, Path]:
     return card, folder
 
 
-def _certified(asked: Asked, progress: Progress) -> LiveRecord:
+def _certified(asked: LiveRequest, progress: Progress) -> LiveRecord:
     """A bundle's entry or a folder of engines, at the shape that they have."""
     choice = _chosen(asked)
     model = choice.model
@@ -173,7 +173,7 @@ def _certified(asked: Asked, progress: Progress) -> LiveRecord:
     )
 
 
-def _refitted(asked: Asked, choice: Choice, progress: Progress) -> LiveRecord:
+def _refitted(asked: LiveRequest, choice: Choice, progress: Progress) -> LiveRecord:
     """A bundle's entry at the stream's shape, where that was insisted on."""
     if choice.model.engines:
         raise BadInput(
@@ -210,7 +210,7 @@ def _refitted(asked: Asked, choice: Choice, progress: Progress) -> LiveRecord:
     )
 
 
-def _model(asked: Asked, progress: Progress) -> _Ready:
+def _model(asked: LiveRequest, progress: Progress) -> _Ready:
     """A plain graph or a source, at the stream's shape where that can be had."""
     if _is_graph(asked.model):
         return _graph_ready(_resolved(asked), asked, progress)
@@ -239,7 +239,7 @@ def _model(asked: Asked, progress: Progress) -> _Ready:
     return _Ready(model, found is not None, (*warnings, *_said(found)), made.files)
 
 
-def _graph_ready(model: Model, asked: Asked, progress: Progress) -> _Ready:
+def _graph_ready(model: Model, asked: LiveRequest, progress: Progress) -> _Ready:
     source = Source(asked.model, "onnx", str(model.variant.paths["main"]))
     found, warnings = _wanted(source, model.card, asked)
     if found is None:
@@ -256,7 +256,7 @@ def _graph_ready(model: Model, asked: Asked, progress: Progress) -> _Ready:
         return _Ready(model, False, (*warnings, _kept(error)))
 
 
-def _closed(model: Model, asked: Asked, progress: Progress) -> Model:
+def _closed(model: Model, asked: LiveRequest, progress: Progress) -> Model:
     """The graph with what is dynamic fixed at the card's size, which engines run faster.
 
     A graph that cannot be fixed runs as it is: nobody asked for it.
@@ -276,7 +276,7 @@ def _closed(model: Model, asked: Asked, progress: Progress) -> Model:
 
 
 def _wanted(
-    source: Source, card: ModelCard, asked: Asked
+    source: Source, card: ModelCard, asked: LiveRequest
 ) -> tuple[StreamFit | None, tuple[str, ...]]:
     """The stream's shape, or None and why the model's own is kept where that is worth a word."""
     if asked.fit == "model" or asked.stream is None or card.preprocess is None:
@@ -305,7 +305,7 @@ def _exported(
     card: ModelCard,
     folder: Path,
     found: StreamFit | None,
-    asked: Asked,
+    asked: LiveRequest,
     progress: Progress,
 ) -> ExportedModel:
     """Export a source once, as a deployment without data would; the cache serves both."""
@@ -317,7 +317,7 @@ def _exported(
     return exported(Stages(progress), request, card, None, found, folder)
 
 
-def _fitted(model: Model, found: StreamFit, asked: Asked, progress: Progress) -> Model:
+def _fitted(model: Model, found: StreamFit, asked: LiveRequest, progress: Progress) -> Model:
     """The model's graph at the stream's shape, from the cache or made."""
     graph = model.variant.paths["main"]
     parts = {

@@ -14,7 +14,7 @@ from edgekit.core.certificate import Verdict
 from edgekit.core.errors import BadInput
 from edgekit.tasks.misfit import refuse_misfit
 
-__all__ = ["Asked", "Fit", "LiveRecord", "own_card"]
+__all__ = ["Fit", "LiveRecord", "LiveRequest", "own_card"]
 
 
 Fit = Literal["stream", "model"]
@@ -25,7 +25,7 @@ _NOT_SHOWN = ("raw", "audio", "text")
 
 
 @dataclass(frozen=True)
-class Asked:
+class LiveRequest:
     """What the user asked of the model; see edgekit.api.demo.
 
     Attributes:

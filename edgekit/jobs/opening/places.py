@@ -15,7 +15,7 @@ from edgekit.core.progress import Progress
 from edgekit.core.runtime import Probe
 from edgekit.core.target import Target
 from edgekit.jobs.model.bundle import is_bundle
-from edgekit.jobs.model.certified import Certified, Wanted
+from edgekit.jobs.model.certified import Certified, EntrySelection
 from edgekit.jobs.model.resolve import refuse_no_graph, split_variant
 from edgekit.jobs.opening.engines import own_target
 from edgekit.jobs.process.targets import usable
@@ -195,8 +195,8 @@ def _brought(model: str) -> list[Target]:
         return []
     bundle = Certified.read(place)
     # A bundle's name alone is its fp32 variant, as for resolve_model.
-    entries = bundle.candidates(Wanted((), variant or "fp32", None)) or bundle.candidates(
-        Wanted((), "", None)
+    entries = bundle.candidates(EntrySelection((), variant or "fp32", None)) or bundle.candidates(
+        EntrySelection((), "", None)
     )
     return [parse_target(text) for text in dict.fromkeys(entry.target for entry in entries)]
 

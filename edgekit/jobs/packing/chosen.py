@@ -15,7 +15,7 @@ from edgekit.core.manifest import Engine
 from edgekit.core.runtime import Compiled
 from edgekit.core.variant import Variant
 from edgekit.jobs.model.bundle import damage, entry_name
-from edgekit.jobs.model.certified import Certified, Wanted, entry_text
+from edgekit.jobs.model.certified import Certified, EntrySelection, entry_text
 from edgekit.jobs.model.resolve import split_variant
 from edgekit.runtimes.catalogue import among
 from edgekit.runtimes.engines import Tensors, read_tensors
@@ -110,7 +110,7 @@ def choose_entry(text: str, *, target: str, compute: str | None) -> Chosen:
             f"{place} is damaged and is not packed: {damaged[0]}{others}",
             hint="Take a fresh copy of the bundle.",
         )
-    entry = bundle.allowed(Wanted(among(target, bundle.targets), variant, compute))[0]
+    entry = bundle.allowed(EntrySelection(among(target, bundle.targets), variant, compute))[0]
     if entry.error:
         raise BadInput(
             f"{entry_text(entry)} could not be run, so there is nothing to pack: {entry.error}",

@@ -12,7 +12,7 @@ from edgekit.core.card import ModelCard, Preprocess
 from edgekit.core.errors import BadInput
 from edgekit.tasks.preprocess import image_input, preprocessor
 
-__all__ = ["Pictures", "pictures"]
+__all__ = ["ImageScript", "pictures"]
 
 _INTERPOLATIONS = {
     "nearest": "cv2.INTER_NEAREST",
@@ -23,7 +23,7 @@ _INTERPOLATIONS = {
 
 
 @dataclass(frozen=True)
-class Pictures:
+class ImageScript:
     """Parts of the script that turn an image into the network input.
 
     Attributes:
@@ -37,7 +37,7 @@ class Pictures:
     function: list[str]
 
 
-def pictures(card: ModelCard, *, fit: bool) -> Pictures:
+def pictures(card: ModelCard, *, fit: bool) -> ImageScript:
     """Write `preprocess(image)` for a card.
 
     Args:
@@ -68,7 +68,7 @@ def pictures(card: ModelCard, *, fit: bool) -> Pictures:
         value = f"pixels, ({shift[0]}, {shift[1]}), ({scale[0]}, {scale[1]})"
     body.append(f"return {value}")
     function = ["def preprocess(image):", *(f"    {line}" for line in body)]
-    return Pictures(name, constants, function)
+    return ImageScript(name, constants, function)
 
 
 def _resize(rules: Preprocess, *, fit: bool) -> tuple[list[str], tuple[str, str], tuple[str, str]]:

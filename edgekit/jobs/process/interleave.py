@@ -16,16 +16,16 @@ from edgekit.core.runtime import Feeds, Session
 from edgekit.jobs.process.child import Child
 from edgekit.jobs.process.gauge import Conditions
 from edgekit.jobs.process.interrupts import Interruption
-from edgekit.jobs.process.worker import Measured, Worker
+from edgekit.jobs.process.worker import EntryFigures, Worker
 from edgekit.tasks.task import Image
 
-__all__ = ["Contestant", "measure_alone", "measure_in_turns"]
+__all__ = ["MeasurementCase", "measure_alone", "measure_in_turns"]
 
 _BLOCK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Contestant:
+class MeasurementCase:
     """One entry to be measured.
 
     Attributes:
@@ -68,12 +68,12 @@ class Contestant:
 
 
 def measure_alone(
-    one: Contestant,
+    one: MeasurementCase,
     *,
     timeout: float | None,
     progress: Progress,
     interruption: Interruption | None = None,
-) -> Measured | EdgekitError:
+) -> EntryFigures | EdgekitError:
     """Measure one entry in a process of its own, from opening to the last block.
 
     Args:
@@ -94,20 +94,20 @@ def measure_alone(
                 raise KeyboardInterrupt
             while not noted.asked and not child.call("block", _BLOCK_SECONDS):
                 pass
-            figures: Measured = child.call("finish")
+            figures: EntryFigures = child.call("finish")
             return figures
     except EdgekitError as error:
         return error
 
 
 def measure_in_turns(
-    contestants: Sequence[Contestant],
+    contestants: Sequence[MeasurementCase],
     *,
     seed: int,
     progress: Progress,
     timeout: float | None = None,
     interruption: Interruption | None = None,
-) -> list[Measured | EdgekitError]:
+) -> list[EntryFigures | EdgekitError]:
     """Measure all entries in mirrored rounds, so that drift strikes all of them alike.
 
     Args:
@@ -127,7 +127,7 @@ def measure_in_turns(
     """
     noted = interruption or Interruption()
     limit = None if timeout is None else timeout * len(contestants)
-    results: dict[int, Measured | EdgekitError] = {}
+    results: dict[int, EntryFigures | EdgekitError] = {}
     with ExitStack() as stack:
         children: dict[int, Child] = {}
         for index in progress.track(range(len(contestants)), "warm-up", total=len(contestants)):

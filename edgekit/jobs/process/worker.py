@@ -27,7 +27,7 @@ from edgekit.tasks.results import Result, Truth
 from edgekit.tasks.samples import Sample, feeds
 from edgekit.tasks.task import Image
 
-__all__ = ["Evaluation", "Measured", "Worker"]
+__all__ = ["EntryFigures", "Evaluation", "Worker"]
 
 # Outputs of the first images are kept whole for the parity check, up to this many bytes.
 _KEPT_BYTES = 64 << 20
@@ -61,7 +61,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Measured:
+class EntryFigures:
     """Figures of one entry's process; nanoseconds and bytes.
 
     Attributes:
@@ -198,9 +198,9 @@ class Worker:
         """Sample for some seconds; return whether the figures are good enough to stop."""
         return run_engine(partial(self._started.block, seconds))
 
-    def finish(self) -> Measured:
+    def finish(self) -> EntryFigures:
         """Return every figure so far."""
-        return Measured(
+        return EntryFigures(
             load_ns=self._load_ns,
             first_ns=self._started.first_ns,
             rss_base_bytes=self._rss_base,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from edgekit.benchmarks.report.measured import Compared, Measured
+from edgekit.benchmarks.report.measured import BenchSubject, Compared
 from edgekit.benchmarks.report.measured_charts import Series
 from edgekit.core.documents import CompareDocument
 from edgekit.core.errors import BadInput
@@ -20,7 +20,7 @@ __all__ = ["measurements"]
 _COMPARE = "compare.json"
 
 
-def measurements(sources: Sequence[Path]) -> list[Measured | Compared] | None:
+def measurements(sources: Sequence[Path]) -> list[BenchSubject | Compared] | None:
     """Read results of `bench`, `bench --against` and `compare`.
 
     Args:
@@ -32,14 +32,14 @@ def measurements(sources: Sequence[Path]) -> list[Measured | Compared] | None:
     Raises:
         BadInput: One is damaged.
     """
-    found: list[Measured | Compared] = []
+    found: list[BenchSubject | Compared] = []
     for path in sources:
         kind = _kind(path)
         if kind == "bench":
             result = read_result(str(path))
             series = {place: _series(raw) for place, raw in result.samples.items()}
             name = path.resolve().name if path.exists() else result.name
-            found.append(Measured(name, result.document, series, result.damage))
+            found.append(BenchSubject(name, result.document, series, result.damage))
         elif kind == "compare":
             found.append(_compared(path))
         else:

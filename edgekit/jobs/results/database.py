@@ -24,9 +24,9 @@ from pathlib import Path
 from edgekit.core.errors import BadInput, Unwritable
 from edgekit.core.files import atomic_path
 from edgekit.jobs.results.rows import (
-    Contents,
     EntryRow,
     RunRow,
+    StoreContents,
     highest_number,
     number_of,
     read_all,
@@ -168,7 +168,7 @@ class Database:
                 "DELETE FROM environments WHERE sha256 NOT IN (SELECT environment FROM runs)"
             )
 
-    def read(self, run: int | None = None, *, highest: int = 0) -> Contents:
+    def read(self, run: int | None = None, *, highest: int = 0) -> StoreContents:
         """Read every run, or one; where the file is damaged, what of it can be read.
 
         Args:
@@ -191,7 +191,7 @@ class Database:
                     connection.execute("PRAGMA writable_schema = ON")
                     found = read_pieces(connection, run, highest)
             except sqlite3.Error:
-                return Contents(damage=[f"nothing of it can be read ({damaged})"])
+                return StoreContents(damage=[f"nothing of it can be read ({damaged})"])
             if not (found.runs or found.damage):
                 found.damage.append(f"nothing of it can be read ({damaged})")
             return found

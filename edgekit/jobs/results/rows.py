@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 __all__ = [
     "PLACES",
-    "Contents",
     "EntryRow",
     "RunRow",
+    "StoreContents",
     "highest_number",
     "number_of",
     "read_all",
@@ -73,7 +73,7 @@ class EntryRow:
 
 
 @dataclass
-class Contents:
+class StoreContents:
     """What could be read.
 
     Attributes:
@@ -110,21 +110,21 @@ def highest_number(connection: sqlite3.Connection) -> int:
     )
 
 
-def read_all(connection: sqlite3.Connection, run: int | None) -> Contents:
+def read_all(connection: sqlite3.Connection, run: int | None) -> StoreContents:
     """Read every run, or one.
 
     Raises:
         sqlite3.Error: A page is damaged.
     """
     low, high = (0, _FURTHEST) if run is None else (run, run)
-    found = Contents()
+    found = StoreContents()
     _take_runs(connection, low, high, found)
     _take_entries(connection, low, high, found)
     _take_identities(connection, found)
     return found
 
 
-def read_pieces(connection: sqlite3.Connection, run: int | None, highest: int) -> Contents:
+def read_pieces(connection: sqlite3.Connection, run: int | None, highest: int) -> StoreContents:
     """Read what can be read, by ever smaller ranges of numbers.
 
     Args:
@@ -137,7 +137,7 @@ def read_pieces(connection: sqlite3.Connection, run: int | None, highest: int) -
         with contextlib.suppress(sqlite3.Error):
             high = max(high, highest_number(connection))
         high = min(high, _SEARCHED)
-    found = Contents()
+    found = StoreContents()
     for one, several, take in (
         ("run", "runs", _take_runs),
         ("entries of run", "entries of runs", _take_entries),
@@ -157,11 +157,11 @@ def read_pieces(connection: sqlite3.Connection, run: int | None, highest: int) -
     return found
 
 
-_Take = Callable[[sqlite3.Connection, int, int, Contents], None]
+_Take = Callable[[sqlite3.Connection, int, int, StoreContents], None]
 
 
 def _lost(
-    connection: sqlite3.Connection, take: _Take, low: int, high: int, found: Contents
+    connection: sqlite3.Connection, take: _Take, low: int, high: int, found: StoreContents
 ) -> Iterator[int]:
     """Take what can be taken of the runs `low` to `high`; yield the numbers that cannot."""
     if low > high:
@@ -179,7 +179,7 @@ def _lost(
         yield from _lost(connection, take, middle + 1, high, found)
 
 
-def _take_runs(connection: sqlite3.Connection, low: int, high: int, found: Contents) -> None:
+def _take_runs(connection: sqlite3.Connection, low: int, high: int, found: StoreContents) -> None:
     rows = connection.execute(
         "SELECT number, uid, environment, document, sha256 FROM runs "
         "WHERE number BETWEEN ? AND ? ORDER BY number",
@@ -195,7 +195,9 @@ def _take_runs(connection: sqlite3.Connection, low: int, high: int, found: Conte
         found.damage.append(f"run {number}")
 
 
-def _take_entries(connection: sqlite3.Connection, low: int, high: int, found: Contents) -> None:
+def _take_entries(
+    connection: sqlite3.Connection, low: int, high: int, found: StoreContents
+) -> None:
     rows = connection.execute(
         _ENDS["ASC"],
         span(low, high),
@@ -204,7 +206,7 @@ def _take_entries(connection: sqlite3.Connection, low: int, high: int, found: Co
         _take_entry(row, found)
 
 
-def _take_ends(connection: sqlite3.Connection, run: int, found: Contents) -> None:
+def _take_ends(connection: sqlite3.Connection, run: int, found: StoreContents) -> None:
     """Take the entries of one run that lie before and behind a damaged page."""
     seen: set[int] = set()
     for order in _ENDS:
@@ -222,7 +224,7 @@ def _take_ends(connection: sqlite3.Connection, run: int, found: Contents) -> Non
     found.entries.sort(key=lambda one: (one.run, one.place))
 
 
-def _take_entry(values: tuple[int, object, object, object], found: Contents) -> None:
+def _take_entry(values: tuple[int, object, object, object], found: StoreContents) -> None:
     run, place = divmod(values[0], PLACES)
     texts = _texts([values[1]])
     if texts is not None and isinstance(values[2], bytes):
@@ -233,7 +235,7 @@ def _take_entry(values: tuple[int, object, object, object], found: Contents) -> 
     found.damage.append(f"entry {place + 1} of run {run}")
 
 
-def _take_identities(connection: sqlite3.Connection, found: Contents) -> None:
+def _take_identities(connection: sqlite3.Connection, found: StoreContents) -> None:
     for sha256, identity in connection.execute("SELECT sha256, identity FROM environments"):
         texts = _texts([sha256])
         if texts is not None and isinstance(identity, bytes):

@@ -40,7 +40,7 @@ from edgekit.core.progress import Progress
 from edgekit.jobs.results.database import Damaged, Database
 from edgekit.jobs.results.raw import RawSamples, StoredResult, read_samples
 from edgekit.jobs.results.record import SampleRecord
-from edgekit.jobs.results.rows import Contents, EntryRow, RunRow
+from edgekit.jobs.results.rows import EntryRow, RunRow, StoreContents
 from edgekit.jobs.results.writing import write_samples
 
 __all__ = ["Listing", "ResultStore", "StoredRun", "results_folder"]
@@ -373,7 +373,7 @@ class ResultStore:
         return Listing(tuple(runs), tuple(damage))
 
     def _stored(
-        self, row: RunRow, identities: Mapping[str, bytes], parts: Iterable[Contents]
+        self, row: RunRow, identities: Mapping[str, bytes], parts: Iterable[StoreContents]
     ) -> StoredRun | None:
         """Lay a run together from its rows."""
         try:

@@ -23,10 +23,10 @@ from edgekit.core.target import Target
 from edgekit.core.variant import Variant
 from edgekit.jobs.process.feeds import Data
 from edgekit.jobs.process.gauge import Conditions
-from edgekit.jobs.process.interleave import Contestant, measure_in_turns
+from edgekit.jobs.process.interleave import MeasurementCase, measure_in_turns
 from edgekit.jobs.process.plain import PLAIN, PLAIN_OPTIONS
 from edgekit.jobs.process.targets import usable
-from edgekit.jobs.process.worker import Measured
+from edgekit.jobs.process.worker import EntryFigures
 from edgekit.jobs.steps.cache import CacheUnwritable, Stored, exclusive, lookup
 from edgekit.jobs.steps.diverge import first_divergence
 from edgekit.jobs.steps.engine import (
@@ -63,7 +63,7 @@ from edgekit.jobs.steps.step import Missing, Stages
 from edgekit.tasks.baked import parse_bake
 from edgekit.tasks.baked_reference import open_baked
 
-__all__ = ["Reference", "compiled", "examined", "measured", "reference"]
+__all__ = ["ReferenceAnswers", "compiled", "examined", "measured", "reference"]
 
 _RESULT = "result.msgpack"
 _REFERENCE = ("torch", "onnxruntime", "numpy", "opencv-python", "pycocotools")
@@ -75,7 +75,7 @@ _CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceAnswers:
     """What the reference answered.
 
     Attributes:
@@ -97,7 +97,7 @@ def reference(
     data: Data | None,
     feeds: Mapping[str, Sequence[Feeds]],
     golden: Mapping[str, Sequence[Feeds]],
-) -> Reference:
+) -> ReferenceAnswers:
     """Run the reference over everything that entries are compared on.
 
     Args:
@@ -163,7 +163,7 @@ def reference(
     if result["outputs"] and (data is None or not Data(data.dataset, model.final_card).feeds(1)):
         feeds, result["outputs"] = finite_cases(feeds, result["outputs"])
     truths = Truths(samples=samples, feeds=feeds, golden_feeds=golden, **result)
-    return Reference(name, truths, stored.record.key)
+    return ReferenceAnswers(name, truths, stored.record.key)
 
 
 def compiled(
@@ -289,7 +289,7 @@ def measured(
     card: ModelCard,
     feeds: Mapping[str, Feeds],
     request: DeployRequest,
-) -> tuple[dict[str, Measured | str], Environment, str]:
+) -> tuple[dict[str, EntryFigures | str], Environment, str]:
     """Measure every entry that opens, in turns: ratios between them come from one run.
 
     Args:
@@ -322,7 +322,7 @@ def measured(
 
     def make(folder: Path) -> None:
         contestants = [
-            Contestant(
+            MeasurementCase(
                 name=name,
                 opener=opener(engines),
                 card=card,

@@ -30,7 +30,7 @@ from edgekit.core.files import write_bytes
 from edgekit.core.measurement import Latency
 from edgekit.core.parity import TensorParity
 from edgekit.core.runtime import NodePlacement, Placement
-from edgekit.jobs.process.worker import Evaluation, Measured
+from edgekit.jobs.process.worker import EntryFigures, Evaluation
 from edgekit.jobs.steps.examine import Findings
 from edgekit.tasks.results import Boxes, Classification, Detections, Raw, Segmentation
 
@@ -57,7 +57,7 @@ _RECORDS: dict[str, type[Any]] = {
         Findings,
         Latency,
         MaskAnswer,
-        Measured,
+        EntryFigures,
         Metric,
         ModelCard,
         NodePlacement,

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from edgekit.core.errors import Unavailable
-from edgekit.pipeline.frame import Frame, Granted, Wanted
+from edgekit.pipeline.frame import Frame, FrameRequest, Granted
 from edgekit.pipeline.source import SourceEnded, SourceLost
 from edgekit.pipeline.sources.devices import device_path, devices, used_by
 from edgekit.tasks.opencv_log import silent_opencv
@@ -44,10 +44,10 @@ class Camera:
     """
 
     def __init__(
-        self, device: int | Path, wanted: Wanted | None = None, *, read_s: float = 3.0
+        self, device: int | Path, wanted: FrameRequest | None = None, *, read_s: float = 3.0
     ) -> None:
         self._device = device
-        self._wanted = wanted or Wanted()
+        self._wanted = wanted or FrameRequest()
         self._read_s = read_s
         self._interrupted = Event()
         self._capture: Any = None

@@ -10,7 +10,7 @@ import cv2
 
 from edgekit.core.addresses import hide_secrets
 from edgekit.core.errors import BadInput, Unavailable
-from edgekit.pipeline.frame import Frame, Granted, Wanted
+from edgekit.pipeline.frame import Frame, FrameRequest, Granted
 from edgekit.pipeline.source import SourceEnded, SourceLost
 from edgekit.tasks.opencv_log import silent_opencv
 
@@ -23,7 +23,7 @@ _USUAL_SIZE = (1280, 720)
 _USUAL_RATE = 30
 
 
-def csi_pipeline(sensor: int, wanted: Wanted) -> str:
+def csi_pipeline(sensor: int, wanted: FrameRequest) -> str:
     """Describe the pipeline of a camera on a Jetson's CSI connector.
 
     Args:

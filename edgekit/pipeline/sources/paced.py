@@ -10,7 +10,7 @@ import msgspec
 
 from edgekit.pipeline.frame import Frame, Granted
 from edgekit.pipeline.source import SourceEnded
-from edgekit.pipeline.sources.video import Recording
+from edgekit.pipeline.sources.video import OpenedVideo
 
 __all__ = ["PacedVideo"]
 
@@ -33,7 +33,7 @@ class PacedVideo:
     """
 
     def __init__(self, path: Path, *, rate: float | None = None) -> None:
-        self._recording = Recording(path)
+        self._recording = OpenedVideo(path)
         self._asked_rate = rate
         self._interval_ns = 0
         self._speed = 1.0

@@ -10,12 +10,12 @@ from urllib.parse import unquote, urlsplit
 from edgekit.core.addresses import hide_secrets
 from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
-from edgekit.pipeline.frame import Wanted
+from edgekit.pipeline.frame import FrameRequest
 from edgekit.pipeline.source import FrameSource
 from edgekit.pipeline.sources.camera import Camera
 from edgekit.pipeline.sources.gstreamer import Pipeline, csi_pipeline
 from edgekit.pipeline.sources.paced import PacedVideo
-from edgekit.pipeline.sources.pictures import Pictures
+from edgekit.pipeline.sources.pictures import ImageFiles
 from edgekit.pipeline.sources.stream import SCHEMES, Stream
 from edgekit.pipeline.sources.video import VideoFile
 from edgekit.tasks.images import IMAGE_SUFFIXES, image_files
@@ -35,7 +35,7 @@ _PICTURES_A_SECOND = 2.0
 
 
 def frame_source(
-    text: str, wanted: Wanted | None = None, *, every_frame: bool = False
+    text: str, wanted: FrameRequest | None = None, *, every_frame: bool = False
 ) -> FrameSource:
     """Make the source that a user names; nothing is opened yet.
 
@@ -48,7 +48,7 @@ def frame_source(
     Raises:
         BadInput: It does not exist, or cannot be what it was asked for.
     """
-    wanted = wanted or Wanted()
+    wanted = wanted or FrameRequest()
     text = text.strip()
     if not text:
         raise BadInput("The source is empty.", hint=f"A source is {KINDS}.")
@@ -69,7 +69,7 @@ def frame_source(
     return _files(Path(os.path.expanduser(text)), wanted, every_frame)  # noqa: PTH111
 
 
-def _pipeline(text: str, wanted: Wanted) -> FrameSource:
+def _pipeline(text: str, wanted: FrameRequest) -> FrameSource:
     _refuse(text, wanted, size=True, rate=True, pixel_format=True)
     description = text.removeprefix("gst:").strip()
     if not description:
@@ -77,7 +77,7 @@ def _pipeline(text: str, wanted: Wanted) -> FrameSource:
     return Pipeline(text, description)
 
 
-def _address(text: str, scheme: str, wanted: Wanted, every_frame: bool) -> FrameSource:
+def _address(text: str, scheme: str, wanted: FrameRequest, every_frame: bool) -> FrameSource:
     if scheme == "file":
         path = unquote(text.partition("://")[2])
         if not path.startswith("/"):
@@ -98,7 +98,7 @@ def _address(text: str, scheme: str, wanted: Wanted, every_frame: bool) -> Frame
     return Stream(text, every_frame=every_frame)
 
 
-def _files(path: Path, wanted: Wanted, every_frame: bool) -> FrameSource:
+def _files(path: Path, wanted: FrameRequest, every_frame: bool) -> FrameSource:
     try:
         exists, is_folder, is_file = path.exists(), path.is_dir(), path.is_file()
     except (OSError, ValueError):
@@ -116,14 +116,19 @@ def _files(path: Path, wanted: Wanted, every_frame: bool) -> FrameSource:
             suffixes = " ".join(sorted(IMAGE_SUFFIXES))
             raise BadInput(f"The folder {path} holds no images.", hint=f"Images are {suffixes}.")
         pace = None if every_frame else rate or _PICTURES_A_SECOND
-        return Pictures(str(path), pictures, rate=pace)
+        return ImageFiles(str(path), pictures, rate=pace)
     if not is_file:
         raise BadInput(f"The source {path} is neither a file nor a folder.")
     return VideoFile(path) if every_frame else PacedVideo(path, rate=rate)
 
 
 def _refuse(
-    name: str, wanted: Wanted, *, size: bool = False, rate: bool = False, pixel_format: bool = False
+    name: str,
+    wanted: FrameRequest,
+    *,
+    size: bool = False,
+    rate: bool = False,
+    pixel_format: bool = False,
 ) -> None:
     """Refuse what a kind of source cannot be asked for."""
     for what, refused, value in (
@@ -138,7 +143,7 @@ def _refuse(
             )
 
 
-def _valid(wanted: Wanted) -> Wanted:
+def _valid(wanted: FrameRequest) -> FrameRequest:
     if wanted.size is not None and min(wanted.size) < 1:
         raise BadInput(f"A frame is at least 1x1 pixels, not {wanted.size[0]}x{wanted.size[1]}.")
     if wanted.rate is not None and not 0 < wanted.rate <= 1000:

@@ -12,10 +12,10 @@ from edgekit.pipeline.source import SourceEnded
 from edgekit.tasks.images import read_image
 from edgekit.tasks.task import Image
 
-__all__ = ["Pictures"]
+__all__ = ["ImageFiles"]
 
 
-class Pictures:
+class ImageFiles:
     """Every image file of a list, in order; none is left out.
 
     Args:

@@ -12,7 +12,7 @@ from edgekit.pipeline.frame import Frame, Granted
 from edgekit.pipeline.source import SourceEnded, SourceLost
 from edgekit.pipeline.sources.decoding import Broken, Decoding, Picture
 
-__all__ = ["Recording", "VideoFile"]
+__all__ = ["OpenedVideo", "VideoFile"]
 
 # What holds its pictures itself, by the names of FFmpeg. Others (hls, concat, sdp) are lists of
 # files and addresses, and what is opened is what the user named.
@@ -26,7 +26,7 @@ _CONTAINERS = (
 _ITSELF = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
 
 
-class Recording:
+class OpenedVideo:
     """A video file that is being read from its beginning.
 
     Args:
@@ -114,7 +114,7 @@ class VideoFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._recording = Recording(path)
+        self._recording = OpenedVideo(path)
         self._number = -1
 
     @property

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgekit.benchmarks.report.measured import Compared, Measured, render_measured
+from edgekit.benchmarks.report.measured import BenchSubject, Compared, render_measured
 from edgekit.benchmarks.report.measured_charts import Series, time_chart
 from edgekit.benchmarks.report.thinning import apart, thinned
 from edgekit.core.documents import (
@@ -56,7 +56,9 @@ def page(*subjects):
 
 
 def test_two_entries_that_differ_in_their_batch_alone_both_stand_there():
-    text = page(Measured("a", document(entry(batch=1, p50_ms=1.11), entry(batch=4, p50_ms=4.44))))
+    text = page(
+        BenchSubject("a", document(entry(batch=1, p50_ms=1.11), entry(batch=4, p50_ms=4.44)))
+    )
     assert "batch 4" in text
     assert "1.11" in text
     assert "4.44" in text
@@ -64,51 +66,55 @@ def test_two_entries_that_differ_in_their_batch_alone_both_stand_there():
 
 def test_what_speaks_against_a_figure_stands_first_and_in_words():
     bad = entry(valid=False, reasons=("Other processes used 50% of the CPU.",))
-    text = page(Measured("a", document(bad)))
+    text = page(BenchSubject("a", document(bad)))
     assert text.index("Other processes used 50% of the CPU.") < text.index("Figures</h3>")
     assert "INVALID" in text
     assert "Nothing speaks against" not in text
-    assert "Nothing speaks against" in page(Measured("a", document()))
+    assert "Nothing speaks against" in page(BenchSubject("a", document()))
 
 
 def test_a_cell_that_failed_is_in_the_table_with_its_sentence():
     dead = entry(
         n=0, valid=False, p50_ms=None, throughput_per_s=None, batch=8, reasons=("It died.",)
     )
-    text = page(Measured("a", document(entry(), dead, sweep={"batch": (1, 8)})))
+    text = page(BenchSubject("a", document(entry(), dead, sweep={"batch": (1, 8)})))
     assert "It died." in text
     assert "batch 8" in text
     assert "Throughput against latency" in text
 
 
 def test_a_refused_percentile_says_how_many_samples_it_lacks():
-    assert "p99.9: 5936" in page(Measured("a", document()))
+    assert "p99.9: 5936" in page(BenchSubject("a", document()))
 
 
 def test_outliers_are_explained():
     odd = entry(outliers=Outliers(count=2, limit_ms=3.0, advice="2 of 700 samples are far above."))
-    assert "2 of 700 samples are far above." in page(Measured("a", document(odd)))
+    assert "2 of 700 samples are far above." in page(BenchSubject("a", document(odd)))
 
 
 def test_unstable_stretches_are_shaded_and_in_words():
-    text = page(Measured("a", document(entry(unstable=((100, 200),))), {0: series()}))
+    text = page(BenchSubject("a", document(entry(unstable=((100, 200),))), {0: series()}))
     assert "for 100 samples" in text
     assert "1 unstable stretches" in text
     # What a stranger's document claims beyond its samples is left out.
     wild = entry(unstable=((-5, 10), (650, 99999), (3, 3)))
-    assert "Unstable stretches, shaded" not in page(Measured("a", document(wild), {0: series()}))
+    assert "Unstable stretches, shaded" not in page(
+        BenchSubject("a", document(wild), {0: series()})
+    )
 
 
 def test_samples_above_the_picture_are_counted():
     high = series()
     high.samples_ns[5] = 90_000_000
-    text = page(Measured("a", document(), {0: high}))
+    text = page(BenchSubject("a", document(), {0: high}))
     assert "1 samples lie above the picture" in text
     assert "The largest is 90.0 ms" in text
 
 
 def test_missing_samples_are_said():
-    text = page(Measured("a", document(), {}, ("The raw samples x.npz are missing or damaged.",)))
+    text = page(
+        BenchSubject("a", document(), {}, ("The raw samples x.npz are missing or damaged.",))
+    )
     assert "x.npz are missing or damaged" in text
     assert "nothing can be drawn over time" in text
 
@@ -122,14 +128,16 @@ def test_the_pauses_between_blocks_are_kept_on_the_axis():
 
 def test_the_steps_of_a_pipeline_are_drawn_and_told():
     steps = {"preprocess": StageLatency(p50_ms=0.5), "inference": StageLatency(p50_ms=1.5)}
-    text = page(Measured("a", document(entry(boundary="latency.e2e", stages=steps))))
+    text = page(BenchSubject("a", document(entry(boundary="latency.e2e", stages=steps))))
     assert "From image to result" in text
     assert "preprocess" in text
 
 
 def test_frames_that_a_camera_gave_in_vain_are_told():
     text = page(
-        Measured("a", document(entry(scenario="paced", boundary="age.e2e", rate=60, dropped=1234)))
+        BenchSubject(
+            "a", document(entry(scenario="paced", boundary="age.e2e", rate=60, dropped=1234))
+        )
     )
     assert "paced, rate 60" in text
     assert "1,234 left out" in text
@@ -176,7 +184,7 @@ def test_a_comparison_without_a_ratio_claims_nothing():
 def test_texts_from_anywhere_stay_texts():
     evil = "<script>alert(1)</script>"
     text = page(
-        Measured(evil, document(entry(target=evil, reasons=(evil,), valid=False), model=evil)),
+        BenchSubject(evil, document(entry(target=evil, reasons=(evil,), valid=False), model=evil)),
         Compared(evil, comparison(differences=(evil,))),
     )
     assert "<script>alert" not in text
@@ -220,7 +228,7 @@ def shown(tmp_path_factory):
     sides = {"base": series(seed=1), "new": series(seed=2)}
     path.write_text(
         page(
-            Measured("a", bench, {0: series(), 1: series(seed=3)}),
+            BenchSubject("a", bench, {0: series(), 1: series(seed=3)}),
             Compared("b", comparison(), sides),
         )
     )

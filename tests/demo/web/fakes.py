@@ -19,7 +19,7 @@ from edgekit.core.documents import (
     DemoSource,
     Distribution,
 )
-from edgekit.demo.output import View
+from edgekit.demo.output import AnsweredFrame
 from edgekit.demo.overlay import Overlay
 from edgekit.pipeline.answer import Answer
 from edgekit.pipeline.frame import Frame
@@ -152,7 +152,7 @@ def view_of(number, *, picture=True, age_ms=15.0, boxes=BOXES, size=(1280, 720),
     empty = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
     frame = Frame(pixels, number, now - int(age_ms * 1e6))
     picture = drawn(number % STEPS, prediction, size) if picture else None
-    return View(Answer(frame, empty, {}, now), prediction, picture)
+    return AnsweredFrame(Answer(frame, empty, {}, now), prediction, picture)
 
 
 _DRAWN = {}

@@ -171,11 +171,11 @@ def noise(number):
     """A view whose JPEG has about ten megabytes."""
     import numpy as np
 
-    from edgekit.demo.output import View
+    from edgekit.demo.output import AnsweredFrame
 
     view = view_of(number, boxes=())
     pixels = np.random.default_rng(0).integers(0, 256, (2160, 3840, 3), dtype=np.uint8)
-    return View(view.answer, view.prediction, pixels)
+    return AnsweredFrame(view.answer, view.prediction, pixels)
 
 
 def test_a_client_that_vanishes_is_forgotten(serve, camera, wait_until):

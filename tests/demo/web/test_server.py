@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edgekit.benchmarks.schemas import load_schema
 from edgekit.core.documents import DemoHealthDocument, DemoStateDocument
-from edgekit.demo.output import View
+from edgekit.demo.output import AnsweredFrame
 from edgekit.demo.web.files import FILES
 from edgekit.demo.web.moment import found_in
 from edgekit.tasks.predictions import ClassPrediction, MaskPrediction, RawPrediction, Timings
@@ -110,7 +110,7 @@ def test_a_page_that_comes_while_the_source_is_silent_gets_the_last_frame(page, 
 
 def test_a_view_without_a_task_is_shown_as_it_is(page, client):
     view = view_of(3, picture=False)
-    page.show(View(view.answer, RawPrediction({}, NO_TIME), None))
+    page.show(AnsweredFrame(view.answer, RawPrediction({}, NO_TIME), None))
     assert client.get("/snapshot.jpg").status == 200
 
 

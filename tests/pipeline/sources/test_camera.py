@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edgekit.core.errors import Unavailable
-from edgekit.pipeline.frame import Wanted
+from edgekit.pipeline.frame import FrameRequest
 from edgekit.pipeline.source import SourceEnded, SourceLost
 from edgekit.pipeline.sources import camera as camera_module
 from edgekit.pipeline.sources import devices as devices_module
@@ -85,7 +85,7 @@ def machine(tmp_path, monkeypatch):
 
 
 def test_what_is_asked_and_what_is_granted(machine):
-    camera = Camera(0, Wanted(size=(1920, 1080), rate=60))
+    camera = Camera(0, FrameRequest(size=(1920, 1080), rate=60))
     granted = camera.open()
     capture = Capture.made[0]
     assert (capture.source, capture.backend) == (0, cv2.CAP_V4L2)
@@ -106,10 +106,10 @@ def test_what_is_asked_and_what_is_granted(machine):
 @pytest.mark.parametrize(
     ("wanted", "asked"),
     [
-        (Wanted(), None),
-        (Wanted(size=(640, 480)), None),
-        (Wanted(size=(640, 480), pixel_format="YUYV"), "YUYV"),
-        (Wanted(size=(1280, 720), pixel_format="YUYV"), "YUYV"),
+        (FrameRequest(), None),
+        (FrameRequest(size=(640, 480)), None),
+        (FrameRequest(size=(640, 480), pixel_format="YUYV"), "YUYV"),
+        (FrameRequest(size=(1280, 720), pixel_format="YUYV"), "YUYV"),
     ],
 )
 def test_a_format_is_asked_for_only_where_it_is_needed(machine, wanted, asked):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgekit.core.errors import BadInput, Unavailable
-from edgekit.pipeline.frame import Wanted
+from edgekit.pipeline.frame import FrameRequest
 from edgekit.pipeline.source import SourceLost
 from edgekit.pipeline.sources.gstreamer import csi_pipeline
 from edgekit.pipeline.sources.parse import frame_source
@@ -81,6 +81,6 @@ def test_a_pipeline_that_does_not_start_is_one_sentence(built_with, monkeypatch)
 
 
 def test_a_jetsons_camera_is_asked_for_size_and_rate():
-    pipeline = csi_pipeline(1, Wanted(size=(1920, 1080), rate=60))
+    pipeline = csi_pipeline(1, FrameRequest(size=(1920, 1080), rate=60))
     assert pipeline.startswith("nvarguscamerasrc sensor-id=1 ! ")
     assert "width=1920,height=1080,framerate=60/1" in pipeline

@@ -10,12 +10,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edgekit.core.errors import BadInput
-from edgekit.pipeline.frame import Wanted
+from edgekit.pipeline.frame import FrameRequest
 from edgekit.pipeline.sources.camera import Camera
 from edgekit.pipeline.sources.gstreamer import Pipeline
 from edgekit.pipeline.sources.paced import PacedVideo
 from edgekit.pipeline.sources.parse import frame_source
-from edgekit.pipeline.sources.pictures import Pictures
+from edgekit.pipeline.sources.pictures import ImageFiles
 from edgekit.pipeline.sources.stream import Stream
 from edgekit.pipeline.sources.video import VideoFile
 
@@ -52,8 +52,8 @@ def test_files_and_folders(tmp_path, picture):
         (movie, False, PacedVideo),
         (movie, True, VideoFile),
         (movie.as_uri(), True, VideoFile),
-        (still, False, Pictures),
-        (still.parent, False, Pictures),
+        (still, False, ImageFiles),
+        (still.parent, False, ImageFiles),
     ]:
         source = frame_source(str(text), every_frame=every_frame)
         assert type(source) is kind
@@ -94,16 +94,16 @@ def test_a_folder_without_images_is_one_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("text", "wanted", "words"),
     [
-        ("rtsp://h/x", Wanted(size=(640, 480)), "cannot be asked for a size"),
-        ("rtsp://h/x", Wanted(rate=5), "cannot be asked for a rate"),
-        ("csi", Wanted(pixel_format="MJPG"), "cannot be asked for a pixel format"),
-        ("gst:videotestsrc", Wanted(size=(640, 480)), "cannot be asked for a size"),
-        ("{video}", Wanted(size=(640, 480)), "cannot be asked for a size"),
-        ("{video}", Wanted(rate=-1), "A rate lies between"),
-        ("0", Wanted(size=(0, 480)), "at least 1x1 pixels"),
-        ("0", Wanted(rate=float("nan")), "A rate lies between"),
-        ("0", Wanted(pixel_format="JPEG2"), "has four letters"),
-        ("0", Wanted(pixel_format="ÄÖÜß"), "has four letters"),
+        ("rtsp://h/x", FrameRequest(size=(640, 480)), "cannot be asked for a size"),
+        ("rtsp://h/x", FrameRequest(rate=5), "cannot be asked for a rate"),
+        ("csi", FrameRequest(pixel_format="MJPG"), "cannot be asked for a pixel format"),
+        ("gst:videotestsrc", FrameRequest(size=(640, 480)), "cannot be asked for a size"),
+        ("{video}", FrameRequest(size=(640, 480)), "cannot be asked for a size"),
+        ("{video}", FrameRequest(rate=-1), "A rate lies between"),
+        ("0", FrameRequest(size=(0, 480)), "at least 1x1 pixels"),
+        ("0", FrameRequest(rate=float("nan")), "A rate lies between"),
+        ("0", FrameRequest(pixel_format="JPEG2"), "has four letters"),
+        ("0", FrameRequest(pixel_format="ÄÖÜß"), "has four letters"),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused(tmp_path, text, wanted, words):
@@ -122,7 +122,7 @@ def test_every_frame_and_a_rate_contradict_each_other(tmp_path):
     movie = tmp_path / "a.mp4"
     movie.touch()
     with pytest.raises(BadInput, match="cannot be asked for a rate"):
-        frame_source(str(movie), Wanted(rate=5), every_frame=True)
+        frame_source(str(movie), FrameRequest(rate=5), every_frame=True)
 
 
 # A folder that is there ("/", "~") is searched for images, and may be as large as the disk.

@@ -9,7 +9,7 @@ import pytest
 from edgekit.core.errors import BadInput
 from edgekit.pipeline.source import SourceEnded
 from edgekit.pipeline.sources.parse import frame_source
-from edgekit.pipeline.sources.pictures import Pictures
+from edgekit.pipeline.sources.pictures import ImageFiles
 
 
 def test_a_folder_gives_its_pictures_in_order(picture, tmp_path):
@@ -29,24 +29,24 @@ def test_a_folder_gives_its_pictures_in_order(picture, tmp_path):
 def test_a_picture_that_is_none_is_one_sentence(picture, tmp_path):
     good, bad = picture("a.png"), tmp_path / "b.png"
     bad.write_bytes(b"garbage")
-    source = Pictures("folder", [good, bad])
+    source = ImageFiles("folder", [good, bad])
     source.open()
     source.read()
     with pytest.raises(BadInput, match=r"b\.png is not an image"):
         source.read()
     with pytest.raises(BadInput, match=r"b\.png is not an image"):
-        Pictures("folder", [bad]).open()
+        ImageFiles("folder", [bad]).open()
 
 
 def test_pictures_come_at_a_rate_and_stop_at_once(picture):
     path = picture("a.png")
-    source = Pictures("folder", [path] * 5, rate=10)
+    source = ImageFiles("folder", [path] * 5, rate=10)
     source.open()
     begin = time.monotonic()
     for _ in range(3):
         source.read()
     assert time.monotonic() - begin >= 0.2
-    source = Pictures("folder", [path] * 5, rate=0.01)
+    source = ImageFiles("folder", [path] * 5, rate=0.01)
     source.open()
     source.read()
     source.interrupt()
