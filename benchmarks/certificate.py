@@ -16,7 +16,7 @@ from edgekit.benchmarks.shift import Shift
 from edgekit.core.certificate import CHECKS, Certificate, Check, Limits, Metric, Verdict
 from edgekit.core.parity import SQNR_LIMIT_DB, TensorParity, rows_told
 from edgekit.core.runtime import Array, NodePlacement, Placement
-from edgekit.core.variant import Entry
+from edgekit.core.variant import EntryName
 
 __all__ = [
     "LEAST_DETECTIONS",
@@ -132,7 +132,7 @@ class ShapeCase:
 
 
 def certify(
-    entry: Entry,
+    entry: EntryName,
     figures: Figures,
     limits: Limits,
     *,

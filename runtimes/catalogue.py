@@ -22,7 +22,7 @@ __all__ = [
     "CATALOGUE",
     "ENTRY_POINTS",
     "PREFERENCE",
-    "RuntimeEntry",
+    "Entry",
     "among",
     "broken_entries",
     "is_all",
@@ -42,7 +42,7 @@ ENTRY_POINTS = "edgekit.runtimes"
 
 
 @dataclass(frozen=True)
-class RuntimeEntry:
+class Entry:
     """One runtime.
 
     Attributes:
@@ -68,8 +68,8 @@ class RuntimeEntry:
     listed: bool = True
 
 
-CATALOGUE: dict[str, RuntimeEntry] = {
-    "onnxruntime": RuntimeEntry(
+CATALOGUE: dict[str, Entry] = {
+    "onnxruntime": Entry(
         module="edgekit.runtimes.ort",
         aliases=("ort",),
         devices=("cpu", "cuda", "ep="),
@@ -79,7 +79,7 @@ CATALOGUE: dict[str, RuntimeEntry] = {
         indexed=("cuda",),
         configurable=("cuda", "ep="),
     ),
-    "openvino": RuntimeEntry(
+    "openvino": Entry(
         module="edgekit.runtimes.ov",
         aliases=("ov",),
         devices=("cpu", "gpu", "npu"),
@@ -88,7 +88,7 @@ CATALOGUE: dict[str, RuntimeEntry] = {
         summary="OpenVINO",
         indexed=("gpu",),
     ),
-    "tensorrt": RuntimeEntry(
+    "tensorrt": Entry(
         module="edgekit.runtimes.trt",
         aliases=("trt", "engine"),
         devices=("cuda",),
@@ -97,7 +97,7 @@ CATALOGUE: dict[str, RuntimeEntry] = {
         summary="NVIDIA TensorRT",
         indexed=("cuda",),
     ),
-    "tensorrt-rtx": RuntimeEntry(
+    "tensorrt-rtx": Entry(
         module="edgekit.runtimes.trt",
         aliases=("trt-rtx", "rtx"),
         devices=("cuda",),
@@ -106,7 +106,7 @@ CATALOGUE: dict[str, RuntimeEntry] = {
         summary="NVIDIA TensorRT for RTX",
         indexed=("cuda",),
     ),
-    "null": RuntimeEntry(
+    "null": Entry(
         module="edgekit.runtimes.null",
         summary="answers zeros; for tests and for measuring edgekit itself",
         listed=False,
@@ -326,14 +326,14 @@ def _full_name(name: str, text: str) -> str:
     )
 
 
-def _entries(runtime: str) -> dict[str, RuntimeEntry]:
+def _entries(runtime: str) -> dict[str, Entry]:
     """The catalogue that holds a runtime; third parties are looked up only where they are meant."""
     return CATALOGUE if runtime in CATALOGUE else _third_parties()
 
 
-def _third_parties(broken: dict[str, str] | None = None) -> dict[str, RuntimeEntry]:
+def _third_parties(broken: dict[str, str] | None = None) -> dict[str, Entry]:
     """Runtimes that other distributions offer; a name of ours cannot be taken."""
-    found: dict[str, RuntimeEntry] = {}
+    found: dict[str, Entry] = {}
     for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
         if point.name in CATALOGUE or point.name in found:
             continue
@@ -343,8 +343,8 @@ def _third_parties(broken: dict[str, str] | None = None) -> dict[str, RuntimeEnt
             if broken is not None:
                 broken[point.name] = f"{type(error).__name__}: {error}"
             continue
-        if isinstance(entry, RuntimeEntry):
+        if isinstance(entry, Entry):
             found[point.name] = entry
         elif broken is not None:
-            broken[point.name] = f"{point.value} is not an edgekit.runtimes.catalogue.RuntimeEntry"
+            broken[point.name] = f"{point.value} is not an edgekit.runtimes.catalogue.Entry"
     return found

@@ -22,6 +22,7 @@ from edgekit.core.axes import (
 )
 from edgekit.core.card import Axis, TensorCard
 from edgekit.core.errors import BadInput
+from edgekit.core.memory import free_memory
 from edgekit.core.names import closest
 from edgekit.core.runtime import Array
 from edgekit.core.texts import shown
@@ -38,6 +39,9 @@ __all__ = [
     "trial_sizes",
     "with_typical",
 ]
+
+# Bytes that are taken without asking whether they are free.
+_LARGE = 1 << 28
 
 _NUMBER = re.compile(r"[0-9]{1,10}")
 _AXIS_NAME = re.compile(r"[A-Za-z_]\w*")
@@ -425,8 +429,13 @@ def _generate(name: str, tensor: TensorCard, shape: tuple[int, ...], seed: int) 
     dtype = _numpy_dtype(tensor.dtype, f"the input {name!r}")
     # The name, not the position, selects the stream: reordering a card changes no values.
     random = np.random.default_rng([seed, zlib.crc32(name.encode())])
-    if tensor.range is not None and not tensor.range[0] <= tensor.range[1]:
-        raise BadInput(f"The range {list(tensor.range)} of the input {name!r} is empty.")
+    needed = 8 * math.prod(shape)
+    if needed > _LARGE and needed > free_memory():
+        raise BadInput(
+            f"The input {name!r} of {' x '.join(map(str, shape))} values takes {needed >> 20} MiB, "
+            "more than is free.",
+            hint="Give smaller sizes with --input.",
+        )
     if dtype.kind == "f":
         if tensor.range is None:
             return random.standard_normal(shape).astype(dtype)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["Entry", "Variant"]
+__all__ = ["EntryName", "Variant"]
 
 
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,7 +32,7 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Path(self.graphs[role])
 
 
-class Entry(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True):
+class EntryName(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True):
     """What a result is about.
 
     Attributes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ __all__ = ["refuse_misfit"]
 
 # No score reaches it, so that reading costs nothing.
 _ABOVE_ALL = 2.0
+# Values of one output; a file may claim any number of them.
+_MOST = 1 << 28
 
 
 def refuse_misfit(
@@ -69,5 +72,7 @@ def _zeros(card: ModelCard, rows: int) -> Outputs:
         if named > 1 or (named and len(rest) != 2):
             return {}
         shape = [size if isinstance(size, int) else rows for size in (*first, *rest)]
+        if math.prod(shape) > _MOST:
+            return {}
         arrays[name] = np.zeros(shape, tensor.dtype)
     return arrays

@@ -27,9 +27,9 @@ from edgekit.benchmarks.shift import Shift
 from edgekit.core.certificate import CHECKS, Limits, Metric
 from edgekit.core.parity import ParityMeter, TensorParity
 from edgekit.core.runtime import NodePlacement, Placement
-from edgekit.core.variant import Entry
+from edgekit.core.variant import EntryName
 
-ENTRY = Entry("onnxruntime:cpu", "fp32", "fp32")
+ENTRY = EntryName("onnxruntime:cpu", "fp32", "fp32")
 SAME = TensorParity(1e-6, 1e-6, 1.0, 110.0, True)
 SHAPES = check_shapes(
     {"logits": 110.0}, [ShapeCase("main", {}, {"logits": 110.0})], limit=80, generated=False
@@ -217,7 +217,7 @@ def test_the_limit_of_parity_is_the_users_where_he_names_one(asked, verdict):
         outputs={"y": msgspec.structs.replace(SAME, sqnr_db=19.7)},
         placement=nodes(("cpu", "bf16", 100)),
     )
-    entry = Entry("openvino:cpu", "fp32", "bf16")
+    entry = EntryName("openvino:cpu", "fp32", "bf16")
     check = judge(found, entry, Limits(min_parity=asked)).checks["parity"]
     assert (check.verdict, check.limit) == (verdict, 20.0 if asked is None else asked)
 
@@ -441,7 +441,7 @@ AT_10 = msgspec.structs.replace(SAME, sqnr_db=10.0)
 def test_fp16_is_judged_by_its_simulation_where_the_engine_computes_wider(
     simulated, verdict, words
 ):
-    found = judge(figures(simulated=simulated), Entry("ort:cpu", "fp16", "fp32"), **HALF)
+    found = judge(figures(simulated=simulated), EntryName("ort:cpu", "fp16", "fp32"), **HALF)
     assert found.checks["parity"].verdict == verdict
     assert words in found.checks["parity"].reason
     assert found.checks["placement"].verdict == "UNVERIFIED"
@@ -452,7 +452,7 @@ def test_fp16_is_judged_by_its_simulation_where_the_engine_computes_wider(
 
 def test_the_engine_s_own_answer_counts_beside_the_simulation():
     mine = figures(outputs={"logits": AT_10}, simulated=Simulated(outputs={"logits": SAME}))
-    found = judge(mine, Entry("ort:cpu", "fp16", "fp32"), **HALF)
+    found = judge(mine, EntryName("ort:cpu", "fp16", "fp32"), **HALF)
     assert (found.checks["parity"].verdict, found.checks["parity"].value) == ("FAIL", 10.0)
 
 

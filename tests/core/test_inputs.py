@@ -109,9 +109,10 @@ def test_a_range_is_kept_and_its_ends_are_reached():
     assert 200 < feeds["pixel"].max() <= 255
 
 
-def test_an_empty_range_and_an_unknown_dtype_are_refused():
-    with pytest.raises(BadInput, match="range"):
-        generate_feeds({"x": TensorCard(shape=(1,), range=(2, 1))}, {}, 0)
+def test_an_input_that_no_memory_holds_and_an_unknown_dtype_are_refused():
+    for shape in ((2**40,), (2**62, 2**62)):
+        with pytest.raises(BadInput, match="more than is free"):
+            generate_feeds({"x": TensorCard(shape=shape)}, {}, 0)
     with pytest.raises(BadInput, match="bfloat17"):
         generate_feeds({"x": TensorCard(shape=(1,), dtype="bfloat17")}, {}, 0)
 

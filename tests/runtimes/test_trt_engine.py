@@ -14,7 +14,7 @@ from conformance import conv_graph
 from edgekit.core.documents import Gpu
 from edgekit.core.errors import BadInput, MissingLibrary, Unavailable
 from edgekit.core.files import sha256_file
-from edgekit.core.runtime import Compiled, CompileOptions
+from edgekit.core.runtime import Compiled, CompileOptions, TensorInfo
 from edgekit.core.target import Target
 from edgekit.runtimes import trt
 from edgekit.runtimes.engines import Tensors, content_of
@@ -53,7 +53,7 @@ def engine(tmp_path: Path) -> tuple[Compiled, Path]:
     )
     built = Built(b"", (BuiltLayer("c", "CONVOLUTION", "fp16"),), (), {"weights_bytes": 5}, (), ())
     write_record(tmp_path, built, title="TensorRT 10.3.0.30")
-    tensors = msgspec.json.encode(Tensors(inputs=(), outputs=()))
+    tensors = msgspec.json.encode(Tensors(inputs=(), outputs=(TensorInfo("y", "float32", (1,)),)))
     (tmp_path / "tensors.json").write_bytes(tensors)
     return compiled, tmp_path
 

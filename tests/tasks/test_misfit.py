@@ -82,3 +82,7 @@ def test_a_users_decoder_is_loaded_and_not_called(of, tmp_path):
         refuse_misfit(shown, "m.onnx", folder=tmp_path)
     (tmp_path / "heads.py").write_text("def mine(outputs, size):\n    raise SystemExit\n")
     refuse_misfit(shown, "m.onnx", folder=tmp_path, trust_code=True)
+
+
+def test_outputs_that_no_memory_holds_are_not_asked(of):
+    refuse_misfit(of("ab", [["batch", 2**62, 2**40]], decode="end2end"), "m.onnx")

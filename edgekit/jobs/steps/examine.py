@@ -24,7 +24,7 @@ from edgekit.core.parity import TensorParity
 from edgekit.core.progress import Progress
 from edgekit.core.runtime import Feeds, Placement, Probe, Session
 from edgekit.core.temporary import scratch
-from edgekit.core.variant import Entry, Variant
+from edgekit.core.variant import EntryName, Variant
 from edgekit.export.facts import quantized_shares
 from edgekit.jobs.process.aligned import aligned_runs
 from edgekit.jobs.process.child import Child
@@ -333,7 +333,7 @@ def judge_entry(
         growing: State that the ranges of int8 do not hold in the long run.
     """
     return certify(
-        Entry(str(plan.target), plan.variant, plan.compute),
+        EntryName(str(plan.target), plan.variant, plan.compute),
         found.figures,
         limits,
         shapes=basis.shapes,
