@@ -32,8 +32,8 @@ def peers(root):
 
 
 def judged(demo, new, base, goal=1.05):
-    ours = demo.Contestant("edgekit", "openvino", "640x640")
-    theirs = demo.Contestant("ultralytics", "openvino", "640x640")
+    ours = demo.DemoCase("edgekit", "openvino", "640x640")
+    theirs = demo.DemoCase("ultralytics", "openvino", "640x640")
     pair = demo.Pair("the same graph", ours, theirs, goal)
     taken = {ours: demo.Turns(rates=new), theirs: demo.Turns(rates=base)}
     (result,) = demo.judge([pair], taken)
@@ -60,12 +60,12 @@ def test_frames_with_other_numbers_of_boxes_are_named(peers):
     # Red where only means were printed: 12.0 boxes a frame stood beside 9.1, and the status was 0.
     demo = peers["demo"]
     counts = {
-        demo.Contestant("edgekit", "onnxruntime", "640x640"): [3, 4, 5],
-        demo.Contestant("ultralytics", "onnxruntime", "640x640"): [3, 2, 5],
-        demo.Contestant("hand", "onnxruntime", "640x640"): [3, 4, 5],
+        demo.DemoCase("edgekit", "onnxruntime", "640x640"): [3, 4, 5],
+        demo.DemoCase("ultralytics", "onnxruntime", "640x640"): [3, 2, 5],
+        demo.DemoCase("hand", "onnxruntime", "640x640"): [3, 4, 5],
         # Another graph, and one that answers nothing.
-        demo.Contestant("edgekit", "onnxruntime", "384x640"): [9, 9, 9],
-        demo.Contestant("bare", "onnxruntime", "640x640"): [0, 0, 0],
+        demo.DemoCase("edgekit", "onnxruntime", "384x640"): [9, 9, 9],
+        demo.DemoCase("bare", "onnxruntime", "640x640"): [0, 0, 0],
     }
     taken = {one: demo.Turns(boxes=boxes) for one, boxes in counts.items()}
     (sentence,) = demo.different_boxes(taken)
@@ -75,7 +75,7 @@ def test_frames_with_other_numbers_of_boxes_are_named(peers):
 
 def test_the_table_of_rates_has_a_line_a_contestant(peers):
     demo = peers["demo"]
-    ours = demo.Contestant("edgekit", "default", "384x640")
+    ours = demo.DemoCase("edgekit", "default", "384x640")
     turns = demo.Turns("openvino:cpu bf16", [20.0] * 2, [1.5] * 2, [3, 5], [0.1] * 2)
     head, rule, line = demo.rates_table({ours: turns}).splitlines()
     assert head.count("|") == rule.count("|") == line.count("|")
@@ -93,11 +93,11 @@ def test_every_goal_of_the_pipeline_has_its_pair(peers):
 
 
 def test_ours_takes_the_dynamic_graph_only_for_the_video_s_own_shape(peers):
-    contestant = peers["demo"].Contestant
-    assert contestant("edgekit", "openvino", "640x640").model == "yolo11n-640x640.onnx@model"
-    assert contestant("edgekit", "openvino", "384x640").model == "yolo11n-dynamic.onnx@stream"
-    assert contestant("ultralytics", "pytorch", "384x640").model == "yolo11n.pt"
-    assert contestant("hand", "openvino", "416x416").model.endswith("_model/*.xml")
+    case = peers["demo"].DemoCase
+    assert case("edgekit", "openvino", "640x640").model == "yolo11n-640x640.onnx@model"
+    assert case("edgekit", "openvino", "384x640").model == "yolo11n-dynamic.onnx@stream"
+    assert case("ultralytics", "pytorch", "384x640").model == "yolo11n.pt"
+    assert case("hand", "openvino", "416x416").model.endswith("_model/*.xml")
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_after_a_kill_all_but_the_last_second_is_played(tmp_path):
         import os, signal, sys
         from pathlib import Path
         import numpy as np
-        from edgekit.demo.output import View
+        from edgekit.demo.output import AnsweredFrame
         from edgekit.demo.recording import Recording
         from edgekit.pipeline.answer import Answer
         from edgekit.pipeline.frame import Frame
@@ -136,7 +136,8 @@ def test_after_a_kill_all_but_the_last_second_is_played(tmp_path):
         made = Recording(Path(sys.argv[1]), Silent(), every=True)
         for i in range(300):
             pixels = np.full((240, 320, 3), i % 200, np.uint8)
-            made.show(View(Answer(Frame(pixels, i, round(i * 1e9 / 30)), None), None, pixels))
+            frame = Frame(pixels, i, round(i * 1e9 / 30))
+            made.show(AnsweredFrame(Answer(frame, None), None, pixels))
         while len(done) < 300:
             pass
         os.kill(os.getpid(), signal.SIGKILL)

@@ -27,7 +27,7 @@ PROGRAM = textwrap.dedent("""
         DemoDocument, DemoEvent, DemoRates, DemoSource, Distribution
     )
     from edgekit.demo.controls import Controls
-    from edgekit.demo.output import View
+    from edgekit.demo.output import AnsweredFrame
     from edgekit.demo.window import Window, no_window
     from edgekit.pipeline.answer import Answer
     from edgekit.pipeline.frame import Frame
@@ -69,7 +69,7 @@ PROGRAM = textwrap.dedent("""
                 picture = pictures[number % 3]
                 frame = Frame(picture, number, time.perf_counter_ns())
                 levels[frame.captured_ns] = int(picture[0, 0, 1])
-                window.show(View(Answer(frame, None), None, picture))
+                window.show(AnsweredFrame(Answer(frame, None), None, picture))
                 number += 1
 
     def listen():
