@@ -19,7 +19,7 @@ RULE = RatioRule(seconds=15)
 @pytest.fixture(scope="module")
 def replay():
     """The script as a module; it belongs to no package."""
-    path = ROOT / "benchmarks" / "peers" / "error_rates.py"
+    path = ROOT / "tools" / "peers" / "error_rates.py"
     spec = importlib.util.spec_from_file_location("error_rates", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules["error_rates"] = module
