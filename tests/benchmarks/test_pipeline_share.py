@@ -66,7 +66,7 @@ def test_every_way_answers_frames_and_says_where_their_time_went(script):
     section |= {"preprocess": {"size": [8, 8]}, "postprocess": {"decode": "softmax"}}
     images = script.pictures(None, (64, 48))
     task = task_for(card_from_dict(section, "test"))
-    opened = script.Opened(Session(), task, "x", images)
+    opened = script.OpenedEngine(Session(), task, "x", images)
     turns = {name: script.turn(way) for name, way in script.ways(opened, 0.2).items()}
     assert all(one.rate > 0 and 0 <= one.others <= 1 for one in turns.values())
     assert set(turns[script.EVERY].stages_ms) == set(script.STAGES)
