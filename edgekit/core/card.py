@@ -77,7 +77,7 @@ class TensorCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.layout is not None and len(self.layout) != len(self.shape):
             raise ValueError(f"layout {self.layout!r} does not name {len(self.shape)} axes")
-        if self.range is not None and self.range[0] > self.range[1]:
+        if self.range is not None and not self.range[0] <= self.range[1]:
             raise ValueError(f"range ends below its start, got {list(self.range)}")
 
 

@@ -10,9 +10,11 @@ Debian and Fedora give every user one. Windows has other means, and nothing is l
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import stat
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,6 +138,11 @@ def keeps_permissions(path: Path) -> bool:
         path: A file or folder; what is not there yet will be made on the disk of what is.
     """
     folder = next(place for place in (path, *path.absolute().parents) if place.is_dir())
+    # Nothing is made in a folder of the user's where there is another one on the same disk.
+    with contextlib.suppress(OSError):  # there may be no temporary folder
+        own = Path(tempfile.gettempdir())
+        if own.stat().st_dev == folder.stat().st_dev:
+            folder = own
     return _tried(folder.absolute())
 
 

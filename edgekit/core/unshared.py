@@ -39,7 +39,7 @@ def is_shared(path: Path, below: Iterable[Path] = ()) -> bool:
     Raises:
         OSError: It cannot be looked at.
     """
-    # Tried beside it, so that nothing is made in a user's folder.
+    # Asked of the folder that holds it: nothing is made in what is looked at.
     return any(map(exposed, (path, *below))) or not keeps_permissions(path.absolute().parent)
 
 

@@ -189,7 +189,12 @@ def course_of(request: DeployRequest, prepared: PreparedDeploy) -> Course:
 def _deploy(request: DeployRequest, prepared: PreparedDeploy, stages: Stages) -> DeployDocument:
     notes = prepared.notes
     model = exported(
-        stages, request.graphs, prepared.card, prepared.data, prepared.fit, prepared.card_folder
+        stages,
+        request.source_request,
+        prepared.card,
+        prepared.data,
+        prepared.fit,
+        prepared.card_folder,
     )
     notes += model.notes
     if prepared.data is not None:

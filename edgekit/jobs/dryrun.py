@@ -110,7 +110,7 @@ def _walk(stages: Stages, request: DeployRequest, prepared: PreparedDeploy) -> N
         partial(
             exported,
             stages,
-            request.graphs,
+            request.source_request,
             prepared.card,
             prepared.data,
             prepared.fit,

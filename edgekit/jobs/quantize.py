@@ -131,11 +131,12 @@ def run(
         kept, notes = variant(
             stages, name, identifier, before, resolved.card, decisions, frozenset(), feeds
         )
-        made = msgspec.structs.replace(kept, graphs={})
-        for role, graph in kept.paths.items():
-            made.graphs[role] = shutil.copyfile(graph, work / graph.name).as_posix()
+        copies = {role: work / graph.name for role, graph in kept.paths.items()}
+        for role, copy in copies.items():
+            shutil.copyfile(kept.paths[role], copy)
             # The card may have come from a file beside the model; one file must be enough.
-            write_card(work / graph.name, delivery.card, role)
+            write_card(copy, delivery.card, role)
+        made = msgspec.structs.replace(kept, graphs={k: str(path) for k, path in copies.items()})
         parity, verdict, more = _checked(before, made, resolved.card, images, min_parity, progress)
         growing = growing_state(decisions)
         if growing and verdict == "PASS":

@@ -32,8 +32,7 @@ from edgekit.core.progress import Progress
 from edgekit.core.runtime import Probe
 from edgekit.core.subject import works_on
 from edgekit.core.target import Target
-from edgekit.core.unshared import unshared
-from edgekit.jobs.model.bundle import damage, is_bundle, read_manifest, sealed_content
+from edgekit.jobs.model.bundle import damage, read_manifest, sealed_content, unshared_bundle
 from edgekit.jobs.model.certified import built_for
 from edgekit.jobs.model.signing import check_signature
 from edgekit.jobs.process.child import Child
@@ -99,7 +98,7 @@ def run(
     progress: Progress,
 ) -> VerifyDocument:
     """See edgekit.api.verify."""
-    place = unshared(bundle) if is_bundle(bundle) else bundle
+    place = unshared_bundle(bundle)
     manifest = read_manifest(place, refuse_links=False)
     certified, here = _certified(place, manifest), environment(threads)
     progress.stage("checksums")

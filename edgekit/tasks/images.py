@@ -136,7 +136,8 @@ def _decode(content: bytes, flags: int, path: Path) -> npt.NDArray[np.uint8]:
 
 
 def _pixels() -> int:
-    return whole_number(os.environ.get(_PIXELS, "")) or 1 << 30
+    said = whole_number(os.environ.get(_PIXELS, ""))
+    return 1 << 30 if said is None else said
 
 
 def _truncated(content: bytes) -> bool:

@@ -93,7 +93,7 @@ def test_where_parity_fails_the_certificate_names_the_node(tmp_path, digits, tar
     )
     stages = Stages(Silent())
     prepared = prepare(request)
-    model = exported(stages, request.graphs, prepared.card, prepared.data)
+    model = exported(stages, request.source_request, prepared.card, prepared.data)
     known = prove(stages, request, prepared, model)
     variants, *_ = variants_of(stages, request, prepared, model)
     (plan,) = prepared.plans

@@ -110,6 +110,23 @@ def test_a_source_is_exported_from_the_bytes_that_name_it_in_the_cache(digits_on
     assert source.name == graph.stem
 
 
+@pytest.mark.parametrize("mode", [0o755, 0o777])
+def test_a_folder_of_programs_comes_whole(digits_onnx, tmp_path, mode):
+    """It holds no ONNX file at all, or one beside programs."""
+    folder = tmp_path / "two"
+    folder.mkdir()
+    for name in ("encoder.pt2", "step.pt2"):
+        (folder / name).write_bytes(name.encode())
+    folder.chmod(mode)
+    for _ in range(2):
+        copy = unshared_source(Source.parse(str(folder))).path
+        assert copy is not None
+        assert (copy == folder) == (mode == 0o755)
+        names = {file.name: file.read_bytes() for file in copy.iterdir()}
+        assert names == {file.name: file.read_bytes() for file in folder.iterdir()}
+        shutil.copy(digits_onnx, folder / "main.onnx")
+
+
 def test_the_demo_remembers_nothing_of_what_others_can_change(shared):
     nothing = dict.fromkeys(field.name for field in dataclasses.fields(LiveRequest))
     asked = LiveRequest(**{**nothing, "model": str(shared), "card_options": {}})

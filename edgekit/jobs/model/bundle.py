@@ -23,6 +23,7 @@ from edgekit.core.manifest import (
 )
 from edgekit.core.no_model import no_model, refuse_no_model
 from edgekit.core.opening import read_file
+from edgekit.core.unshared import unshared
 
 __all__ = [
     "MANIFEST",
@@ -35,6 +36,7 @@ __all__ = [
     "refuse_changed",
     "seal",
     "sealed_content",
+    "unshared_bundle",
     "verify_command",
 ]
 
@@ -84,6 +86,14 @@ def read_manifest(bundle: Path, *, refuse_links: bool = True) -> Manifest:
                 hint="Copy the bundle with its links followed (cp -rL), from who you trust.",
             )
     return manifest
+
+
+def unshared_bundle(bundle: Path) -> Path:
+    """Return the folder, or a copy of it where others can change it; see edgekit.core.unshared.
+
+    What is no bundle is returned as it is: whoever reads it says what it is.
+    """
+    return unshared(bundle) if is_bundle(bundle) else bundle
 
 
 def seal(bundle: Path, manifest: Manifest) -> None:

@@ -12,8 +12,7 @@ from edgekit.core.json_text import parse_json, read_json
 from edgekit.core.manifest import Engine, Manifest
 from edgekit.core.names import closest
 from edgekit.core.runtime import Compiled, CompileOptions, Probe
-from edgekit.core.unshared import unshared
-from edgekit.jobs.model.bundle import is_bundle, read_manifest, sealed_content
+from edgekit.jobs.model.bundle import read_manifest, sealed_content, unshared_bundle
 
 __all__ = ["Certified", "EntrySelection", "built_for", "entry_text"]
 
@@ -69,7 +68,7 @@ class Certified:
         Raises:
             BadInput: No bundle, or one of the two is damaged.
         """
-        folder = unshared(bundle) if is_bundle(bundle) else bundle
+        folder = unshared_bundle(bundle)
         manifest = read_manifest(folder)
         content = sealed_content(folder, manifest, _DEPLOYED)
         hint = "Deploy the model again with this version of edgekit."

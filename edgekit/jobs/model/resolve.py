@@ -15,13 +15,19 @@ from edgekit.core.errors import BadInput
 from edgekit.core.names import closest
 from edgekit.core.no_model import no_model, refuse_no_model
 from edgekit.core.runtime import Probe
-from edgekit.core.unshared import unshared, unshared_file
+from edgekit.core.unshared import unshared_file
 from edgekit.core.variant import Variant
 from edgekit.core.yaml_text import parse_yaml
 from edgekit.export.facts import graph_facts
 from edgekit.export.metadata import read_card, with_card
 from edgekit.export.onnx_file import external_files, read_onnx
-from edgekit.jobs.model.bundle import is_bundle, read_manifest, refuse_changed, verify_command
+from edgekit.jobs.model.bundle import (
+    is_bundle,
+    read_manifest,
+    refuse_changed,
+    unshared_bundle,
+    verify_command,
+)
 from edgekit.jobs.model.engine_folder import ReadyEngine, is_carried, read_carried
 from edgekit.jobs.process.plain import run_once
 from edgekit.tasks import cards
@@ -86,7 +92,7 @@ def resolve_model(
     """
     path, wanted = split_variant(text)
     if is_bundle(path):
-        model = _from_bundle(text, unshared(path), wanted, probe, sealed=sealed)
+        model = _from_bundle(text, unshared_bundle(path), wanted, probe, sealed=sealed)
         return dataclasses.replace(model, card=with_options(model.card, options))
     refuse_no_graph(text)
     if is_carried(path):

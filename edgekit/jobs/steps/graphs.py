@@ -109,10 +109,12 @@ def unshared_source(source: Source) -> Source:
     path = source.path
     if path is None:
         return source
-    first, *others = [path] if path.is_file() else sorted(path.glob("*.onnx"))
-    graphs = (first, *others) if source.kind in ("onnx", "folder") else ()
+    # Of a folder, where one file is a role: ONNX files and programs, each with what it names.
+    files = [path] if path.is_file() else [one for one in sorted(path.iterdir()) if one.is_file()]
+    graphs = [file for file in files if file.suffix.lower() == ".onnx"]
     weights = [file for graph in graphs for file in external_files(graph)]
-    copy = unshared_file(first, [*others, *weights])
+    first, *others = dict.fromkeys([*files, *weights])
+    copy = unshared_file(first, others)
     return msgspec.structs.replace(source, location=str(copy if path == first else copy.parent))
 
 
@@ -137,6 +139,7 @@ def exported(
     source = unshared_source(request.source)
     rewritten = fit if fit is not None and not fit.exported else None
     feeds = data.real_feeds(EXPORT_IMAGES) if data is not None else {}
+    reshape = () if rewritten is None else ("edgekit.jobs.steps.reshape",)
     parts = {
         **source_parts(source),
         "card": digest(card),
@@ -144,13 +147,12 @@ def exported(
         "opset": str(request.opset),
         "seed": str(request.seed),
         "images": feeds_digest(feeds),
-        **tools(*_EXPORTERS, by=("edgekit.jobs.steps.export",)),
+        **tools(*_EXPORTERS, by=("edgekit.jobs.steps.export", *reshape)),
     }
     if request.min_parity is not None:
         parts["min_parity"] = f"{request.min_parity:g}"
     if rewritten is not None:
         parts["stream"] = shape_text(rewritten.size)
-        parts.update(tools(by=("edgekit.jobs.steps.export", "edgekit.jobs.steps.reshape")))
 
     def make(place: Path) -> None:
         made = export_graphs(

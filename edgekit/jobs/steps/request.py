@@ -73,7 +73,7 @@ class DeployRequest:
     force: bool = False
 
     @property
-    def graphs(self) -> SourceRequest:
+    def source_request(self) -> SourceRequest:
         """What of it is asked of the source."""
         return SourceRequest(
             source=self.parsed,
